@@ -1,0 +1,38 @@
+# The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
+.DEFAULT_GOAL := build
+.PHONY: build check test stories bench lint asan demo clean help
+args ?=
+
+build: ## Build everything for daily work (build/dev)
+	@test -f build/dev/build.ninja || cmake --preset dev
+	@cmake --build --preset dev
+
+check: build ## The fast tests: units and house rules
+	@ctest --test-dir build/dev --output-on-failure --timeout 120 -j 2
+
+test: ## What CI runs: set-up, build, all tests, the short story set
+	@./test.sh
+
+stories: build ## Every story on real PostgreSQL; args="-k name --keep"
+	@tests/stories/run --set all --evergres build/dev/evergres $(args)
+
+bench: build ## Failover gaps and idle cost on this machine; args="-n 20"
+	@bench/failover --evergres build/dev/evergres $(args)
+	@bench/idle --evergres build/dev/evergres
+
+lint: ## clang's eyes: dropped results, the GCC 12 rule, clang-tidy
+	@tools/lint
+
+asan: ## The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@test -f build/asan/build.ninja || cmake --preset asan
+	@cmake --build --preset asan
+	@ctest --test-dir build/asan --output-on-failure --timeout 600
+
+demo: ## A running cluster on this machine
+	@./demo.sh
+
+clean: ## Remove what was built
+	@rm -rf build
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -1,0 +1,226 @@
+#include "agent/agent.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/spdlog.h>
+
+#include "agent/control.hpp"
+#include "agent/journal.hpp"
+#include "agent/observing.hpp"
+#include "agent/peers.hpp"
+#include "agent/performer.hpp"
+#include "agent/promise_file.hpp"
+#include "agent/setup.hpp"
+#include "agent/store_keeper.hpp"
+#include "agent/supervisor_link.hpp"
+#include "core/explain.hpp"
+#include "core/grant.hpp"
+#include "core/view.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/data_directory.hpp"
+
+namespace evergres::agent {
+namespace {
+
+class Agent {
+ public:
+  explicit Agent(Setup setup) : setup_(std::move(setup)) {}
+  int run();
+
+ private:
+  Outcome remember();
+  net::awaitable<void> live();
+  net::awaitable<void> think();
+  void say(const core::Decision& decision);
+  void look_around(const core::Situation& s);
+  void resolve_upstream();
+
+  Setup setup_;
+  boost::asio::io_context context_{1};
+  net::Wakeup wake_{context_.get_executor()};
+  Knowledge know_;
+  Tell tell_ = [this](Learn change) {
+    boost::asio::post(context_, [this, change = std::move(change)] {
+      change(know_);
+      wake_.set();
+    });
+  };
+  std::string node_id_;
+  std::string run_noted_;
+  Instant minute_began_;
+  std::optional<Journal> journal_;
+  std::optional<SupervisorWatch> supervisor_;
+  std::optional<LeaseKeeper> lease_;
+  std::optional<Observing> observing_;
+  std::optional<StoreKeeper> store_;
+  std::optional<Performer> performer_;
+  std::optional<Peers> peers_;
+  std::optional<Control> control_;
+};
+
+/// What this node knew before: promise, data directory, service file.
+Outcome Agent::remember() {
+  core::Situation& s = know_.situation;
+  const auto& settings = setup_.settings;
+  s.me = settings.node;
+  s.agent = Claim{random_hex(8)};
+  s.started_at = boot_now();
+  s.tuning.suspect_after = settings.suspect_after;
+  s.tuning.voter_timeout = settings.voter_timeout;
+  s.tuning.grant_length = settings.grant_length;
+  s.tuning.promote_timeout = settings.promote_timeout;
+  s.tuning.wanted_k = settings.synchronous_nodes;
+  auto promise = read_promise(settings.state_directory);
+  if (!promise) return promise.error();
+  s.promise = *promise;
+  auto id = node_id(settings.state_directory);
+  if (!id) return id.error();
+  node_id_ = *id;
+  auto incarnation = postgres::read_incarnation(setup_.server.data, settings.node);
+  if (incarnation) s.server.incarnation = *incarnation;
+  if (s.server.incarnation) {
+    auto control = postgres::read_control_file(setup_.server, setup_.server.data, boot_now() + Millis{5000});
+    if (control) s.server.system_id = control->system_id;
+  }
+  auto upstream = postgres::read_upstream(setup_.server);
+  if (upstream && *upstream) know_.upstream_name = (*upstream)->application_name + "@" + (*upstream)->host + ":" + std::to_string((*upstream)->port);
+  return {};
+}
+
+/// The service file names an address and a term; whose address it is the cards tell.
+void Agent::resolve_upstream() {
+  if (!know_.upstream_name || know_.situation.server.upstream) return;
+  const std::string& name = *know_.upstream_name;
+  const auto at = name.rfind('@');
+  const auto t = name.rfind("_t", at);
+  if (at == std::string::npos || t == std::string::npos) return;
+  const std::string address = name.substr(at + 1);
+  for (const auto& [node, card] : know_.cards) {
+    if (card.postgres_host + ":" + std::to_string(card.postgres_port) != address) continue;
+    const std::string digits = name.substr(t + 2, at - t - 2);
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18) return;
+    know_.situation.server.upstream = core::Upstream{node, Term{std::stoull(digits)}};
+  }
+}
+
+/// The rhythm and the duties of the background threads follow from the situation.
+void Agent::look_around(const core::Situation& s) {
+  const bool leads = s.record && core::record_names_me(s) && s.record->phase == core::Phase::leading;
+  const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since && !s.operation;
+  observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
+  StoreKeeper::Duty duty;
+  duty.renew = leads && core::claim_is_mine(s);
+  duty.agent = s.agent;
+  duty.incarnation = s.server.incarnation.value_or(Incarnation{});
+  for (const auto& [name, peer] : s.peers) {
+    if (core::is_heard(s, peer)) duty.hears.push_back(name.value);
+  }
+  store_->set_duty(std::move(duty));
+  lease_->set_wish(core::grant_wish(s), know_.supervisor.start_id);
+}
+
+void Agent::say(const core::Decision& decision) {
+  const std::string text = core::describe(decision);
+  if (text == know_.last_decision) return;
+  know_.last_decision = text;
+  journal_->record(know_.situation, decision);
+  std::string facts;
+  for (const std::string& fact : decision.facts) facts += "; " + fact;
+  spdlog::info("{}{}", text, facts);
+}
+
+/// observe -> decide -> act, woken by everything that is learned.
+net::awaitable<void> Agent::think() {
+  supervisor::Status shown;
+  for (;;) {
+    const Instant now = boot_now();
+    if (now - minute_began_ > Millis{60'000}) {
+      minute_began_ = now;
+      know_.situation.recent_terms = 0;
+    }
+    if (know_.recent_errors.size() > 20) know_.recent_errors.erase(know_.recent_errors.begin());
+    if (!(know_.supervisor == shown)) {
+      shown = know_.supervisor;
+      observing_->set_supervisor(shown);
+      const std::string run = shown.supervisor_run + "/" + std::to_string(shown.start_id);
+      if (run != run_noted_) {
+        run_noted_ = run;
+        auto asked = was_asked_to_promote(setup_.settings.state_directory, run);
+        know_.situation.server.asked_to_promote = asked && *asked;
+      }
+    }
+    resolve_upstream();
+    const core::Situation& s = look(know_, now);
+    if (know_.supervisor_known) {
+      const core::Decision decision = core::decide(s);
+      say(decision);
+      performer_->pursue(decision.intent, know_);
+    }
+    look_around(look(know_, boot_now()));
+    peers_->refresh();
+    auto waiting = wake_.wait(Millis{100});
+    co_await std::move(waiting);
+  }
+}
+
+net::awaitable<void> Agent::live() {
+  net::TaskGroup tasks(context_.get_executor());
+  tasks.spawn(think());
+  tasks.spawn(peers_->serve());
+  tasks.spawn(control_->serve());
+  auto joining = tasks.join();
+  co_await std::move(joining);
+}
+
+int Agent::run() {
+  if (auto remembered = remember(); !remembered) {
+    spdlog::error("{}", remembered.error().one_line());
+    return 1;
+  }
+  journal_.emplace(setup_.settings.state_directory);
+  peers_.emplace(context_.get_executor(), setup_, know_, [this] { wake_.set(); });
+  control_.emplace(context_.get_executor(), setup_, know_, tell_);
+  for (const Outcome& opened : {peers_->open(), control_->open()}) {
+    if (opened) continue;
+    spdlog::error("{}", opened.error().one_line());
+    return 1;
+  }
+  performer_.emplace(setup_, tell_);
+  lease_.emplace(setup_, tell_);
+  observing_.emplace(setup_, tell_);
+  store_.emplace(setup_, node_id_, tell_);
+  supervisor_.emplace(setup_, tell_);
+  boost::asio::signal_set signals(context_, SIGTERM, SIGINT);
+  signals.async_wait([this](const boost::system::error_code& failure, int) {
+    if (!failure) context_.stop();
+  });
+  std::exception_ptr failure;
+  boost::asio::co_spawn(context_, live(), [&](std::exception_ptr ended) {
+    failure = ended;
+    context_.stop();
+  });
+  spdlog::info("the agent of {} runs as {}", setup_.settings.node.value, know_.situation.agent.value);
+  context_.run();
+  if (!failure) std::_Exit(0);  // threads may be inside a blocking step; the supervisor cleans up
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& what) {
+    spdlog::critical("the agent ends: {}", what.what());
+  }
+  std::_Exit(1);
+}
+
+}  // namespace
+
+int run_agent(const config::NodeSettings& settings) {
+  auto setup = make_setup(settings);
+  if (!setup) {
+    spdlog::error("{}", setup.error().one_line());
+    return 1;
+  }
+  return Agent(std::move(setup).value()).run();
+}
+
+}  // namespace evergres::agent

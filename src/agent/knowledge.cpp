@@ -1,0 +1,114 @@
+#include "agent/knowledge.hpp"
+
+#include "core/view.hpp"
+
+namespace evergres::agent {
+namespace {
+
+core::Leads leads(const core::Situation& s) {
+  if (!s.record) return core::Leads::unknown;
+  if (!core::record_names_me(s) || s.record->phase != core::Phase::leading) {
+    return s.server.state == core::ServerState::unknown ? core::Leads::unknown : core::Leads::no;
+  }
+  switch (s.server.state) {
+    case core::ServerState::unknown: return core::Leads::unknown;
+    case core::ServerState::primary:
+      return core::entitled_to_be_primary(s).yes ? core::Leads::yes : core::Leads::no;
+    default: return core::Leads::no;
+  }
+}
+
+void note_term(Knowledge& knowledge, const core::Record& record, Instant now) {
+  TermTimes& times = knowledge.times;
+  if (times.term != record.term) {
+    const auto nobody_since = knowledge.situation.nobody_in_charge_since;
+    times = TermTimes{};
+    times.term = record.term;
+    times.nobody_since = nobody_since;
+    times.claimed = now;
+  }
+  if (record.phase == core::Phase::electing && record.leader && !times.chosen) times.chosen = now;
+  if (record.phase == core::Phase::leading && !times.opened) times.opened = now;
+}
+
+}  // namespace
+
+void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now) {
+  core::Situation& s = knowledge.situation;
+  if (s.record && revision <= s.revision) return;
+  const bool new_term = s.record && s.record->term != record.term;
+  if (new_term) {
+    s.recent_terms += 1;
+    if (s.claimed_at && record.claim != s.agent) s.claimed_at.reset();
+    s.leading_since.reset();
+  }
+  s.record = record;
+  s.revision = revision;
+  s.record_missing = false;
+  note_term(knowledge, record, now);
+}
+
+void forget_server_run(Knowledge& knowledge) {
+  core::Server& server = knowledge.situation.server;
+  knowledge.situation.fenced.reset();
+  knowledge.received_timeline.reset();
+  server.position.reset();
+  server.replay.reset();
+  server.names.reset();
+  server.names_wrong_since.reset();
+  server.senders.clear();
+  server.receiving = false;
+  server.receiving_since.reset();
+  server.not_receiving_since.reset();
+  server.lag_seconds.reset();
+  server.wal_removed = false;
+  server.diverged = false;
+  server.gate_open = false;
+  server.asked_to_promote = false;
+}
+
+const core::Situation& look(Knowledge& knowledge, Instant now) {
+  core::Situation& s = knowledge.situation;
+  s.now = now;
+  const bool in_charge = core::somebody_in_charge(s).yes;
+  if (in_charge) {
+    s.nobody_in_charge_since.reset();
+  } else if (!s.nobody_in_charge_since) {
+    s.nobody_in_charge_since = now;
+  }
+  const bool open_leader = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
+  if (!open_leader) {
+    s.leading_since.reset();
+  } else if (!s.leading_since) {
+    s.leading_since = now;
+  }
+  return s;
+}
+
+core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
+  const core::Situation& s = knowledge.situation;
+  core::Heartbeat beat;
+  beat.node = s.me;
+  beat.agent = s.agent;
+  beat.seat = core::Seat{s.me, s.server.incarnation.value_or(Incarnation{})};
+  beat.system_id = s.server.system_id;
+  beat.revision = s.revision;
+  beat.term = s.record ? s.record->term : Term{0};
+  beat.promise = s.promise;
+  beat.store_ok = core::store_works(s);
+  beat.server = s.server.state;
+  beat.leads = leads(s);
+  beat.sees_somebody_in_charge = core::somebody_in_charge(s).yes;
+  // A fence of an older term is not an answer any more; a promise without its fence is none yet.
+  if (s.fenced && s.fenced->term == s.promise.term) beat.fenced = s.fenced;
+  beat.position = s.server.position;
+  beat.replay = s.server.replay;
+  beat.receiving = s.server.receiving;
+  beat.upstream = s.server.upstream;
+  beat.lag_seconds = s.server.lag_seconds;
+  if (s.operation) beat.doing = s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  beat.trouble = s.server.trouble;
+  return beat;
+}
+
+}  // namespace evergres::agent

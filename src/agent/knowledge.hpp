@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/status.hpp"
+#include "core/decide.hpp"
+#include "core/situation.hpp"
+#include "supervisor/protocol.hpp"
+
+namespace evergres::agent {
+
+/// Instants of the term that is under way, for the phases in the history.
+struct TermTimes {
+  Term term;
+  std::optional<Instant> nobody_since;
+  std::optional<Instant> claimed;
+  std::optional<Instant> fenced;
+  std::optional<Instant> chosen;
+  std::optional<Instant> promoted;
+  std::optional<Instant> proven;
+  std::optional<Instant> opened;
+};
+
+/// Everything this agent knows. It belongs to the control thread; other threads hand over functions
+/// (Learn) that change it there.
+struct Knowledge {
+  core::Situation situation;           ///< `now` is set when it is used
+  supervisor::Status supervisor;
+  bool supervisor_known = false;
+  std::map<NodeName, cluster::NodeCard> cards;
+  std::optional<TimelineId> received_timeline;  ///< of the last receiver that streamed in this start
+  Instant server_changed_at;           ///< observations that were begun earlier are out of date
+  std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
+  std::optional<std::string> upstream_name;  ///< application name in the service file that we found at our start
+  std::string progress;                ///< of the running operation, for people
+  std::string last_decision;           ///< as journalled
+  TermTimes times;
+  std::vector<std::string> recent_errors;
+};
+
+using Learn = std::function<void(Knowledge&)>;
+/// Hands a Learn to the control thread; callable from every thread, never blocks.
+using Tell = std::function<void(Learn)>;
+
+/// The record became known, from the store or from a peer. Older revisions are ignored.
+void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now);
+
+/// Forgets what was true of the last start of the server.
+void forget_server_run(Knowledge& knowledge);
+
+/// Derives what depends on the clock and returns the situation as of now.
+const core::Situation& look(Knowledge& knowledge, Instant now);
+
+/// What this agent says to its peers.
+core::Heartbeat heartbeat_of(const Knowledge& knowledge);
+
+}  // namespace evergres::agent

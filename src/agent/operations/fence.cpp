@@ -1,0 +1,89 @@
+#include "agent/operations/operation.hpp"
+#include "agent/promise_file.hpp"
+#include "postgres/history.hpp"
+#include "postgres/receiver.hpp"
+#include "postgres/wal_end.hpp"
+
+namespace evergres::agent {
+namespace {
+
+void add_history(core::Fenced& fenced, const postgres::Server& server, TimelineId timeline) {
+  if (auto newest = postgres::newest_timeline(server); newest && *newest) fenced.newest_timeline = **newest;
+  auto history = postgres::read_history(server, timeline);
+  if (!history) return;
+  TimelineId child = timeline;
+  for (auto step = history->rbegin(); step != history->rend(); ++step) {
+    fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
+    child = step->parent;
+  }
+}
+
+/// The durable end of a running standby whose receiver is gone. What streaming flushed is exact once
+/// it has passed the replay position: a receiver attaches only after all local WAL was replayed, and
+/// begins at the start of a segment. Before that the end is read from the files.
+Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation& seen) {
+  const Lsn replay = seen.replay.value_or(Lsn{});
+  if (seen.receive && *seen.receive >= replay) {
+    const TimelineId timeline = *seen.receive > replay && hands.known.received_timeline
+                                    ? *hands.known.received_timeline
+                                    : seen.timeline;
+    return core::Position{std::max(timeline, seen.timeline), *seen.receive};
+  }
+  auto end = postgres::end_of_wal(hands.server(), seen.timeline, replay, boot_now() + Millis{60'000}, hands.stop);
+  if (!end) return end.error();
+  return core::Position{seen.timeline, *end};
+}
+
+Result<core::Fenced> fence_running(Hands& hands, Term term) {
+  const auto& server = hands.server();
+  if (auto cleared = postgres::write_upstream(server, std::nullopt); !cleared) return cleared.error();
+  hands.learn([](Knowledge& k) { k.situation.server.upstream.reset(); });
+  const auto pid = hands.known.supervisor.postmaster_pid;
+  if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
+  if (auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{5000}); !cut) return cut.error();
+  postgres::Observer observer(server);
+  auto seen = observer.observe(boot_now() + Millis{3000});
+  if (!seen) return seen.error();
+  if (!seen->in_recovery) return Error(ErrorCode::refused, "PostgreSQL is not in recovery, it cannot be fenced so");
+  core::Fenced fenced;
+  fenced.term = term;
+  fenced.seat = core::Seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  fenced.system_id = seen->system_id;
+  fenced.agent = hands.situation().agent;
+  auto end = end_of_standby(hands, *seen);
+  if (end) {
+    fenced.position = *end;
+    fenced.can_run = true;
+    add_history(fenced, server, end->timeline);
+  } else {
+    fenced.why_no_position = end.error().one_line();
+  }
+  return fenced;
+}
+
+}  // namespace
+
+// Promise, cut, read: in this order, each step durable or verified before the next (PROTOCOL 5.3).
+Outcome carry_out(const core::Fence& intent, Hands& hands) {
+  const core::Promise promise{intent.term, intent.claim};
+  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised) return promised;
+  hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
+  crash_point(hands, "promise");
+  const bool stopped = hands.situation().server.state == core::ServerState::stopped;
+  auto fenced = stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
+  if (!fenced) return fenced.error();
+  const std::uint64_t start_id = hands.known.supervisor.start_id;
+  hands.learn([answer = *fenced, start_id](Knowledge& k) {
+    if (k.supervisor.start_id != start_id) return;  // it is about an earlier run of the server
+    k.situation.fenced = answer;
+    k.situation.server.receiving = false;
+    k.situation.server.receiving_since.reset();
+    if (answer.position) k.situation.server.position = answer.position;
+    k.server_changed_at = boot_now();
+    if (!k.times.fenced) k.times.fenced = boot_now();
+  });
+  crash_point(hands, "fence");
+  return {};
+}
+
+}  // namespace evergres::agent

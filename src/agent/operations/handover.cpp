@@ -1,0 +1,66 @@
+#include "agent/operations/operation.hpp"
+#include "agent/promise_file.hpp"
+#include "core/transition.hpp"
+#include "postgres/history.hpp"
+#include "postgres/promotion.hpp"
+
+namespace evergres::agent {
+namespace {
+
+/// A frozen standby would hold up a fast stop for a minute: only the heir's walsender may stay.
+Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
+  const std::string prefix = "evg_" + heir.value + "_";
+  auto rows = session.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_replication "
+      "WHERE NOT starts_with(application_name, $1)",
+      {prefix}, boot_now() + sql_deadline);
+  if (!rows) return rows.error();
+  return {};
+}
+
+}  // namespace
+
+// The checkpoint comes before the term: it is the long part of a fast stop, and clients still write.
+Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
+  const auto& s = hands.situation();
+  const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
+  auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+  if (!session) return session.error();
+  hands.progress("checkpoint before the handover");
+  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}); !done) return done;
+  auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.after) return Error(ErrorCode::conflict, "another term has begun");
+    return core::begin_handover(std::move(record), seat, s.agent, intent.heir, intent.why);
+  });
+  if (!changed) return changed.error();
+  hands.learn([](Knowledge& k) { k.situation.claimed_at = boot_now(); });
+  crash_point(hands, "term");
+  return {};
+}
+
+// F = {L}: this node is its own fence. It is stopped, and the end of its WAL is read.
+Outcome carry_out(const core::StopForHandover& intent, Hands& hands) {
+  const core::Promise promise{intent.term, intent.claim};
+  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised) return promised;
+  hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
+  if (hands.situation().server.state == core::ServerState::primary) {
+    auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+    if (session) {
+      if (auto cut = cut_other_senders(*session, intent.heir); !cut) hands.progress(cut.error().message());
+    }
+    auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{1000});
+    if (!stopped) return stopped.error();
+  }
+  auto fenced = read_offline(hands, intent.term);
+  if (!fenced) return fenced.error();
+  hands.learn([answer = *fenced](Knowledge& k) {
+    if (k.situation.server.state != core::ServerState::stopped) return;
+    k.situation.fenced = answer;
+    if (answer.position) k.situation.server.position = answer.position;
+    if (!k.times.fenced) k.times.fenced = boot_now();
+  });
+  crash_point(hands, "stopped");
+  return {};
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,112 @@
+#include <algorithm>
+
+#include "agent/operations/operation.hpp"
+#include "core/transition.hpp"
+#include "store/backends.hpp"
+
+namespace evergres::agent {
+
+Hands::Hands(const Setup& the_setup, Knowledge snapshot, std::function<void(Learn)> tell,
+             std::stop_token the_stop)
+    : setup(the_setup), known(std::move(snapshot)), stop(std::move(the_stop)), tell_(std::move(tell)) {}
+
+void Hands::progress(const std::string& text) {
+  learn([text](Knowledge& k) { k.progress = text; });
+}
+
+Error Hands::cancelled() const {
+  return Error(ErrorCode::cancelled, "the operation was given up", "Something more urgent came up.");
+}
+
+Result<boost::json::object> Hands::ask_supervisor(const supervisor::Request& request, Millis deadline) {
+  if (!supervisor_) {
+    auto client = supervisor::Client::connect(supervisor::socket_path(setup.settings.run_directory), Millis{2000});
+    if (!client) return client.error();
+    supervisor_.emplace(std::move(client).value());
+  }
+  auto reply = supervisor_->ask(request, deadline);
+  if (!reply && reply.error().code() != ErrorCode::refused) supervisor_.reset();
+  return reply;
+}
+
+Result<supervisor::Status> Hands::supervisor_status() {
+  auto reply = ask_supervisor(supervisor::AskStatus{}, Millis{2000});
+  if (!reply) return reply.error();
+  return supervisor::status_from_json(*reply);
+}
+
+Result<cluster::ClusterStore*> Hands::store() {
+  if (!store_) {
+    auto opened = store::open_store(setup.settings.store, setup.settings.cluster, store::Create::no);
+    if (!opened) return opened.error();
+    store_.emplace(std::move(opened).value(), setup.settings.cluster);
+  }
+  return &*store_;
+}
+
+Result<core::Record> Hands::change_record(const Transition& transition) {
+  auto opened = store();
+  if (!opened) return opened.error();
+  cluster::ClusterStore& cluster_store = **opened;
+  auto read = cluster_store.read_record(store_deadline);
+  if (!read) return read.error();
+  if (!*read) return Error(ErrorCode::not_found, "the store has no record of this cluster");
+  auto current = std::move(**read);
+  constexpr int tries = 8;
+  for (int attempt = 0; attempt < tries; ++attempt) {
+    auto wanted = transition(current.value);
+    if (!wanted) return wanted.error();
+    auto outcome = cluster_store.write_record(*wanted, current.revision, store_deadline);
+    if (!outcome) return outcome.error();
+    if (const auto* applied = std::get_if<cluster::RecordApplied>(&*outcome)) {
+      learn([record = *wanted, revision = applied->revision](Knowledge& k) {
+        learn_record(k, record, revision, boot_now());
+      });
+      return *wanted;
+    }
+    auto& conflict = std::get<cluster::RecordConflict>(*outcome);
+    if (!conflict.current) return Error(ErrorCode::not_found, "the record vanished from the store");
+    current = std::move(*conflict.current);
+    // A lost reply: our own change is already there.
+    if (current.value == *wanted) {
+      learn([record = current.value, revision = current.revision](Knowledge& k) {
+        learn_record(k, record, revision, boot_now());
+      });
+      return current.value;
+    }
+  }
+  return Error(ErrorCode::conflict, "the record changed under every try to change it");
+}
+
+Result<postgres::Upstream> Hands::upstream_to(const NodeName& node, const std::string& name) const {
+  const auto card = known.cards.find(node);
+  if (card == known.cards.end()) {
+    return Error(ErrorCode::not_found, "the address of \"" + node.value + "\" is not known",
+                 "It has no card in the store.");
+  }
+  return postgres::Upstream{card->second.postgres_host, card->second.postgres_port, name};
+}
+
+postgres::SafetySettings Hands::safety(const std::string& names) const {
+  postgres::SafetySettings safety;
+  safety.synchronous_standby_names = names;
+  safety.primary_slot_name = core::slot_name(setup.settings.node);
+  return safety;
+}
+
+postgres::Configuration Hands::configuration(const std::string& names) const {
+  postgres::Configuration configuration;
+  configuration.cluster_name = setup.settings.cluster;
+  configuration.parameters = setup.settings.parameters;
+  configuration.safety = safety(names);
+  configuration.member_hosts.push_back(setup.settings.postgres_host);
+  for (const auto& [name, card] : known.cards) {
+    auto& hosts = configuration.member_hosts;
+    if (std::find(hosts.begin(), hosts.end(), card.postgres_host) == hosts.end()) {
+      hosts.push_back(card.postgres_host);
+    }
+  }
+  return configuration;
+}
+
+}  // namespace evergres::agent

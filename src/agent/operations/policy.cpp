@@ -1,0 +1,64 @@
+#include "agent/operations/operation.hpp"
+#include "core/transition.hpp"
+#include "postgres/probe.hpp"
+
+namespace evergres::agent {
+namespace {
+
+std::vector<std::string> all_voter_names(const core::Record& record) {
+  std::vector<std::string> names;
+  const auto add = [&](const core::Policy& policy) {
+    for (const core::Seat& voter : policy.voters) names.push_back(core::application_name(voter, policy.term));
+  };
+  add(record.policy.current);
+  for (const core::Policy& policy : record.policy.unproven) add(policy);
+  return names;
+}
+
+/// Whether '' may be in force somewhere now: a policy without voters was recorded in this term.
+bool may_leave_empty(const core::Record& record) {
+  if (record.policy.current.voters.empty()) return true;
+  for (const core::Policy& policy : record.policy.unproven) {
+    if (policy.voters.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// Recorded as unproven, applied, proven, current: in this order (PROTOCOL section 4).
+Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
+  const auto& agent = hands.situation().agent;
+  auto proposed = hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
+    return core::propose_policy(std::move(record), agent, intent.policy);
+  });
+  if (!proposed) return proposed.error();
+  crash_point(hands, "proposed");
+  const std::string names = core::synchronous_standby_names(intent.policy);
+  postgres::ProofRequest request;
+  request.safety = hands.safety(names);
+  request.voters = all_voter_names(*proposed);
+  request.leaving_empty = !intent.policy.voters.empty() && may_leave_empty(*proposed);
+  hands.learn([names](Knowledge& k) {
+    k.applied_names = names;
+    k.server_changed_at = boot_now();
+    k.situation.server.names_wrong_since.reset();
+  });
+  hands.progress("proving \"" + core::describe(intent.policy) + "\"");
+  auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
+  hands.learn([names](Knowledge& k) {
+    k.server_changed_at = boot_now();
+    k.situation.server.names_wrong_since.reset();
+  });
+  if (!proof) return proof.error();
+  crash_point(hands, "applied");
+  auto proven = hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
+    return core::prove_policy(std::move(record), agent, intent.policy);
+  });
+  if (!proven) return proven.error();
+  return {};
+}
+
+}  // namespace evergres::agent

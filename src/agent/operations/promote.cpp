@@ -1,0 +1,203 @@
+#include "agent/operations/operation.hpp"
+#include "agent/promise_file.hpp"
+#include "core/transition.hpp"
+#include "postgres/history.hpp"
+#include "postgres/probe.hpp"
+#include "postgres/promotion.hpp"
+
+namespace evergres::agent {
+namespace {
+
+/// The run of PostgreSQL that is asked, as promise_file remembers it.
+std::string run_of_server(const Hands& hands) {
+  return hands.known.supervisor.supervisor_run + "/" + std::to_string(hands.known.supervisor.start_id);
+}
+
+/// The record, read now, still names this run of the agent; the instant before the reading is what
+/// a grant may be counted from.
+Result<Instant> confirm_choice(Hands& hands, Term term) {
+  auto store = hands.store();
+  if (!store) return store.error();
+  const Instant asked_at = boot_now();
+  auto read = (*store)->read_record(store_deadline);
+  if (!read) return read.error();
+  const bool ours = *read && (*read)->value.term == term && (*read)->value.claim == hands.situation().agent;
+  if (!ours) return Error(ErrorCode::conflict, "the record does not name us any more");
+  return asked_at;
+}
+
+std::vector<std::string> slots_of_others(const Hands& hands) {
+  std::vector<std::string> slots;
+  for (const auto& [name, card] : hands.known.cards) {
+    if (name != hands.situation().me) slots.push_back(core::slot_name(name));
+  }
+  return slots;
+}
+
+std::vector<std::string> voter_names(const core::Policy& policy) {
+  std::vector<std::string> names;
+  for (const core::Seat& voter : policy.voters) names.push_back(core::application_name(voter, policy.term));
+  return names;
+}
+
+Outcome close_to_everybody(Hands& hands, postgres::Session& session) {
+  if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
+  auto ended = postgres::terminate_clients(session, boot_now() + sql_deadline);
+  if (!ended) return ended.error();
+  return {};
+}
+
+/// From here on the server may become primary at any time, whatever is answered: persisted before.
+Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
+  if (auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands)); !noted) {
+    return noted;
+  }
+  hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
+  crash_point(hands, "names");
+  if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline); !ended) {
+    return ended.error();
+  }
+  hands.progress("promoting on timeline " + std::to_string(intent.timeline.value));
+  auto promotion = postgres::promote(session, boot_now() + hands.setup.settings.promote_timeout);
+  if (!promotion) return promotion.error();
+  if (*promotion != postgres::Promotion::promoted) {
+    return Error(ErrorCode::timed_out, "PostgreSQL was asked to promote itself and has not become primary",
+                 "It may still become one, so it has to be stopped.");
+  }
+  return {};
+}
+
+/// Where the new timeline began, as PostgreSQL wrote it.
+Result<core::Fork> fork_of(Hands& hands, TimelineId timeline) {
+  auto history = postgres::read_history(hands.server(), timeline);
+  if (!history) return history.error();
+  if (history->empty()) {
+    return Error(ErrorCode::postgres_failed, "timeline " + std::to_string(timeline.value) + " has no history");
+  }
+  return core::Fork{timeline, history->back().parent, history->back().switch_lsn};
+}
+
+void add_phase(std::vector<std::string>& phases, const char* name, std::optional<Instant> from, std::optional<Instant> to) {
+  if (!from || !to || *to < *from) return;
+  const auto span = std::chrono::duration_cast<Millis>(*to - *from);
+  phases.push_back(std::string(name) + " " + std::to_string(span.count()) + " ms");
+}
+
+/// What people read about this term. After the opening: nobody waits for it.
+void write_history(Hands& hands, const core::Record& record, const core::Fork& fork) {
+  auto store = hands.store();
+  if (!store) return;
+  cluster::HistoryEntry entry;
+  entry.term = record.term.value;
+  entry.timeline = fork.timeline.value;
+  entry.switch_lsn = fork.at.text();
+  entry.kind = record.kind;
+  entry.from = hands.situation().record->policy.current.leader.node.value;
+  entry.to = record.leader ? record.leader->node.value : "";
+  entry.reason = record.why;
+  entry.facts = record.facts;
+  entry.wall_ms = wall_now_ms();
+  TermTimes times = hands.known.times;
+  times.proven = times.opened = boot_now();
+  add_phase(entry.phases, "notice to term", times.nobody_since, times.claimed);
+  add_phase(entry.phases, "fence", times.claimed, times.fenced);
+  add_phase(entry.phases, "choice", times.fenced, times.chosen);
+  add_phase(entry.phases, "promote", times.chosen, times.promoted);
+  add_phase(entry.phases, "barrier and opening", times.promoted, times.opened);
+  auto put = (*store)->append_history(entry, store_deadline);
+  if (!put) hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
+}
+
+}  // namespace
+
+// Names of P' in force, nobody inside, the timeline reserved, the grant, and only then pg_promote.
+Outcome carry_out(const core::Promote& intent, Hands& hands) {
+  const Instant deadline = boot_now() + Millis{20'000};
+  auto asked_at = confirm_choice(hands, intent.term);
+  if (!asked_at) return asked_at.error();
+  auto session = postgres::Session::connect(hands.server(), {}, deadline);
+  if (!session) return session.error();
+  const std::string names = core::synchronous_standby_names(intent.policy);
+  // Alone the names are written only after the promotion: '' must not be in force anywhere else.
+  if (!names.empty()) {
+    auto in_force = postgres::set_names(hands.server(), *session, hands.safety(names), deadline);
+    if (!in_force) return in_force;
+  }
+  hands.learn([names](Knowledge& k) { k.applied_names = names.empty() ? core::names_nobody : names; });
+  if (auto closed = close_to_everybody(hands, *session); !closed) return closed;
+  if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline); !slots) return slots;
+  const auto& fenced = hands.situation().fenced;
+  const TimelineId parent = fenced && fenced->position ? fenced->position->timeline : TimelineId{1};
+  if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved) return reserved;
+  if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at); !granted) return granted;
+  if (auto promoted = ask_to_promote(hands, *session, intent); !promoted) return promoted;
+  hands.learn([timeline = intent.timeline](Knowledge& k) {
+    k.situation.server.state = core::ServerState::primary;
+    if (k.situation.server.position) k.situation.server.position->timeline = timeline;
+    k.server_changed_at = boot_now();
+    k.times.promoted = boot_now();
+  });
+  crash_point(hands, "promote");
+  return {};
+}
+
+// Prove P', record the open leadership, then the grant, the gate, and what people read about it.
+Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
+  const auto& s = hands.situation();
+  const core::Policy* newest = nullptr;
+  for (const core::Policy& policy : s.record->policy.unproven) {
+    if (policy == intent.policy) newest = &policy;
+  }
+  if (newest == nullptr && s.record->policy.current != intent.policy) {
+    auto proposed = hands.change_record([&](core::Record record) {
+      return core::propose_policy(std::move(record), s.agent, intent.policy);
+    });
+    if (!proposed) return proposed.error();
+  }
+  postgres::ProofRequest request;
+  const std::string names = core::synchronous_standby_names(intent.policy);
+  request.safety = hands.safety(names);
+  for (const core::Policy& policy : s.record->policy.unproven) {
+    if (policy.term != intent.term) continue;
+    for (auto& name : voter_names(policy)) request.voters.push_back(std::move(name));
+  }
+  request.leaving_empty = false;  // nothing else than the resting names was in force before the promotion
+  hands.learn([names](Knowledge& k) { k.applied_names = names; });
+  auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
+  if (!proof) return proof.error();
+  hands.learn([](Knowledge& k) { k.times.proven = boot_now(); });
+  auto fork = fork_of(hands, intent.timeline);
+  if (!fork) return fork.error();
+  crash_point(hands, "barrier");
+  const Instant asked_at = boot_now();
+  auto opened = hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
+    return core::open_leadership(std::move(record), s.agent, intent.policy, *fork);
+  });
+  if (!opened) return opened.error();
+  crash_point(hands, "open");
+  if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted) return granted;
+  if (auto open = set_gate(hands, postgres::Gate::open); !open) return open;
+  hands.learn([](Knowledge& k) { k.times.opened = boot_now(); });
+  write_history(hands, *opened, *fork);
+  return {};
+}
+
+Outcome carry_out(const core::OpenGate&, Hands& hands) {
+  return set_gate(hands, postgres::Gate::open);
+}
+
+Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {
+  auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+  if (!session) return session.error();
+  hands.progress("checkpoint");
+  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}); !done) return done;
+  auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
+    return core::set_rewind_ready(std::move(record), hands.situation().agent);
+  });
+  if (!changed) return changed.error();
+  return {};
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,146 @@
+#include <algorithm>
+
+#include "agent/operations/operation.hpp"
+#include "core/view.hpp"
+#include "postgres/clone.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/promotion.hpp"
+#include "postgres/receiver.hpp"
+#include "postgres/rewind.hpp"
+
+namespace evergres::agent {
+namespace {
+
+constexpr Millis rebuild_deadline{24 * 3600 * 1000};
+
+Result<postgres::Upstream> upstream_of(Hands& hands, const core::Seat& leader, Term term) {
+  const core::Seat seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  return hands.upstream_to(leader.node, core::application_name(seat, term));
+}
+
+/// A new life begins, on disk, before anything of the old one is overwritten.
+Result<Incarnation> begin_rebuild(Hands& hands, const char* method, bool data_exists) {
+  const Incarnation fresh{random_hex(4)};
+  auto sentinel = postgres::write_rebuilding(hands.server(), postgres::Rebuilding{method, fresh});
+  if (!sentinel) return sentinel.error();
+  if (data_exists) {
+    auto replaced = postgres::replace_incarnation(hands.server().data, hands.situation().me, fresh);
+    if (!replaced) return replaced.error();
+  }
+  hands.learn([fresh, data_exists](Knowledge& k) {
+    k.situation.server.rebuilding = true;
+    k.situation.fenced.reset();
+    if (data_exists) k.situation.server.incarnation = fresh;
+  });
+  return fresh;
+}
+
+void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
+  const SystemId system = hands.situation().record->system_id;
+  hands.learn([fresh, system](Knowledge& k) {
+    forget_server_run(k);
+    k.situation.server.incarnation = fresh;
+    k.situation.server.system_id = system;
+    k.situation.server.rebuilding = false;
+    k.situation.server.state = core::ServerState::stopped;
+    k.situation.server.trouble.clear();
+    k.situation.attempts.erase(core::StartServer::kind);
+    k.server_changed_at = boot_now();
+  });
+}
+
+postgres::OnProgress teller(Hands& hands) {
+  return [&hands](const std::string& text) { hands.progress(text); };
+}
+
+/// What the rewind throws away, from the last common position on.
+void keep_what_goes(Hands& hands) {
+  const auto& s = hands.situation();
+  if (!s.fenced || !s.fenced->position) return;
+  core::TimelineTree tree(s.record->lineage);
+  tree.learn(s.fenced->history);
+  const core::Position end = tree.normalised(*s.fenced->position);
+  Lsn from = end.lsn;
+  TimelineId timeline = core::leader_timeline(*s.record);
+  for (int step = 0; step < 1000; ++step) {
+    const auto fork = tree.fork_of(timeline);
+    if (!fork) break;
+    if (fork->parent == end.timeline) from = std::min(from, fork->at);
+    timeline = fork->parent;
+  }
+  auto kept = postgres::keep_tail(hands.server(), end.timeline, from, boot_now() + Millis{60'000});
+  if (!kept) hands.progress("the tail could not be kept: " + kept.error().message());
+}
+
+}  // namespace
+
+// Only the service file changes: name and address of the upstream cannot disagree.
+Outcome carry_out(const core::Follow& intent, Hands& hands) {
+  auto upstream = upstream_of(hands, intent.leader, intent.term);
+  if (!upstream) return upstream.error();
+  if (auto written = postgres::write_upstream(hands.server(), *upstream); !written) return written;
+  const auto pid = hands.known.supervisor.postmaster_pid;
+  if (pid) {
+    auto receivers = postgres::receiver_processes(*pid);
+    if (receivers && !receivers->empty()) {
+      auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{5000});
+      if (!cut && cut.error().code() != ErrorCode::timed_out) return cut;
+    }
+  }
+  hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
+    k.situation.server.upstream = core::Upstream{leader, term};
+    k.situation.server.not_receiving_since = boot_now();
+  });
+  return {};
+}
+
+// A crashed server must first reach the end of its WAL without upstream and stop cleanly: it runs so
+// already, fenced; pg_rewind refuses it otherwise (PROTOCOL section 8).
+Outcome carry_out(const core::Rewind& intent, Hands& hands) {
+  auto source = hands.upstream_to(intent.leader.node, "evergres_rewind_" + hands.situation().me.value);
+  if (!source) return source.error();
+  keep_what_goes(hands);
+  hands.progress("stopping before the rewind");
+  auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{60'000});
+  if (!stopped) return stopped.error();
+  if (!*stopped) return Error(ErrorCode::postgres_failed, "the server did not stop cleanly before the rewind");
+  auto fresh = begin_rebuild(hands, "rewind", true);
+  if (!fresh) return fresh.error();
+  postgres::RewindRequest request;
+  request.source = *source;
+  request.incarnation = *fresh;
+  request.configuration = hands.configuration(core::names_nobody);
+  request.major = hands.setup.major;
+  hands.progress("rewinding from " + intent.leader.node.value);
+  auto done = postgres::rewind(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
+  if (!done) return done;
+  learn_rebuilt(hands, *fresh);
+  return start_as_standby(hands, false);
+}
+
+Outcome carry_out(const core::Clone& intent, Hands& hands) {
+  auto source = hands.upstream_to(intent.leader.node, "evergres_clone_" + hands.situation().me.value);
+  if (!source) return source.error();
+  const bool data_exists = hands.situation().server.state != core::ServerState::absent;
+  const bool runs = hands.situation().server.state == core::ServerState::standby;
+  if (runs) {
+    auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{10'000});
+    if (!stopped) return stopped.error();
+  }
+  auto fresh = begin_rebuild(hands, "clone", data_exists);
+  if (!fresh) return fresh.error();
+  postgres::CloneRequest request;
+  request.source = *source;
+  request.incarnation = *fresh;
+  request.slot = core::slot_name(hands.situation().me);
+  request.configuration = hands.configuration(core::names_nobody);
+  request.major = hands.setup.major;
+  hands.progress("cloning from " + intent.leader.node.value);
+  auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
+  if (!done) return done;
+  if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
+  learn_rebuilt(hands, *fresh);
+  return start_as_standby(hands, false);
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,26 @@
+#include "agent/operations/operation.hpp"
+#include "core/transition.hpp"
+
+namespace evergres::agent {
+
+Outcome carry_out(const core::StartServer& intent, Hands& hands) {
+  return start_as_standby(hands, intent.without_hot_standby);
+}
+
+Outcome carry_out(const core::StopServer&, Hands& hands) {
+  auto stopped = stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
+  if (!stopped) return stopped.error();
+  return {};
+}
+
+// The request is removed first: a restart that dies half-way must not be repeated for ever.
+Outcome carry_out(const core::RestartServer& intent, Hands& hands) {
+  auto cleared = hands.change_record(
+      [&](core::Record record) { return core::clear_request(std::move(record), intent.request_id); });
+  if (!cleared) return cleared.error();
+  auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{5000});
+  if (!stopped) return stopped.error();
+  return start_as_standby(hands, false);
+}
+
+}  // namespace evergres::agent

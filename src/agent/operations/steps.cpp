@@ -1,0 +1,209 @@
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "agent/operations/operation.hpp"
+#include "agent/promise_file.hpp"
+#include "base/file.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/history.hpp"
+#include "postgres/promotion.hpp"
+#include "postgres/wal_end.hpp"
+
+namespace evergres::agent {
+namespace {
+
+/// What PostgreSQL said last before it ended: the reason why it does not start.
+std::string last_words(const Hands& hands) {
+  auto text = read_file_if_present(hands.setup.settings.state_directory / "log" / "postgres.log", 1U << 26U);
+  if (!text || !*text) return {};
+  std::string found;
+  const std::string& log = **text;
+  std::size_t begin = log.size() > 20'000 ? log.size() - 20'000 : 0;
+  while (begin < log.size()) {
+    auto end = log.find('\n', begin);
+    if (end == std::string::npos) end = log.size();
+    const std::string_view line(log.data() + begin, end - begin);
+    if (line.find("FATAL:") != std::string_view::npos || line.find("PANIC:") != std::string_view::npos) {
+      found = std::string(line.substr(line.find(": ") == std::string_view::npos ? 0 : 0));
+    }
+    begin = end + 1;
+  }
+  const auto colon = found.find("FATAL:");
+  return colon == std::string::npos ? found : found.substr(colon);
+}
+
+bool limits_were_lowered(const std::string& words) {
+  return words.find("insufficient parameter settings") != std::string::npos;
+}
+
+/// Waits until the started server answers SQL, or has ended, or the operation is stopped.
+Outcome wait_until_it_answers(Hands& hands) {
+  postgres::Observer observer(hands.server());
+  const Instant began = boot_now();
+  while (!hands.stopped()) {
+    auto observation = observer.observe(boot_now() + Millis{500});
+    if (observation) return {};
+    auto status = hands.supervisor_status();
+    if (!status) return status.error();
+    if (status->state != supervisor::State::running && status->state != supervisor::State::starting) {
+      const std::string words = last_words(hands);
+      const bool lowered = limits_were_lowered(words);
+      hands.learn([words, lowered](Knowledge& k) {
+        k.situation.server.trouble = words;
+        k.situation.server.limits_too_low = lowered;
+      });
+      return Error(ErrorCode::postgres_failed, "PostgreSQL ended while it started", words,
+                   "See " + (hands.setup.settings.state_directory / "log" / "postgres.log").string() + ".");
+    }
+    if (boot_now() - began > Millis{2000}) hands.progress("PostgreSQL recovers");
+    std::this_thread::sleep_for(Millis{10});
+  }
+  return hands.cancelled();
+}
+
+}  // namespace
+
+void crash_point(const Hands& hands, const char* step) {
+  const char* wanted = std::getenv("EVERGRES_TEST_CRASH_AFTER");
+  if (wanted == nullptr || std::string_view(wanted) != step) return;
+  const auto once = hands.setup.settings.state_directory / "crash-once";
+  if (::unlink(once.c_str()) == 0) ::kill(::getpid(), SIGKILL);
+}
+
+Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
+  const auto& server = hands.server();
+  auto data = postgres::inspect(server, hands.setup.major);
+  if (!data) return data.error();
+  const auto configuration = hands.configuration(core::names_nobody);
+  if (auto written = postgres::write_configuration(server, server.data, configuration,
+                                                   postgres::Gate::closed, hands.setup.major);
+      !written) {
+    return written;
+  }
+  if (auto written = postgres::write_upstream(server, std::nullopt); !written) return written;
+  supervisor::AskStart ask;
+  if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};
+  auto reply = hands.ask_supervisor(ask, Millis{30'000});
+  if (!reply) return reply.error();
+  auto started = supervisor::started_from_json(*reply);
+  if (!started) return started.error();
+  const std::string names = core::names_nobody;
+  hands.learn([names, start = *started](Knowledge& k) {
+    forget_server_run(k);
+    k.supervisor.start_id = start.start_id;
+    k.supervisor.state = supervisor::State::running;
+    k.supervisor.grant.reset();
+    k.situation.server.grant.reset();
+    k.situation.server.state = core::ServerState::starting;
+    k.situation.server.clean = false;
+    k.situation.server.upstream.reset();
+    k.situation.server.trouble.clear();
+    k.situation.server.limits_too_low = false;
+    k.applied_names = names;
+    k.server_changed_at = boot_now();
+  });
+  if (without_hot_standby) return {};
+  return wait_until_it_answers(hands);
+}
+
+Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline) {
+  supervisor::AskStop ask;
+  ask.mode = mode;
+  ask.deadline = deadline;
+  auto reply = hands.ask_supervisor(ask, deadline + Millis{30'000});
+  if (!reply) return reply.error();
+  auto stopped = supervisor::stopped_from_json(*reply);
+  if (!stopped) return stopped.error();
+  return stopped->clean;
+}
+
+Result<bool> stop_and_learn(Hands& hands, supervisor::StopMode mode, Millis deadline) {
+  hands.learn([](Knowledge& k) {
+    k.situation.server.state = core::ServerState::stopping;
+    k.server_changed_at = boot_now();
+  });
+  auto clean = stop_server(hands, mode, deadline);
+  if (!clean) return clean;
+  hands.learn([was_clean = *clean](Knowledge& k) {
+    const auto position = k.situation.server.position;
+    const auto fenced = k.situation.fenced;
+    forget_server_run(k);
+    k.situation.fenced = fenced;
+    k.situation.server.position = position;
+    k.situation.server.state = core::ServerState::stopped;
+    k.situation.server.clean = was_clean;
+    k.situation.server.grant.reset();
+    k.supervisor.state = supervisor::State::stopped;
+    k.supervisor.grant.reset();
+    k.server_changed_at = boot_now();
+  });
+  return clean;
+}
+
+Result<core::Fenced> read_offline(Hands& hands, Term term) {
+  const auto& server = hands.server();
+  const Instant deadline = boot_now() + Millis{60'000};
+  auto control = postgres::read_control_file(server, server.data, deadline);
+  if (!control) return control.error();
+  core::Fenced fenced;
+  fenced.term = term;
+  fenced.seat = core::Seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  fenced.system_id = control->system_id;
+  fenced.agent = hands.situation().agent;
+  TimelineId timeline = control->timeline;
+  Lsn from = control->checkpoint;
+  if (control->minimum_recovery_end > from) {
+    from = control->minimum_recovery_end;
+    timeline = std::max(timeline, control->minimum_recovery_timeline);
+  }
+  auto end = postgres::end_of_wal(server, timeline, from, deadline, hands.stop);
+  if (end) {
+    fenced.position = core::Position{timeline, *end};
+  } else {
+    fenced.why_no_position = end.error().one_line();
+  }
+  if (auto newest = postgres::newest_timeline(server); newest && *newest) fenced.newest_timeline = **newest;
+  if (auto history = postgres::read_history(server, timeline); history) {
+    TimelineId child = timeline;
+    for (auto step = history->rbegin(); step != history->rend(); ++step) {
+      fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
+      child = step->parent;
+    }
+  }
+  return fenced;
+}
+
+Outcome set_gate(Hands& hands, postgres::Gate gate) {
+  const auto configuration = hands.configuration("");
+  auto written = postgres::write_gate(hands.server(), hands.server().data, gate, configuration.member_hosts);
+  if (!written) return written;
+  auto reloaded = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
+  if (!reloaded) return reloaded.error();
+  const bool open = gate == postgres::Gate::open;
+  hands.learn([open](Knowledge& k) { k.situation.server.gate_open = open; });
+  return {};
+}
+
+Outcome ask_grant(Hands& hands, supervisor::GrantKind kind, Term term, Instant asked_at) {
+  supervisor::AskGrant ask;
+  ask.kind = kind;
+  ask.term = term;
+  ask.asked_at = asked_at;
+  ask.length = hands.setup.settings.grant_length;
+  ask.start_id = hands.known.supervisor.start_id;
+  auto reply = hands.ask_supervisor(ask, Millis{2000});
+  if (!reply) return reply.error();
+  const auto core_kind = kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
+  const Instant deadline = asked_at + ask.length;
+  hands.learn([core_kind, term, deadline](Knowledge& k) {
+    k.situation.server.grant = core::Grant{core_kind, term, deadline};
+  });
+  return {};
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,75 @@
+#include "agent/promise_file.hpp"
+
+#include <charconv>
+
+#include "base/file.hpp"
+#include "base/names.hpp"
+
+namespace evergres::agent {
+namespace {
+
+constexpr std::size_t small_file = 4096;
+
+std::string first_line(std::string text) {
+  const auto end = text.find('\n');
+  if (end != std::string::npos) text.resize(end);
+  return text;
+}
+
+Error damaged(const std::filesystem::path& path) {
+  return Error(ErrorCode::data_invalid, "the file \"" + path.string() + "\" is damaged",
+               "It must hold a term and a claim, separated by a blank.",
+               "Do not remove it lightly: it is what this node promised. Restore it, or clone the node anew.");
+}
+
+}  // namespace
+
+Result<core::Promise> read_promise(const std::filesystem::path& state_directory) {
+  const auto path = state_directory / "promise";
+  auto text = read_file_if_present(path, small_file);
+  if (!text) return text.error();
+  if (!*text) return core::Promise{};
+  const std::string line = first_line(**text);
+  const auto blank = line.find(' ');
+  if (blank == std::string::npos) return damaged(path);
+  core::Promise promise;
+  const auto [end, failure] = std::from_chars(line.data(), line.data() + blank, promise.term.value);
+  if (failure != std::errc() || end != line.data() + blank) return damaged(path);
+  promise.claim = Claim{line.substr(blank + 1)};
+  return promise;
+}
+
+Outcome write_promise(const std::filesystem::path& state_directory, const core::Promise& promise) {
+  auto before = read_promise(state_directory);
+  if (!before) return before.error();
+  if (promise.term < before->term) {
+    return Error(ErrorCode::refused,
+                 "this node has promised term " + std::to_string(before->term.value) + " already",
+                 "It obeys nobody of term " + std::to_string(promise.term.value) + " any more.");
+  }
+  if (*before == promise) return {};
+  return write_file_durably(state_directory / "promise",
+                            std::to_string(promise.term.value) + " " + promise.claim.value + "\n", 0600);
+}
+
+Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {
+  return write_file_durably(state_directory / "asked_to_promote", run + "\n", 0600);
+}
+
+Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {
+  auto text = read_file_if_present(state_directory / "asked_to_promote", small_file);
+  if (!text) return text.error();
+  return text->has_value() && first_line(**text) == run;
+}
+
+Result<std::string> node_id(const std::filesystem::path& state_directory) {
+  const auto path = state_directory / "node_id";
+  auto text = read_file_if_present(path, small_file);
+  if (!text) return text.error();
+  if (*text) return first_line(**text);
+  const std::string fresh = random_hex(8);
+  if (auto written = write_file_durably(path, fresh + "\n", 0600); !written) return written.error();
+  return fresh;
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,137 @@
+#include "agent/setup.hpp"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <thread>
+
+#include "agent/agent.hpp"
+#include "agent/promise_file.hpp"
+#include "net/secret.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/credentials.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/versions.hpp"
+#include "store/backends.hpp"
+
+namespace evergres::agent {
+namespace {
+
+Outcome check_port(const std::string& host, int port, const char* what) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return {};  // names are checked when listening
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return error_from_errno("could not make a socket", errno);
+  const int yes = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  const int bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int failure = errno;
+  ::close(fd);
+  if (bound == 0) return {};
+  return Error(failure == EADDRINUSE ? ErrorCode::port_taken : ErrorCode::permission,
+               "port " + std::to_string(port) + " on " + host + " cannot be used for " + what,
+               std::string("The system says: ") + std::strerror(failure) + ".",
+               "Choose another port in the node's configuration, or stop who listens there.");
+}
+
+/// Another node of the same name is one whose card has another id and whose beat still moves.
+Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& store) {
+  auto own = node_id(settings.state_directory);
+  if (!own) return own.error();
+  const auto read_card = [&]() -> Result<std::optional<cluster::NodeCard>> {
+    auto cards = store.list_cards(Millis{3000});
+    if (!cards) return cards.error();
+    for (const auto& entry : cards->cards) {
+      if (entry.value.name == settings.node.value) return std::optional(entry.value);
+    }
+    return std::optional<cluster::NodeCard>();
+  };
+  auto first = read_card();
+  if (!first) return first.error();
+  if (!*first || (*first)->node_id == *own) return {};
+  const Instant until = boot_now() + Millis{3500};
+  while (boot_now() < until) {
+    std::this_thread::sleep_for(Millis{200});
+    auto again = read_card();
+    if (!again) return again.error();
+    if (!*again || (*again)->beat == (*first)->beat) continue;
+    return Error(ErrorCode::refused, "another node is called \"" + settings.node.value + "\" and runs",
+                 "It announces itself in the store from " + (*again)->peer_host + ":" +
+                     std::to_string((*again)->peer_port) + ".",
+                 "Give this node a name of its own (option \"node\").");
+  }
+  return {};
+}
+
+Outcome check_system(const Setup& setup, const core::Record& record) {
+  auto data = postgres::inspect(setup.server, setup.major);
+  if (!data) return data.error();
+  if (data->kind != postgres::DataKind::ours) return {};
+  auto control = postgres::read_control_file(setup.server, setup.server.data, boot_now() + Millis{5000});
+  if (!control) return control.error();
+  if (record.system_id.value == 0 || control->system_id == record.system_id) return {};
+  return Error(ErrorCode::wrong_data_directory,
+               "the data directory \"" + setup.server.data.string() + "\" belongs to another cluster",
+               "Its system identifier is " + std::to_string(control->system_id.value) + ", the cluster's is " +
+                   std::to_string(record.system_id.value) + ".",
+               "Point \"data_directory\" elsewhere; an absent directory is cloned from the leader.");
+}
+
+}  // namespace
+
+Result<Setup> make_setup(const config::NodeSettings& settings) {
+  Setup setup;
+  setup.settings = settings;
+  auto secret = net::load_secret(settings.secret_file);
+  if (!secret) return secret.error();
+  setup.secret = secret->value;
+  auto& server = setup.server;
+  server.node = settings.node;
+  server.data = settings.data_directory;
+  server.state_dir = settings.state_directory;
+  server.run_dir = settings.run_directory;
+  server.host = settings.postgres_host;
+  server.port = settings.postgres_port;
+  server.replication_password = postgres::replication_password(setup.secret);
+  server.bin_dir = settings.bin_directory;
+  if (server.bin_dir.empty()) {
+    auto found = postgres::find_bin_directory();
+    if (!found) return found.error();
+    server.bin_dir = *found;
+  }
+  auto major = postgres::program_major(server.bin_dir, boot_now() + Millis{10'000});
+  if (!major) return major.error();
+  setup.major = *major;
+  return setup;
+}
+
+Outcome preflight(const config::NodeSettings& settings) {
+  if (::geteuid() == 0) {
+    return Error(ErrorCode::refused, "evergres does not run as root", "PostgreSQL would refuse it as well.",
+                 "Start it as the user that owns the data directory, for example \"runuser -u postgres -- evergres run …\".");
+  }
+  auto setup = make_setup(settings);
+  if (!setup) return setup.error();
+  auto data = postgres::inspect(setup->server, setup->major);
+  if (!data) return data.error();
+  if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters) return parameters;
+  if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port) return port;
+  if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;
+  auto opened = store::open_store(settings.store, settings.cluster, store::Create::no);
+  if (!opened) return opened.error();
+  cluster::ClusterStore store(std::move(opened).value(), settings.cluster);
+  auto record = store.read_record(Millis{5000});
+  if (!record) return record.error();
+  if (!*record) {
+    return Error(ErrorCode::not_found, "the store has no record of cluster \"" + settings.cluster + "\"",
+                 "Only init creates a cluster.", "Run \"evergres init -c FILE\" on its first node.");
+  }
+  if (auto system = check_system(*setup, (*record)->value); !system) return system;
+  return check_name(settings, store);
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,140 @@
+#include "agent/status.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "core/explain.hpp"
+#include "core/view.hpp"
+
+namespace evergres::agent {
+namespace {
+
+bool is_voter(const core::Situation& s, const NodeName& node) {
+  const core::Policy* policy = core::newest_policy(*s.record);
+  if (policy == nullptr) policy = &s.record->policy.current;
+  return std::any_of(policy->voters.begin(), policy->voters.end(),
+                     [&](const core::Seat& seat) { return seat.node == node; });
+}
+
+std::string role_of(const core::Situation& s, const NodeName& node) {
+  if (!s.record) return "unknown";
+  const bool leads = s.record->phase == core::Phase::leading && s.record->leader->node == node;
+  if (leads) return "leader";
+  return is_voter(s, node) ? "voter" : "replica";
+}
+
+std::string state_word(core::ServerState state, bool receiving, const std::string& doing, bool silent) {
+  if (silent) return "silent";
+  const std::string operation = doing.substr(0, doing.find(':'));
+  if (operation == core::Clone::kind) return "cloning";
+  if (operation == core::Rewind::kind) return "rewinding";
+  if (operation == core::Promote::kind) return "promoting";
+  if (state == core::ServerState::primary) return "running";
+  if (state == core::ServerState::standby) return receiving ? "streaming" : "waiting";
+  return std::string(word_of(state));
+}
+
+std::optional<core::Position> leader_position(const core::Situation& s) {
+  if (!s.record || !s.record->leader) return std::nullopt;
+  if (s.record->leader->node == s.me) return s.server.position;
+  const auto found = s.peers.find(s.record->leader->node);
+  if (found == s.peers.end() || !found->second.said) return std::nullopt;
+  return found->second.said->position;
+}
+
+void fill_lags(cluster::NodeStatus& node, const std::optional<core::Position>& leader,
+               const std::optional<core::Position>& own, const std::optional<Lsn>& replay) {
+  if (own) {
+    node.timeline = own->timeline.value;
+    node.receive_lsn = own->lsn.text();
+  }
+  if (replay) node.replay_lsn = replay->text();
+  if (node.role == "leader" || !leader) return;
+  if (own) node.receive_lag_bytes = bytes_between(own->lsn, leader->lsn);
+  if (replay) node.replay_lag_bytes = bytes_between(*replay, leader->lsn);
+}
+
+void fill_card(const Knowledge& knowledge, cluster::NodeStatus& node) {
+  const auto card = knowledge.cards.find(NodeName{node.name});
+  if (card == knowledge.cards.end()) return;
+  node.host = card->second.postgres_host;
+  node.port = card->second.postgres_port;
+}
+
+cluster::NodeStatus own_status(const Knowledge& knowledge) {
+  const core::Situation& s = knowledge.situation;
+  cluster::NodeStatus node;
+  node.name = s.me.value;
+  fill_card(knowledge, node);
+  node.role = role_of(s, s.me);
+  if (s.operation) node.doing = s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  node.state = state_word(s.server.state, s.server.receiving, node.doing, false);
+  fill_lags(node, leader_position(s), s.server.position, s.server.replay);
+  node.lag_seconds = s.server.lag_seconds;
+  node.why_not = core::why_not_lead(s, s.me);
+  return node;
+}
+
+cluster::NodeStatus peer_status(const Knowledge& knowledge, const NodeName& name) {
+  const core::Situation& s = knowledge.situation;
+  cluster::NodeStatus node;
+  node.name = name.value;
+  fill_card(knowledge, node);
+  node.role = role_of(s, name);
+  node.why_not = core::why_not_lead(s, name);
+  const auto found = s.peers.find(name);
+  if (found == s.peers.end() || !found->second.said) {
+    node.state = "silent";
+    return node;
+  }
+  const core::Peer& peer = found->second;
+  const core::Heartbeat& said = *peer.said;
+  const bool silent = peer.refused || !core::is_heard(s, peer);
+  node.doing = said.doing;
+  node.state = state_word(said.server, said.receiving, said.doing, silent);
+  fill_lags(node, leader_position(s), said.position, said.replay);
+  node.lag_seconds = said.lag_seconds;
+  if (peer.alive_at) node.seen_seconds_ago = static_cast<double>((s.now - *peer.alive_at).count()) / 1e9;
+  return node;
+}
+
+}  // namespace
+
+cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& cluster_name) {
+  const core::Situation& s = knowledge.situation;
+  cluster::ClusterStatus status;
+  status.cluster = cluster_name;
+  status.answered_by = s.me.value;
+  status.wanted_k = s.tuning.wanted_k;
+  status.guards = knowledge.supervisor.guards;
+  if (!s.store_trouble.empty()) status.store_trouble = s.store_trouble;
+  std::set<NodeName> names{s.me};
+  for (const auto& [name, card] : knowledge.cards) names.insert(name);
+  for (const auto& [name, peer] : s.peers) names.insert(name);
+  if (s.record) {
+    const core::Record& record = *s.record;
+    for (const NodeName& member : record.members) names.insert(member);
+    status.system_id = std::to_string(record.system_id.value);
+    status.term = record.term.value;
+    status.phase = word_of(record.phase);
+    if (record.leader) status.leader = record.leader->node.value;
+    if (!record.lineage.empty()) status.timeline = core::leader_timeline(record).value;
+    const core::Policy* policy = core::newest_policy(record);
+    if (policy == nullptr) policy = &record.policy.current;
+    status.durability = word_of(policy->mode);
+    status.k = policy->k;
+    for (const core::Seat& voter : policy->voters) status.voters.push_back(voter.node.value);
+    status.unproven = record.policy.unproven.size();
+    if (const auto degraded = core::degraded_text(s); !degraded.empty()) status.degraded = degraded;
+    if (record.request) {
+      status.request = std::string(word_of(record.request->kind)) +
+                       (record.request->to ? " to " + record.request->to->value : "");
+    }
+  }
+  for (const NodeName& name : names) {
+    status.nodes.push_back(name == s.me ? own_status(knowledge) : peer_status(knowledge, name));
+  }
+  return status;
+}
+
+}  // namespace evergres::agent

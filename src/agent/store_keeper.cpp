@@ -1,0 +1,127 @@
+#include "agent/store_keeper.hpp"
+
+#include "core/transition.hpp"
+#include "store/backends.hpp"
+
+namespace evergres::agent {
+namespace {
+
+constexpr Millis round_length{1000};
+constexpr Millis step_deadline{1000};
+
+}  // namespace
+
+StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Tell tell)
+    : setup_(setup),
+      node_id_(std::move(node_id)),
+      tell_(std::move(tell)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+void StoreKeeper::set_duty(Duty duty) {
+  const std::lock_guard lock(mutex_);
+  duty_ = std::move(duty);
+}
+
+void StoreKeeper::run(const std::stop_token& stop) {
+  do {
+    const Outcome outcome = round();
+    const std::string trouble = outcome ? "" : outcome.error().one_line();
+    if (!outcome) store_.reset();
+    tell_([trouble](Knowledge& k) { k.situation.store_trouble = trouble; });
+  } while (pulse_.wait(stop, round_length));
+}
+
+Outcome StoreKeeper::round() {
+  if (!store_) {
+    auto opened = store::open_store(setup_.settings.store, setup_.settings.cluster, store::Create::no);
+    if (!opened) return opened.error();
+    store_.emplace(std::move(opened).value(), setup_.settings.cluster);
+  }
+  Duty duty;
+  {
+    const std::lock_guard lock(mutex_);
+    duty = duty_;
+  }
+  const Instant asked_at = boot_now();
+  auto read = store_->read_record(step_deadline);
+  if (!read) return read.error();
+  if (!*read) {
+    tell_([asked_at](Knowledge& k) {
+      k.situation.record_missing = true;
+      k.situation.store_read_at = asked_at;
+    });
+  } else {
+    tell_([record = (*read)->value, revision = (*read)->revision, asked_at](Knowledge& k) {
+      learn_record(k, record, revision, boot_now());
+      k.situation.store_read_at = asked_at;
+      k.situation.record_missing = false;
+    });
+  }
+  const bool due = boot_now() - announced_at_ >= round_length - Millis{50};
+  if (!due) return {};
+  announced_at_ = boot_now();
+  if (duty.renew && *read) {
+    auto renewed = core::renew((*read)->value, duty.agent);
+    if (renewed) {
+      auto written = store_->write_record(*renewed, (*read)->revision, step_deadline);
+      if (!written) return written.error();
+      if (const auto* applied = std::get_if<cluster::RecordApplied>(&*written)) {
+        tell_([record = *renewed, revision = applied->revision](Knowledge& k) {
+          learn_record(k, record, revision, boot_now());
+        });
+      }
+    }
+  }
+  if (auto announced = announce(duty); !announced) return announced;
+  read_cards();
+  return {};
+}
+
+Outcome StoreKeeper::announce(const Duty& duty) {
+  cluster::NodeCard card;
+  card.name = setup_.settings.node.value;
+  card.node_id = node_id_;
+  card.peer_host = setup_.settings.peer_host;
+  card.peer_port = setup_.settings.peer_port;
+  card.postgres_host = setup_.settings.postgres_host;
+  card.postgres_port = setup_.settings.postgres_port;
+  card.incarnation = duty.incarnation.value;
+  card.postgres_major = setup_.major;
+  card.beat = ++beat_;
+  card.hears = duty.hears;
+  auto put = store_->put_card(card, store::Expect::anything(), step_deadline);
+  if (!put) return put.error();
+  return {};
+}
+
+void StoreKeeper::read_cards() {
+  auto listed = store_->list_cards(step_deadline);
+  if (!listed) return;
+  const Instant now = boot_now();
+  struct News {
+    cluster::NodeCard card;
+    Instant moved;
+  };
+  std::vector<News> news;
+  for (const auto& entry : listed->cards) {
+    const NodeName name{entry.value.name};
+    auto [found, fresh] = beats_.try_emplace(name, entry.value.beat, now);
+    // A first sight says nothing about life: only a beat that changes does.
+    if (fresh) found->second.second = Instant{};
+    if (found->second.first != entry.value.beat) found->second = {entry.value.beat, now};
+    news.push_back(News{entry.value, found->second.second});
+  }
+  tell_([news](Knowledge& k) {
+    for (const News& one : news) {
+      const NodeName name{one.card.name};
+      k.cards[name] = one.card;
+      if (name == k.situation.me) continue;
+      core::Peer& peer = k.situation.peers[name];
+      if (one.moved.nanos != 0) peer.card_moved = one.moved;
+      peer.card_hears.clear();
+      for (const std::string& heard : one.card.hears) peer.card_hears.push_back(NodeName{heard});
+    }
+  });
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "agent/operations/operation.hpp"
+#include "agent/pulse.hpp"
+
+namespace evergres::agent {
+
+/// The thread that speaks with the store once a second, and at once when poked: it reads the record,
+/// renews it while we are its open leader, announces this node and reads the cards of the others.
+/// A store that hangs holds up nothing else.
+class StoreKeeper {
+ public:
+  StoreKeeper(const Setup& setup, std::string node_id, Tell tell);
+
+  void poke() { pulse_.poke(); }
+  /// Set by the control thread: what the next round writes.
+  struct Duty {
+    bool renew = false;
+    Claim agent;
+    Incarnation incarnation;
+    std::vector<std::string> hears;
+  };
+  void set_duty(Duty duty);
+
+ private:
+  void run(const std::stop_token& stop);
+  Outcome round();
+  Outcome announce(const Duty& duty);
+  void read_cards();
+
+  const Setup& setup_;
+  std::string node_id_;
+  Tell tell_;
+  Pulse pulse_;
+  std::mutex mutex_;
+  Duty duty_;
+  std::optional<cluster::ClusterStore> store_;
+  std::uint64_t beat_ = 0;
+  Instant announced_at_;
+  Instant cards_read_at_;
+  std::map<NodeName, std::pair<std::uint64_t, Instant>> beats_;  ///< last beat and when it moved
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace evergres::agent

@@ -1,0 +1,54 @@
+#include <cstdio>
+#include <filesystem>
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "agent/agent.hpp"
+#include "cli/command_line.hpp"
+#include "postgres/versions.hpp"
+#include "supervisor/keeper.hpp"
+
+/// Wiring: the only place that knows everything.
+namespace {
+
+using evergres::config::NodeSettings;
+
+int run_node(const std::filesystem::path& config_file, const NodeSettings& settings) {
+  if (auto possible = evergres::agent::preflight(settings); !possible) {
+    std::fputs(possible.error().for_people().c_str(), stderr);
+    return evergres::error_code_info(possible.error().code()).exit_status;
+  }
+  auto bin = settings.bin_directory;
+  if (bin.empty()) {
+    auto found = evergres::postgres::find_bin_directory();
+    if (found) bin = *found;
+  }
+  evergres::supervisor::Settings supervised;
+  supervised.data_directory = settings.data_directory;
+  supervised.state_directory = settings.state_directory;
+  supervised.run_directory = settings.run_directory;
+  supervised.log_directory = settings.state_directory / "log";
+  supervised.postgres_program = bin / "postgres";
+  supervised.agent_argv = {"evergres", "-c", config_file.string(), "agent"};
+  supervised.silent_agent_limit = 2 * settings.grant_length;
+  return evergres::supervisor::run_keeper(supervised);
+}
+
+int run_agent(const std::filesystem::path&, const NodeSettings& settings, const std::vector<std::string>&) {
+  auto log = spdlog::stderr_logger_mt("agent");
+  log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z agent: %l: %v");
+  log->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(log);
+  return evergres::agent::run_agent(settings);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  evergres::cli::Wiring wiring;
+  wiring.version = EVERGRES_VERSION;
+  wiring.run = run_node;
+  wiring.agent = run_agent;
+  return evergres::cli::run_command_line(argc, argv, wiring);
+}

@@ -1,0 +1,24 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cli/commands/all.hpp"
+#include "cli/exit_codes.hpp"
+#include "config/printer.hpp"
+
+namespace evergres::cli {
+
+Action add_print(CLI::App& parser, Session& session) {
+  auto what = std::make_shared<std::string>();
+  parser.add_option("WHAT", *what, "options, sample or exit-codes")
+      ->required()
+      ->check(CLI::IsMember({"options", "sample", "exit-codes"}));
+  return [&session, what]() -> Result<int> {
+    if (*what == "options") session.out << config::options_reference();
+    if (*what == "sample") session.out << config::sample_file();
+    if (*what == "exit-codes") session.out << exit_codes_text();
+    return 0;
+  };
+}
+
+}  // namespace evergres::cli

@@ -1,0 +1,161 @@
+#include "config/printer.hpp"
+
+#include <fmt/format.h>
+
+#include "config/options.hpp"
+
+namespace evergres::config {
+namespace {
+
+template <typename Type>
+using Field = Type NodeSettings::*;
+
+std::string in_quotes(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text) {
+    result += c;
+    if (c == '\'') result += c;
+  }
+  return result + "'";
+}
+
+struct ValueText {
+  const NodeSettings& settings;
+  std::string operator()(Field<std::string> field) const { return settings.*field; }
+  std::string operator()(Field<NodeName> field) const { return (settings.*field).value; }
+  std::string operator()(Field<std::filesystem::path> field) const {
+    return (settings.*field).string();
+  }
+  std::string operator()(Field<int> field) const { return std::to_string(settings.*field); }
+  std::string operator()(Field<std::uint32_t> field) const {
+    return std::to_string(settings.*field);
+  }
+  std::string operator()(Field<Millis> field) const { return duration_text(settings.*field); }
+  std::string operator()(Field<TextMap> field) const {
+    std::string lines;
+    for (const auto& [name, value] : settings.*field) {
+      lines += fmt::format("\n  {}: {}", name, in_quotes(value));
+    }
+    return lines;
+  }
+};
+
+bool is_map(const Option& option) {
+  return option.kind == Kind::parameters || option.kind == Kind::application;
+}
+
+bool needs_quotes(const Option& option) {
+  return option.kind == Kind::path || option.kind == Kind::store || option.kind == Kind::host ||
+         option.kind == Kind::node_name || option.kind == Kind::cluster_name;
+}
+
+/// "# " before each line of at most 96 bytes.
+std::string as_comment(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    std::size_t length = text.size();
+    if (length > 96) {
+      length = text.rfind(' ', 96);
+      if (length == std::string_view::npos || length == 0) length = text.size();
+    }
+    result += fmt::format("# {}\n", text.substr(0, length));
+    text.remove_prefix(length);
+    if (text.starts_with(' ')) text.remove_prefix(1);
+  }
+  return result;
+}
+
+std::string sample_map(const Option& option) {
+  if (option.kind == Kind::parameters) {
+    return "#parameters:\n#  shared_buffers: 1GB\n#  max_connections: '200'\n";
+  }
+  return "#application:\n#  role: app\n#  database: app\n#  password_file: app.password\n";
+}
+
+}  // namespace
+
+std::string_view kind_text(Kind kind) {
+  switch (kind) {
+    case Kind::cluster_name: return "a name of 1 to 32 of a-z, 0-9 and -, starting with a letter";
+    case Kind::node_name: return "a name of 1 to 32 of a-z, 0-9 and -, starting with a letter";
+    case Kind::path: return "a path";
+    case Kind::store: return "sqlite:PATH";
+    case Kind::host: return "a host name or an address";
+    case Kind::port: return "a port";
+    case Kind::count: return "a whole number";
+    case Kind::duration: return "a number with ms, s, min, h or d";
+    case Kind::parameters: return "name: value lines";
+    case Kind::application: return "role, database and password_file";
+  }
+  return "a value";
+}
+
+std::string duration_text(Millis duration) {
+  const auto millis = duration.count();
+  if (millis % 3'600'000 == 0 && millis > 0) return fmt::format("{}h", millis / 3'600'000);
+  if (millis % 60'000 == 0 && millis > 0) return fmt::format("{}min", millis / 60'000);
+  if (millis % 1000 == 0) return fmt::format("{}s", millis / 1000);
+  return fmt::format("{}ms", millis);
+}
+
+std::string default_of(const Option& option) {
+  if (option.need == Need::required) return "";
+  if (!option.default_text.empty()) return std::string(option.default_text);
+  const NodeSettings defaults;
+  return std::visit(ValueText{defaults}, option.field);
+}
+
+std::string options_reference() {
+  std::string text =
+      "# Options of node.yaml\n\n"
+      "Relative paths are relative to the directory of the file. Unknown options are errors.\n";
+  for (const Option& option : options()) {
+    text += fmt::format("\n## {}\n\n{}\n\n", option.name, option.help);
+    text += fmt::format("- value: {}\n", kind_text(option.kind));
+    if (option.kind == Kind::count) {
+      text += fmt::format("- range: {} to {}\n", option.least, option.most);
+    } else if (option.kind == Kind::duration) {
+      text += fmt::format("- range: {} to {}\n", duration_text(Millis{option.least}),
+                          duration_text(Millis{option.most}));
+    }
+    if (option.need == Need::required) {
+      text += "- required\n";
+    } else {
+      text += fmt::format("- default: {}\n", default_of(option));
+    }
+    if (option.kind == Kind::application) {
+      for (const ApplicationKey& key : application_keys()) {
+        text += fmt::format("- `{}`: {}\n", key.name, key.help);
+      }
+    }
+  }
+  return text;
+}
+
+std::string sample_file() {
+  std::string text = "# node.yaml of Evergres. Lines that start with # show the defaults.\n";
+  for (const Option& option : options()) {
+    text += "\n" + as_comment(option.help);
+    if (is_map(option)) {
+      text += sample_map(option);
+    } else if (option.need == Need::required) {
+      text += fmt::format("{}: {}\n", option.name, option.sample);
+    } else {
+      text += fmt::format("#{}: {}\n", option.name, option.sample);
+    }
+  }
+  return text;
+}
+
+std::string node_file_text(const NodeSettings& settings) {
+  std::string text;
+  for (const Option& option : options()) {
+    std::string value = std::visit(ValueText{settings}, option.field);
+    if (value.empty()) continue;
+    if (needs_quotes(option)) value = in_quotes(value);
+    text += fmt::format("{}:{}{}\n", option.name, is_map(option) ? "" : " ", value);
+  }
+  return text;
+}
+
+}  // namespace evergres::config

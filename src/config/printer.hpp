@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "base/instant.hpp"
+#include "config/node_settings.hpp"
+
+namespace evergres::config {
+
+/// The reference of all options as Markdown (docs/reference/node-options.md is this text).
+std::string options_reference();
+
+/// A commented node.yaml to start from; the reader accepts it as it is.
+std::string sample_file();
+
+/// A node.yaml that reads back as these settings. Used by the demo.
+std::string node_file_text(const NodeSettings& settings);
+
+/// "1200ms", "3s", "5min": the shortest text that reads back as this duration.
+std::string duration_text(Millis duration);
+
+}  // namespace evergres::config

@@ -1,0 +1,100 @@
+#include "core/decide.hpp"
+
+#include <array>
+
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+namespace {
+
+// Order is priority. Read it from top to bottom: nothing unsafe may start (safety), a server must
+// run (server), somebody must lead (election), the leader keeps its house (leader), the others follow.
+constexpr std::array rule_list{
+    Rule{"keep_hands_off_a_lost_history",
+         "A record that is older than a promise, or gone while data exists, means that the store "
+         "lost history: change nothing.",
+         keep_hands_off_a_lost_history},
+    Rule{"keep_hands_off_foreign_data",
+         "A data directory of another cluster is neither started nor replaced.",
+         keep_hands_off_foreign_data},
+    Rule{"stop_a_primary_without_leadership",
+         "A server that is primary, or may become it, without the record naming it, is stopped.",
+         stop_a_primary_without_leadership},
+    Rule{"abandon_a_rebuild_that_lost_its_leader",
+         "A clone or rewind from a node that no longer leads is given up.",
+         abandon_a_rebuild_that_lost_its_leader},
+    Rule{"fence_for_the_term_of_the_record",
+         "Before anything else in a new term: promise it, cut the receiver, read the position.",
+         fence_for_the_term_of_the_record},
+    Rule{"wait_for_the_running_operation", "One operation at a time.",
+         wait_for_the_running_operation},
+    Rule{"stop_for_the_handover",
+         "In a planned handover the leader stops fast, without waiting for anybody but its heir.",
+         stop_for_the_handover},
+    Rule{"make_the_data_directory_anew",
+         "Without a usable data directory, clone one from the open leader.",
+         make_the_data_directory_anew},
+    Rule{"give_up_a_failed_promotion",
+         "A chosen node whose promotion failed gives the leadership back.",
+         give_up_a_failed_promotion},
+    Rule{"start_the_server", "A stopped server is started, always as a standby without upstream.",
+         start_the_server},
+    Rule{"choose_the_leader",
+         "The coordinator chooses the most advanced of enough fenced nodes and records its policy.",
+         choose_the_leader},
+    Rule{"promote_when_chosen", "The chosen node promotes its fenced server under its policy.",
+         promote_when_chosen},
+    Rule{"prove_the_barrier",
+         "A promoted node serves only after a commit of its own was acknowledged under its policy.",
+         prove_the_barrier},
+    Rule{"resume_our_own_leadership",
+         "A restarted agent takes over the leadership that its server never lost.",
+         resume_our_own_leadership},
+    Rule{"step_down_when_cut_off",
+         "A leader that hears nobody while the others hear each other lets them elect.",
+         step_down_when_cut_off},
+    Rule{"open_the_gate", "The open leader admits applications.", open_the_gate},
+    Rule{"hand_over_on_request", "An operator's switchover or restart of the leader is a handover.",
+         hand_over_on_request},
+    Rule{"settle_the_policy",
+         "A silent voter leaves the policy, a caught-up member enters it; recorded before applied, "
+         "proven before counted.",
+         settle_the_policy},
+    Rule{"allow_rewinds", "After a checkpoint on its timeline the leader lets diverged nodes rewind.",
+         allow_rewinds},
+    Rule{"add_a_member", "A node that follows the leader becomes a member.", add_a_member},
+    Rule{"campaign_when_nobody_is_in_charge",
+         "When nobody is in charge and enough nodes say so, take the next term.",
+         campaign_when_nobody_is_in_charge},
+    Rule{"wait_for_the_server", "A server that starts or stops is given its time.",
+         wait_for_the_server},
+    Rule{"restart_on_request", "An operator's restart of a standby.", restart_on_request},
+    Rule{"rejoin_a_diverged_server",
+         "A server whose WAL leaves the recorded lineage is rewound, and if that fails cloned.",
+         rejoin_a_diverged_server},
+    Rule{"clone_when_wal_is_gone",
+         "A standby whose next WAL the leader no longer has is cloned.", clone_when_wal_is_gone},
+    Rule{"follow_the_leader",
+         "A fenced standby whose WAL fits the leader's lineage attaches to it.", follow_the_leader},
+    Rule{"carry_on", "Nothing to do.", carry_on},
+};
+
+}  // namespace
+
+std::span<const Rule> rules() { return rule_list; }
+
+Decision decide(const Situation& situation) {
+  for (const Rule& rule : rule_list) {
+    auto answer = rule.judge(situation);
+    if (!answer) continue;
+    return Decision{std::string(rule.name), std::move(answer->intent), std::move(answer->why),
+                    std::move(answer->facts)};
+  }
+  return Decision{"carry_on", StayPut{}, "no rule had anything to say", {}};
+}
+
+std::string describe(const Decision& decision) {
+  return decision.rule + ": " + describe(decision.intent) + ", because " + decision.why;
+}
+
+}  // namespace evergres::core

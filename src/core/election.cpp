@@ -1,0 +1,166 @@
+#include "core/election.hpp"
+
+#include <algorithm>
+
+namespace evergres::core {
+namespace {
+
+struct Candidate {
+  const Fenced* answer;
+  Rank rank;
+};
+
+TimelineTree tree_of(const ElectionInput& input) {
+  TimelineTree tree(input.record.lineage);
+  for (const Fenced& answer : input.answers) tree.learn(answer.history);
+  return tree;
+}
+
+bool counts(const Fenced& answer, const Record& record) {
+  return answer.term == record.term && answer.system_id == record.system_id && answer.position;
+}
+
+/// The answers that may be compared: of this term, of this cluster, with a position.
+std::vector<Candidate> compared(const ElectionInput& input, const TimelineTree& tree) {
+  std::vector<Candidate> candidates;
+  for (const Fenced& answer : input.answers) {
+    if (!counts(answer, input.record)) continue;
+    candidates.push_back({&answer, rank_of(*answer.position, tree, input.record.lineage)});
+  }
+  return candidates;
+}
+
+/// The highest (term of the last record, LSN); among equals the preferred node, then one that is
+/// not the former leader (it has the newest cache of nothing: it was just stopped), then by name.
+const Candidate* best_of(const std::vector<Candidate>& candidates, const ElectionInput& input) {
+  const auto former = input.record.policy.current.leader.node;
+  const auto key = [&](const Candidate& candidate) {
+    const NodeName& node = candidate.answer->seat.node;
+    const bool preferred = input.preferred && *input.preferred == node;
+    return std::tuple{candidate.rank, preferred, node != former};
+  };
+  const Candidate* best = nullptr;
+  for (const Candidate& candidate : candidates) {
+    if (!candidate.answer->can_run) continue;
+    if (best == nullptr || key(candidate) > key(*best) ||
+        (key(candidate) == key(*best) && candidate.answer->seat.node < best->answer->seat.node)) {
+      best = &candidate;
+    }
+  }
+  return best;
+}
+
+/// A node that cannot run but holds more WAL than the best must be heard first, unless the others
+/// suffice without it: then nothing acknowledged is in what it holds beyond them.
+const Candidate* ahead_of(const Candidate& best, const std::vector<Candidate>& candidates,
+                          const PolicyBook& book) {
+  const Candidate* ahead = nullptr;
+  std::vector<Seat> others;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.rank > best.rank) {
+      ahead = &candidate;
+    } else {
+      others.push_back(candidate.answer->seat);
+    }
+  }
+  return covers_all(book, others) ? nullptr : ahead;
+}
+
+/// P' contains only fenced nodes whose position is a prefix of the candidate's. The former leader
+/// comes back by a policy change, unless the new leader would else be alone.
+Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidates,
+                   const ElectionInput& input, const TimelineTree& tree) {
+  Policy policy;
+  policy.mode = input.record.policy.current.mode;
+  policy.term = input.record.term;
+  policy.leader = best.answer->seat;
+  const NodeName former = input.record.policy.current.leader.node;
+  std::vector<Seat> spare;
+  for (const Candidate& candidate : candidates) {
+    const Fenced& answer = *candidate.answer;
+    if (answer.seat == policy.leader || !answer.can_run) continue;
+    if (!tree.is_prefix(*answer.position, *best.answer->position)) continue;
+    (answer.seat.node == former ? spare : policy.voters).push_back(answer.seat);
+  }
+  if (policy.voters.empty()) policy.voters = spare;
+  std::sort(policy.voters.begin(), policy.voters.end());
+  policy.k = std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
+  if (policy.k == 0) policy.voters.clear();
+  return policy;
+}
+
+TimelineId next_timeline(const ElectionInput& input) {
+  std::uint32_t highest = 1;
+  for (const Lineage& entry : input.record.lineage) highest = std::max(highest, entry.timeline.value);
+  for (const Fenced& answer : input.answers) {
+    highest = std::max(highest, answer.newest_timeline.value);
+    if (answer.position) highest = std::max(highest, answer.position->timeline.value);
+  }
+  return TimelineId{highest + 1};
+}
+
+std::vector<Fork> learned_forks(const ElectionInput& input, const Candidate& best) {
+  const TimelineTree known(input.record.lineage);
+  std::vector<Fork> learned;
+  for (const Fork& fork : best.answer->history) {
+    if (!known.fork_of(fork.timeline)) learned.push_back(fork);
+  }
+  return learned;
+}
+
+std::vector<std::string> facts_about(const ElectionInput& input) {
+  std::vector<std::string> facts;
+  for (const Fenced& answer : input.answers) {
+    std::string fact = answer.seat.node.value + ": ";
+    if (answer.term != input.record.term) {
+      fact += "answered for term " + std::to_string(answer.term.value) + ", not counted";
+    } else if (answer.system_id != input.record.system_id) {
+      fact += "belongs to another cluster, not counted";
+    } else if (!answer.position) {
+      fact += "fenced without a position (" + answer.why_no_position + ")";
+    } else {
+      fact += "fenced at " + answer.position->lsn.text() + " on timeline " +
+              std::to_string(answer.position->timeline.value);
+      if (!answer.can_run) fact += ", its PostgreSQL cannot lead";
+    }
+    facts.push_back(std::move(fact));
+  }
+  return facts;
+}
+
+}  // namespace
+
+Elected choose(const ElectionInput& input) {
+  Elected elected;
+  const auto seats = counting_seats(input.answers, input.record.term, input.record.system_id);
+  if (!input.accept_data_loss && !covers_all(input.record.policy, seats)) {
+    elected.otherwise.missing = what_is_missing(input.record.policy, seats);
+    return elected;
+  }
+  const TimelineTree tree = tree_of(input);
+  const auto candidates = compared(input, tree);
+  const Candidate* best = best_of(candidates, input);
+  if (best == nullptr) {
+    elected.otherwise.missing = {"no fenced node has a PostgreSQL that could be promoted"};
+    return elected;
+  }
+  const Candidate* ahead = input.accept_data_loss ? nullptr : ahead_of(*best, candidates, input.record.policy);
+  if (ahead != nullptr) {
+    elected.otherwise.missing = {ahead->answer->seat.node.value + " holds WAL up to " +
+                                 ahead->answer->position->lsn.text() + ", more than " +
+                                 best->answer->seat.node.value + ", but cannot lead itself"};
+    return elected;
+  }
+  Choice choice;
+  choice.leader = best->answer->seat;
+  choice.agent = best->answer->agent;
+  choice.position = *best->answer->position;
+  choice.policy = next_policy(*best, candidates, input, tree);
+  choice.timeline = next_timeline(input);
+  choice.learned = learned_forks(input, *best);
+  choice.facts = facts_about(input);
+  elected.choice = std::move(choice);
+  return elected;
+}
+
+}  // namespace evergres::core

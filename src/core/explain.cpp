@@ -1,0 +1,185 @@
+#include "core/explain.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/decide.hpp"
+#include "core/view.hpp"
+
+namespace evergres::core {
+namespace {
+
+bool is_voter(const Policy& policy, const Seat& seat) {
+  return std::find(policy.voters.begin(), policy.voters.end(), seat) != policy.voters.end();
+}
+
+std::string position_text(const std::optional<Position>& position) {
+  if (!position) return "position unknown";
+  return position->lsn.text() + " on timeline " + std::to_string(position->timeline.value);
+}
+
+std::string seconds_text(Nanos span) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(span.count()) / 1e9);
+  return text;
+}
+
+/// The seats that could be fenced if the leader vanished now: all other nodes that are heard.
+std::vector<Seat> seats_without_the_leader(const Situation& s) {
+  std::vector<Seat> seats;
+  const NodeName leader = s.record->leader ? s.record->leader->node : NodeName{};
+  if (const auto seat = my_seat(s); seat && s.me != leader) seats.push_back(*seat);
+  for (const auto& [name, peer] : s.peers) {
+    const Heartbeat* said = fresh_word(s, name);
+    if (said != nullptr && name != leader) seats.push_back(said->seat);
+  }
+  return seats;
+}
+
+std::string peer_line(const Situation& s, const NodeName& name, const Peer& peer) {
+  std::string line = "  " + name.value + ": ";
+  if (peer.refused) return line + "its agent's port refuses connections";
+  if (!peer.said || !peer.alive_at) return line + "never heard";
+  if (!is_heard(s, peer)) return line + "silent for " + seconds_text(s.now - *peer.alive_at);
+  const Heartbeat& said = *peer.said;
+  line += std::string(word_of(said.server)) + ", " + position_text(said.position) + ", promise " +
+          std::to_string(said.promise.term.value);
+  if (said.fenced) line += ", fenced for term " + std::to_string(said.fenced->term.value);
+  return line + (said.sees_somebody_in_charge ? ", sees somebody in charge" : ", sees nobody in charge");
+}
+
+std::optional<std::string> state_in_the_way(const Situation& s, const NodeName& node) {
+  if (node == s.me) {
+    if (s.server.rebuilding) return "it is being rebuilt";
+    if (s.server.state != ServerState::standby) {
+      return "its PostgreSQL is " + std::string(word_of(s.server.state)) +
+             (s.server.trouble.empty() ? "" : " (" + s.server.trouble + ")");
+    }
+    return std::nullopt;
+  }
+  const auto found = s.peers.find(node);
+  if (found == s.peers.end()) return "no node of this name is known";
+  const Peer& peer = found->second;
+  if (!peer.said || peer.refused || !is_heard(s, peer)) return "its agent is not heard";
+  if (peer.said->term != s.record->term) return "it has not seen the current record yet";
+  if (peer.said->server != ServerState::standby) {
+    return "its PostgreSQL is " + std::string(word_of(peer.said->server)) +
+           (peer.said->trouble.empty() ? "" : " (" + peer.said->trouble + ")");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node) {
+  if (!s.record) return "the record is not known";
+  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading) return std::nullopt;
+  if (const auto state = state_in_the_way(s, node)) return state;
+  const Heartbeat* said = node == s.me ? nullptr : fresh_word(s, node);
+  const auto seat = node == s.me ? my_seat(s) : std::optional<Seat>(said->seat);
+  if (!seat) return "it has no data directory";
+  const Policy& current = s.record->policy.current;
+  if (current.voters.empty()) return "commits are on " + current.leader.node.value + " alone";
+  if (!is_voter(current, *seat)) return "it is not a voter yet, so it may lack acknowledged commits";
+  const bool receiving = node == s.me ? s.server.receiving : said->receiving;
+  if (s.record->phase == Phase::leading && !receiving) return "it does not receive WAL";
+  const auto missing = what_is_missing(s.record->policy, seats_without_the_leader(s));
+  if (!missing.empty()) return missing.front();
+  return std::nullopt;
+}
+
+std::string degraded_text(const Situation& s) {
+  if (!s.record) return {};
+  const Policy* policy = newest_policy(*s.record);
+  if (policy == nullptr) return {};
+  if (policy->voters.empty()) {
+    if (s.tuning.wanted_k == 0) return {};
+    return "DEGRADED: commits are on " + policy->leader.node.value + " alone; nobody else may lead";
+  }
+  if (policy->k < s.tuning.wanted_k) {
+    return "DEGRADED: commits wait for " + std::to_string(policy->k) + " of " +
+           std::to_string(s.tuning.wanted_k) + " wanted acknowledgements";
+  }
+  if (policy->voters.size() + 1 < s.record->members.size()) {
+    return "DEGRADED: " + std::to_string(policy->voters.size()) + " of " +
+           std::to_string(s.record->members.size() - 1) + " standbys are voters";
+  }
+  return {};
+}
+
+std::string explain_node(const Situation& s, const NodeName& node) {
+  if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
+  std::string text = node.value + "\n";
+  const bool leads = s.record->leader && s.record->leader->node == node;
+  text += "  role: " + std::string(leads ? "the record's leader, phase " + std::string(word_of(s.record->phase)) : "standby") + "\n";
+  if (node == s.me) {
+    text += "  server: " + std::string(word_of(s.server.state)) + ", " + position_text(s.server.position) + "\n";
+    if (!s.server.trouble.empty()) text += "  trouble: " + s.server.trouble + "\n";
+    text += "  decision: " + describe(decide(s)) + "\n";
+  } else if (const auto found = s.peers.find(node); found != s.peers.end()) {
+    text += peer_line(s, node, found->second) + "\n";
+  }
+  const auto reason = why_not_lead(s, node);
+  text += reason ? "  could not lead now: " + *reason + "\n" : "  could lead now\n";
+  return text;
+}
+
+std::string explain_election(const Situation& s) {
+  if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
+  const Record& record = *s.record;
+  std::string text = "term " + std::to_string(record.term.value) + ", phase " + std::string(word_of(record.phase));
+  if (record.leader) text += ", leader " + record.leader->node.value;
+  if (!record.why.empty()) text += "; begun because " + record.why;
+  const Verdict in_charge = somebody_in_charge(s);
+  text += "\n" + std::string(in_charge.yes ? "in charge: yes, " : "in charge: nobody, ") + in_charge.why + "\n";
+  text += "a failover must cover:\n  current: " + describe(record.policy.current) + "\n";
+  for (const Policy& policy : record.policy.unproven) text += "  unproven: " + describe(policy) + "\n";
+  const auto missing = what_is_missing(record.policy, seats_without_the_leader(s));
+  if (missing.empty()) text += "without the leader: enough nodes are here for a loss-free failover\n";
+  for (const std::string& sentence : missing) text += "without the leader: " + sentence + "\n";
+  text += "nodes, as seen from " + s.me.value + ":\n";
+  for (const auto& [name, peer] : s.peers) text += peer_line(s, name, peer) + "\n";
+  text += "  " + s.me.value + " (here): " + std::string(word_of(s.server.state)) + ", " +
+          position_text(s.server.position) + ", promise " + std::to_string(s.promise.term.value) + "\n";
+  for (const Fenced& answer : fenced_answers(s)) {
+    text += "fenced: " + answer.seat.node.value + " at " + position_text(answer.position) + "\n";
+  }
+  const Decision decision = decide(s);
+  text += "decision here: " + describe(decision) + "\n";
+  for (const std::string& fact : decision.facts) text += "  " + fact + "\n";
+  return text;
+}
+
+std::string loss_at_risk(const Situation& s) {
+  if (!s.record) return "unknown: the record is not known";
+  const auto missing = what_is_missing(s.record->policy, seats_without_the_leader(s));
+  if (missing.empty()) return "0 bytes: enough nodes are here for a loss-free failover";
+  std::optional<Lsn> leader_end;
+  std::optional<Lsn> best;
+  std::optional<Instant> leader_seen;
+  const auto note = [&](const NodeName& node, const std::optional<Position>& position, std::optional<Instant> seen) {
+    if (!position) return;
+    const bool leads = s.record->policy.current.leader.node == node;
+    if (leads) {
+      leader_end = position->lsn;
+      leader_seen = seen;
+    } else if (!best || *best < position->lsn) {
+      best = position->lsn;
+    }
+  };
+  note(s.me, s.server.position, s.now);
+  for (const auto& [name, peer] : s.peers) {
+    if (peer.said) note(name, peer.said->position, peer.alive_at);
+  }
+  std::string text;
+  if (leader_end && best) {
+    text = std::to_string(bytes_between(*best, *leader_end)) + " bytes that the last known leader position is ahead";
+  } else {
+    text = "an unknown number of bytes";
+  }
+  if (leader_seen) text += ", and whatever it wrote in the " + seconds_text(s.now - *leader_seen) + " since it was last heard";
+  for (const std::string& sentence : missing) text += "; dropped: " + sentence;
+  return text;
+}
+
+}  // namespace evergres::core

@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "core/view.hpp"
+
+namespace evergres::core {
+namespace {
+
+constexpr std::uint64_t caught_up_bytes = 1U << 20U;
+
+Millis age(const Situation& s, Instant at) {
+  return std::chrono::duration_cast<Millis>(s.now - at);
+}
+
+/// The walsender of a seat under its name of this term, if it streams and was answered lately.
+const Sender* lively_sender(const Situation& s, const Seat& seat) {
+  const std::string name = application_name(seat, s.record->term);
+  for (const Sender& sender : s.server.senders) {
+    if (sender.application_name != name || !sender.streaming) continue;
+    return sender.reply_age < s.tuning.voter_timeout ? &sender : nullptr;
+  }
+  return nullptr;
+}
+
+/// A voter that has not acknowledged under its voter name for voter_timeout. One that entered a moment
+/// ago is judged by the same walsender by which it entered, or it would leave again at once.
+bool is_silent(const Situation& s, const Seat& voter, const Peer* peer) {
+  if (s.leading_since && age(s, *s.leading_since) < s.tuning.voter_timeout) return false;
+  if (lively_sender(s, voter) != nullptr) return false;
+  if (peer == nullptr || !peer->acknowledged_at) return true;
+  return age(s, *peer->acknowledged_at) >= s.tuning.voter_timeout;
+}
+
+bool is_caught_up(const Situation& s, const Heartbeat& said) {
+  if (!said.receiving || !said.position || !s.server.position) return false;
+  const bool follows_us = said.upstream && said.upstream->node == s.me &&
+                          said.upstream->term == s.record->term;
+  if (!follows_us || said.position->timeline != s.server.position->timeline) return false;
+  const Sender* sender = lively_sender(s, said.seat);
+  return sender != nullptr && bytes_between(sender->flush, s.server.position->lsn) <= caught_up_bytes;
+}
+
+bool is_member(const Record& record, const NodeName& node) {
+  return std::binary_search(record.members.begin(), record.members.end(), node);
+}
+
+void add_reason(std::string& why, const std::string& reason) { why += (why.empty() ? "" : "; ") + reason; }
+
+/// Why a voter of the policy has to go; empty if it stays.
+std::string reason_to_leave(const Situation& s, const Seat& voter, const Peer* peer) {
+  const Heartbeat* said = fresh_word(s, voter.node);
+  if (said != nullptr && !said->seat.incarnation.empty() && said->seat != voter) {
+    return voter.node.value + " is a new incarnation";
+  }
+  if (is_silent(s, voter, peer)) return voter.node.value + " has been silent for voter_timeout";
+  return {};
+}
+
+}  // namespace
+
+bool may_be_the_last_to_leave(const Situation& s, const NodeName& node) {
+  const auto found = s.peers.find(node);
+  if (found == s.peers.end()) return true;
+  const auto& moved = found->second.card_moved;
+  const bool stale = !moved || age(s, *moved) >= s.tuning.voter_timeout;
+  const Heartbeat* said = fresh_word(s, node);
+  return stale || (said != nullptr && said->sees_somebody_in_charge);
+}
+
+WantedPolicy wanted_policy(const Situation& s) {
+  WantedPolicy wanted;
+  const Policy* newest = newest_policy(*s.record);
+  if (newest == nullptr) return wanted;
+  wanted.policy = *newest;
+  auto& voters = wanted.policy.voters;
+  voters.clear();
+  bool all_may_leave = true;
+  std::string held_back;
+  for (const Seat& voter : newest->voters) {
+    const auto found = s.peers.find(voter.node);
+    const Peer* peer = found == s.peers.end() ? nullptr : &found->second;
+    const std::string reason = reason_to_leave(s, voter, peer);
+    if (reason.empty()) {
+      voters.push_back(voter);
+      continue;
+    }
+    add_reason(wanted.why, reason);
+    if (!may_be_the_last_to_leave(s, voter.node)) {
+      all_may_leave = false;
+      held_back = reason + ", but its card in the store still moves: it may be that we are cut off";
+    }
+  }
+  for (const auto& [name, peer] : s.peers) {
+    const Heartbeat* said = fresh_word(s, name);
+    if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
+    const auto same_node = [&](const Seat& seat) { return seat.node == name; };
+    if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
+    if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) != newest->voters.end()) {
+      continue;  // it leaves with this very change
+    }
+    voters.push_back(said->seat);
+    add_reason(wanted.why, name.value + " streams and has caught up");
+  }
+  if (voters.empty() && !newest->voters.empty() && !all_may_leave) {
+    wanted.policy = *newest;
+    wanted.why.clear();
+    wanted.held_back = held_back;
+    return wanted;
+  }
+  std::sort(voters.begin(), voters.end());
+  wanted.policy.k = std::min<std::uint32_t>(s.tuning.wanted_k, static_cast<std::uint32_t>(voters.size()));
+  if (wanted.why.empty() && wanted.policy != *newest) wanted.why = "the wanted number of voters changed";
+  return wanted;
+}
+
+}  // namespace evergres::core

@@ -1,0 +1,84 @@
+#include "core/position.hpp"
+
+#include <algorithm>
+
+namespace evergres::core {
+namespace {
+// A history file may claim anything; a chain longer than this is a loop.
+constexpr int longest_chain = 100'000;
+}  // namespace
+
+TimelineTree::TimelineTree(const std::vector<Lineage>& lineage) {
+  for (const Lineage& entry : lineage) {
+    if (!entry.begins || entry.parent.value == 0) continue;
+    forks_.emplace(entry.timeline, Fork{entry.timeline, entry.parent, *entry.begins});
+  }
+}
+
+void TimelineTree::learn(const std::vector<Fork>& forks) {
+  for (const Fork& fork : forks) forks_.emplace(fork.timeline, fork);
+}
+
+std::optional<Fork> TimelineTree::fork_of(TimelineId timeline) const {
+  const auto found = forks_.find(timeline);
+  if (found == forks_.end()) return std::nullopt;
+  return found->second;
+}
+
+Position TimelineTree::normalised(Position position) const {
+  for (int step = 0; step < longest_chain; ++step) {
+    const auto fork = fork_of(position.timeline);
+    if (!fork || position.lsn > fork->at) return position;
+    position.timeline = fork->parent;
+  }
+  return position;
+}
+
+bool TimelineTree::is_prefix(Position prefix, Position whole) const {
+  const Position inner = normalised(prefix);
+  Position outer = normalised(whole);
+  for (int step = 0; step < longest_chain; ++step) {
+    if (inner.timeline == outer.timeline) return inner.lsn <= outer.lsn;
+    const auto fork = fork_of(outer.timeline);
+    if (!fork) return false;
+    // A server that left a timeline before reaching that timeline's own beginning has only so much.
+    outer = Position{fork->parent, std::min(outer.lsn, fork->at)};
+  }
+  return false;
+}
+
+bool TimelineTree::fits(Position end, TimelineId leader) const {
+  const Position inner = normalised(end);
+  if (inner.timeline == leader) return true;
+  std::optional<Lsn> left;
+  TimelineId timeline = leader;
+  for (int step = 0; step < longest_chain; ++step) {
+    const auto fork = fork_of(timeline);
+    if (!fork) return false;
+    left = left ? std::min(*left, fork->at) : fork->at;
+    if (fork->parent == inner.timeline) return inner.lsn <= *left;
+    timeline = fork->parent;
+  }
+  return false;
+}
+
+bool TimelineTree::contradicts(const std::vector<Fork>& history) const {
+  return std::any_of(history.begin(), history.end(), [&](const Fork& fork) {
+    const auto known = fork_of(fork.timeline);
+    return known && known->at != fork.at;
+  });
+}
+
+Term term_of(TimelineId timeline, const std::vector<Lineage>& lineage) {
+  for (const Lineage& entry : lineage) {
+    if (entry.timeline == timeline) return entry.term;
+  }
+  return Term{0};
+}
+
+Rank rank_of(Position position, const TimelineTree& tree, const std::vector<Lineage>& lineage) {
+  const Position at = tree.normalised(position);
+  return Rank{term_of(at.timeline, lineage), at.lsn};
+}
+
+}  // namespace evergres::core

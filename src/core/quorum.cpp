@@ -1,0 +1,75 @@
+#include "core/quorum.hpp"
+
+#include <algorithm>
+
+namespace evergres::core {
+namespace {
+
+bool contains(const std::vector<Seat>& seats, const Seat& seat) {
+  return std::find(seats.begin(), seats.end(), seat) != seats.end();
+}
+
+std::size_t common(const std::vector<Seat>& voters, const std::vector<Seat>& seats) {
+  std::size_t count = 0;
+  for (const Seat& voter : voters) count += contains(seats, voter) ? 1U : 0U;
+  return count;
+}
+
+std::string missing_from(const Policy& policy, const std::vector<Seat>& fenced) {
+  std::string text = "policy \"" + describe(policy) + "\" needs ";
+  if (policy.voters.empty()) return text + policy.leader.node.value + " itself, stopped and read";
+  const std::size_t needed = voters_to_fence(policy);
+  text += policy.leader.node.value + " stopped and read, or " + std::to_string(needed) + " of ";
+  text += std::to_string(policy.voters.size()) + " voters; fenced with a known position: ";
+  std::string names;
+  for (const Seat& voter : policy.voters) {
+    if (contains(fenced, voter)) names += (names.empty() ? "" : ", ") + voter.node.value;
+  }
+  return text + (names.empty() ? "none" : names);
+}
+
+}  // namespace
+
+std::size_t voters_to_fence(const Policy& policy) { return policy.voters.size() + 1 - policy.k; }
+
+bool covers(const Policy& policy, const std::vector<Seat>& fenced) {
+  if (contains(fenced, policy.leader)) return true;
+  return common(policy.voters, fenced) >= voters_to_fence(policy);
+}
+
+bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced) {
+  if (!covers(book.current, fenced)) return false;
+  return std::all_of(book.unproven.begin(), book.unproven.end(),
+                     [&](const Policy& policy) { return covers(policy, fenced); });
+}
+
+std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, SystemId system) {
+  std::vector<Seat> seats;
+  for (const Fenced& answer : answers) {
+    if (answer.term != term || answer.system_id != system || !answer.position) continue;
+    if (!contains(seats, answer.seat)) seats.push_back(answer.seat);
+  }
+  return seats;
+}
+
+std::vector<std::string> what_is_missing(const PolicyBook& book, const std::vector<Seat>& fenced) {
+  std::vector<std::string> sentences;
+  if (!covers(book.current, fenced)) sentences.push_back(missing_from(book.current, fenced));
+  for (const Policy& policy : book.unproven) {
+    if (!covers(policy, fenced)) sentences.push_back("unproven " + missing_from(policy, fenced));
+  }
+  return sentences;
+}
+
+bool acknowledges(const Policy& policy, const std::vector<Seat>& acknowledging) {
+  return common(policy.voters, acknowledging) >= policy.k;
+}
+
+std::string describe(const Policy& policy) {
+  if (policy.voters.empty()) return policy.leader.node.value + " alone";
+  std::string names;
+  for (const Seat& voter : policy.voters) names += (names.empty() ? "" : ", ") + voter.node.value;
+  return policy.leader.node.value + " with any " + std::to_string(policy.k) + " of " + names;
+}
+
+}  // namespace evergres::core

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/position.hpp"
+#include "core/record.hpp"
+
+namespace evergres::core {
+
+/// What a node answers once it is fenced for a term: it has promised that term durably, it can no
+/// longer receive WAL of an older one, and only then read its position. The former leader gives the
+/// same answer after all processes of its server are gone.
+struct Fenced {
+  Term term;
+  Seat seat;
+  SystemId system_id;
+  Claim agent;                          ///< the run of the agent that answers
+  std::optional<Position> position;     ///< absent: see why_no_position
+  std::string why_no_position;
+  std::vector<Fork> history;            ///< of the timeline it stands on
+  TimelineId newest_timeline;           ///< the highest id it has ever seen
+  bool can_run = false;                 ///< its PostgreSQL runs as a standby and could be promoted
+  auto operator<=>(const Fenced&) const = default;
+};
+constexpr auto fields(const Fenced*) {
+  return std::tuple{Field{"term", &Fenced::term}, Field{"seat", &Fenced::seat},
+                    Field{"system_id", &Fenced::system_id}, Field{"agent", &Fenced::agent},
+                    Field{"position", &Fenced::position},
+                    Field{"why_no_position", &Fenced::why_no_position},
+                    Field{"history", &Fenced::history},
+                    Field{"newest_timeline", &Fenced::newest_timeline},
+                    Field{"can_run", &Fenced::can_run}};
+}
+
+/// How many voters must be fenced when the leader is not: |S| - k + 1. More than |S| (for a policy
+/// without voters) means that nothing but the leader will do.
+std::size_t voters_to_fence(const Policy& policy);
+
+/// Whether the seats `fenced` make it impossible that anything is still acknowledged under `policy`,
+/// and contain everything that ever was: the leader's own seat is among them, or enough voters are.
+bool covers(const Policy& policy, const std::vector<Seat>& fenced);
+
+/// Whether `fenced` covers the current and every unproven policy.
+bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced);
+
+/// The seats that count: same system identifier, same term, and a known position.
+std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, SystemId system);
+
+/// One sentence per policy that is not covered: which policy, who is fenced, how many are missing.
+/// Empty if all are covered.
+std::vector<std::string> what_is_missing(const PolicyBook& book, const std::vector<Seat>& fenced);
+
+/// Whether `acknowledging` (the seats that flushed a commit, the leader aside) suffice for a commit.
+bool acknowledges(const Policy& policy, const std::vector<Seat>& acknowledging);
+
+/// "n1 with any 1 of n2, n3", for people.
+std::string describe(const Policy& policy);
+
+}  // namespace evergres::core

@@ -1,0 +1,196 @@
+#include <algorithm>
+
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+namespace {
+
+bool is_chosen(const Situation& s) {
+  return s.record->phase == Phase::electing && record_names_me(s) && claim_is_mine(s);
+}
+
+bool waited(const Situation& s, Millis span) { return s.claimed_at && s.now - *s.claimed_at >= span; }
+
+/// Standbys that are heard and have not answered the fence of this term yet.
+std::vector<std::string> still_to_answer(const Situation& s) {
+  std::vector<std::string> names;
+  for (const auto& [name, peer] : s.peers) {
+    if (peer.refused || !is_heard(s, peer) || peer.said->server != ServerState::standby) continue;
+    if (!peer.said->fenced || peer.said->fenced->term != s.record->term) names.push_back(name.value);
+  }
+  return names;
+}
+
+bool heir_is_ready(const Situation& s, const std::vector<Fenced>& answers) {
+  const NodeName& heir = *s.record->heir;
+  return std::any_of(answers.begin(), answers.end(), [&](const Fenced& answer) {
+    return answer.seat.node == heir && answer.position && answer.can_run;
+  });
+}
+
+std::optional<NodeName> preferred(const Record& record) {
+  if (record.heir) return record.heir;
+  if (record.request) return record.request->to;
+  return std::nullopt;
+}
+
+bool loss_accepted(const Record& record) {
+  return record.request && record.request->kind == RequestKind::failover &&
+         record.request->accept_data_loss;
+}
+
+ChooseLeader as_intent(const Choice& choice, const Record& record, bool replace_book) {
+  ChooseLeader intent;
+  intent.term = record.term;
+  intent.leader = choice.leader;
+  intent.agent = choice.agent;
+  intent.position = choice.position;
+  intent.policy = choice.policy;
+  intent.timeline = choice.timeline;
+  intent.learned = choice.learned;
+  intent.facts = choice.facts;
+  intent.replace_book = replace_book;
+  return intent;
+}
+
+/// P' without the voters that died or do not attach: before the barrier a policy change follows the
+/// same rule as after it. The last one stays as long as it may be leading, or electing, elsewhere.
+Policy without_the_silent(const Situation& s, Policy policy) {
+  std::vector<Seat> attached;
+  bool all_may_leave = true;
+  for (const Seat& voter : policy.voters) {
+    const Heartbeat* said = fresh_word(s, voter.node);
+    const bool follows = said != nullptr && said->seat == voter && said->receiving && said->upstream &&
+                         said->upstream->node == s.me && said->upstream->term == s.record->term;
+    if (follows) attached.push_back(voter);
+    if (!follows && !may_be_the_last_to_leave(s, voter.node)) all_may_leave = false;
+  }
+  if (attached.empty() && !all_may_leave) return policy;
+  policy.voters = attached;
+  policy.k = std::min<std::uint32_t>(policy.k, static_cast<std::uint32_t>(attached.size()));
+  return policy;
+}
+
+/// Who goes first: nodes that could lead before those that could not, then by name. Everybody
+/// computes the same order, so that usually only one takes the term.
+Millis own_turn(const Situation& s, const std::vector<Seat>& seats) {
+  std::uint32_t before_me = 0;
+  const bool i_run = s.server.state == ServerState::standby;
+  for (const Seat& seat : seats) {
+    if (seat.node == s.me) continue;
+    const Heartbeat* said = fresh_word(s, seat.node);
+    const bool runs = said != nullptr && said->server == ServerState::standby;
+    const bool earlier = runs == i_run ? seat.node < s.me : runs;
+    before_me += earlier ? 1U : 0U;
+  }
+  Millis turn{150 * before_me};
+  // The budget delays a flapping cluster, it never forbids.
+  if (s.recent_terms > 6) turn += Millis{std::min<std::uint32_t>(500 * (s.recent_terms - 6), 5000)};
+  return turn;
+}
+
+}  // namespace
+
+// In a planned handover the leader stops fast, without waiting for anybody but its heir.
+Judgement stop_for_the_handover(const Situation& s) {
+  if (s.record->phase != Phase::handover || !record_names_me(s) || !claim_is_mine(s)) return std::nullopt;
+  if (s.fenced && s.fenced->term == s.record->term) return std::nullopt;
+  const bool to_stop = s.server.state == ServerState::primary ||
+                       (s.server.state == ServerState::stopped && s.record->heir != s.me);
+  if (!to_stop) return std::nullopt;
+  return Answer{StopForHandover{s.record->term, s.record->claim, *s.record->heir}, s.record->why, {}};
+}
+
+// The coordinator chooses the most advanced of enough fenced nodes and records its policy.
+Judgement choose_the_leader(const Situation& s) {
+  const Record& record = *s.record;
+  const bool electing = record.phase == Phase::electing && !record.leader;
+  if (!claim_is_mine(s) || (!electing && record.phase != Phase::handover)) return std::nullopt;
+  const auto answers = fenced_answers(s);
+  if (!electing && !waited(s, Millis{3000}) && !heir_is_ready(s, answers)) return std::nullopt;
+  ElectionInput input{record, answers, s.tuning.wanted_k, preferred(record), loss_accepted(record)};
+  const auto seats = counting_seats(answers, record.term, record.system_id);
+  const bool covered = covers_all(record.policy, seats);
+  // An accepted loss still waits a moment for everybody who might hold more.
+  if (!covered && loss_accepted(record) && !waited(s, Millis{3000})) {
+    return Answer{StayPut{}, "the loss is accepted, but others may still answer", {}};
+  }
+  const Elected elected = choose(input);
+  if (!elected.choice) {
+    // Our own server may have to be started or fenced first: leave the word to the next rules.
+    if (s.server.state == ServerState::stopped) return std::nullopt;
+    return Answer{StayPut{}, "not enough nodes are fenced to be sure of every acknowledged commit",
+                  elected.otherwise.missing};
+  }
+  const auto late = still_to_answer(s);
+  if (!late.empty() && !waited(s, Millis{1000})) {
+    return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};
+  }
+  return Answer{as_intent(*elected.choice, record, !covered),
+                elected.choice->leader.node.value + " holds everything that was acknowledged",
+                elected.choice->facts};
+}
+
+// A chosen node whose promotion failed gives the leadership back.
+Judgement give_up_a_failed_promotion(const Situation& s) {
+  if (!is_chosen(s)) return std::nullopt;
+  const bool lost_server = s.server.state == ServerState::stopped || s.server.state == ServerState::absent;
+  const bool failed = failed_in_this_term(s, Promote::kind) && s.server.state != ServerState::primary;
+  // Started again since it was chosen: its answer is void, and only another term reads it anew.
+  const bool answered = s.fenced && s.fenced->term == s.record->term;
+  const bool restarted = s.server.state == ServerState::standby && !answered;
+  if (!lost_server && !failed && !restarted) return std::nullopt;
+  if (!may_try(s, Vacate::kind, Millis{200})) return std::nullopt;
+  return Answer{Vacate{s.record->term, s.me.value + " could not be promoted"},
+                lost_server || restarted ? "our server died while it was to be promoted"
+                                         : "the promotion failed",
+                {}};
+}
+
+// The chosen node promotes its fenced server under its policy.
+Judgement promote_when_chosen(const Situation& s) {
+  if (!is_chosen(s) || s.server.state != ServerState::standby) return std::nullopt;
+  const Policy* policy = newest_policy(*s.record);
+  if (policy == nullptr || !s.fenced || s.fenced->term != s.record->term) return std::nullopt;
+  return Answer{Promote{s.record->term, *policy, leader_timeline(*s.record)},
+                "we were chosen to lead term " + std::to_string(s.record->term.value), {}};
+}
+
+// A promoted node serves only after a commit of its own was acknowledged under its policy.
+Judgement prove_the_barrier(const Situation& s) {
+  if (!is_chosen(s) || s.server.state != ServerState::primary) return std::nullopt;
+  const Policy* newest = newest_policy(*s.record);
+  if (newest == nullptr) return std::nullopt;
+  Policy policy = *newest;
+  if (failed_in_this_term(s, ProveBarrier::kind)) policy = without_the_silent(s, policy);
+  const std::string why = policy == *newest ? "our server is primary; nothing is acknowledged yet"
+                                            : "voters fell silent before the barrier";
+  return Answer{ProveBarrier{s.record->term, policy, leader_timeline(*s.record)}, why, {}};
+}
+
+// When nobody is in charge and enough nodes say so, take the next term.
+Judgement campaign_when_nobody_is_in_charge(const Situation& s) {
+  const Verdict in_charge = somebody_in_charge(s);
+  if (in_charge.yes || s.record->paused || !store_works(s) || !my_seat(s)) return std::nullopt;
+  const auto seats = seats_behind_me(s);
+  const bool covered = covers_all(s.record->policy, seats);
+  if (!covered && !loss_accepted(*s.record)) {
+    if (s.server.state != ServerState::standby) return std::nullopt;
+    return Answer{StayPut{}, in_charge.why + "; a failover has to wait for more nodes",
+                  what_is_missing(s.record->policy, seats)};
+  }
+  if (others_suffice_without_us(s)) {
+    if (s.server.state != ServerState::standby) return std::nullopt;
+    return Answer{StayPut{}, "we hear nobody, while the others hear each other and suffice to elect", {}};
+  }
+  const Millis turn = own_turn(s, seats);
+  if (!s.nobody_in_charge_since || s.now - *s.nobody_in_charge_since < turn ||
+      !may_try(s, ClaimTerm::kind, Millis{100})) {
+    return s.server.state == ServerState::standby
+               ? Judgement(Answer{StayPut{}, in_charge.why + "; others may go first", {}})
+               : std::nullopt;
+  }
+  return Answer{ClaimTerm{s.record->term, in_charge.why}, in_charge.why, {}};
+}
+
+}  // namespace evergres::core

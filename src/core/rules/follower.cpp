@@ -1,0 +1,140 @@
+#include <algorithm>
+
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+namespace {
+
+/// The other node that this one could follow: the open leader, or the chosen one for its voters.
+const Seat* leader_to_follow(const Situation& s) {
+  const Record& record = *s.record;
+  if (!record.leader || record.leader->node == s.me) return nullptr;
+  if (record.phase == Phase::leading) return &*record.leader;
+  if (record.phase != Phase::electing) return nullptr;
+  const Policy* policy = newest_policy(record);
+  const auto seat = my_seat(s);
+  if (policy == nullptr || !seat) return nullptr;
+  const bool voter = std::find(policy->voters.begin(), policy->voters.end(), *seat) != policy->voters.end();
+  return voter ? &*record.leader : nullptr;
+}
+
+bool points_to(const Situation& s, const Seat& leader) {
+  return s.server.upstream && s.server.upstream->node == leader.node &&
+         s.server.upstream->term == s.record->term;
+}
+
+/// Where our WAL ends: read under the fence of this term, after the last start of our server.
+std::optional<Position> end_of_wal(const Situation& s) {
+  if (!s.fenced || s.fenced->term != s.record->term) return std::nullopt;
+  return s.fenced->position;
+}
+
+bool fits_the_leader(const Situation& s, Position end) {
+  TimelineTree tree(s.record->lineage);
+  if (tree.contradicts(s.fenced->history)) return false;
+  tree.learn(s.fenced->history);
+  if (s.record->phase != Phase::electing) return tree.fits(end, leader_timeline(*s.record));
+  // The chosen leader's timeline has no recorded beginning yet. The coordinator compared us with it,
+  // but a server that was started since may have found more WAL on its disk than it had answered.
+  const Heartbeat* leader = fresh_word(s, s.record->leader->node);
+  if (leader == nullptr || leader->seat != *s.record->leader || !leader->fenced) return false;
+  if (leader->fenced->term != s.record->term || !leader->fenced->position) return false;
+  tree.learn(leader->fenced->history);
+  return tree.is_prefix(end, *leader->fenced->position);
+}
+
+/// pg_rewind compares timeline ids: it cannot tell two timelines of the same id apart.
+bool beyond_rewinding(const Situation& s) {
+  return s.fenced && TimelineTree(s.record->lineage).contradicts(s.fenced->history);
+}
+
+/// What the upstream's refusals say counts only when it goes on for a while.
+bool refused_for_long(const Situation& s) {
+  return !s.server.receiving && s.server.not_receiving_since &&
+         s.now - *s.server.not_receiving_since >= Millis{2000};
+}
+
+bool has_diverged(const Situation& s) {
+  if (s.record->phase != Phase::leading) return false;
+  if (s.server.diverged && refused_for_long(s)) return true;
+  const auto end = end_of_wal(s);
+  return end && !s.server.upstream && !fits_the_leader(s, *end);
+}
+
+std::string end_text(const Situation& s) {
+  const auto end = end_of_wal(s);
+  if (!end) return "our WAL does not fit the leader's";
+  return "our WAL ends at " + end->lsn.text() + " on timeline " + std::to_string(end->timeline.value);
+}
+
+}  // namespace
+
+// An operator's restart of a standby.
+Judgement restart_on_request(const Situation& s) {
+  if (!s.record->request || s.record->request->kind != RequestKind::restart) return std::nullopt;
+  if (s.record->request->to != s.me || s.server.state != ServerState::standby) return std::nullopt;
+  if (record_names_me(s)) return std::nullopt;
+  return Answer{RestartServer{s.record->request->id}, "an operator asked for it", {}};
+}
+
+// A server whose WAL leaves the recorded lineage is rewound, and if that fails cloned.
+Judgement rejoin_a_diverged_server(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  if (leader == nullptr || s.server.state != ServerState::standby || !has_diverged(s)) return std::nullopt;
+  const std::string facts = end_text(s);
+  if (!s.record->policy.unproven.empty()) {
+    return Answer{StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
+  }
+  if (!s.record->rewind_ready) {
+    return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
+  }
+  const bool forged = beyond_rewinding(s);
+  if (!forged && !failed_in_this_term(s, Rewind::kind)) {
+    return Answer{Rewind{*leader, s.record->term}, "our WAL leaves the lineage of " + leader->node.value, {facts}};
+  }
+  if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
+  if (forged) {
+    return Answer{Clone{*leader, s.record->term},
+                  "our timeline has the id of a recorded one, but begins elsewhere", {facts}};
+  }
+  return Answer{Clone{*leader, s.record->term}, "pg_rewind failed", {facts, s.attempts.at(Rewind::kind).error}};
+}
+
+// A standby whose next WAL the leader no longer has is cloned.
+Judgement clone_when_wal_is_gone(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  if (leader == nullptr || !s.server.wal_removed || !refused_for_long(s)) return std::nullopt;
+  if (!points_to(s, *leader) || s.record->phase != Phase::leading) return std::nullopt;
+  if (!s.record->policy.unproven.empty()) {
+    return Answer{StayPut{}, "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven", {}};
+  }
+  if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
+  return Answer{Clone{*leader, s.record->term},
+                leader->node.value + " no longer has the WAL that we need next", {}};
+}
+
+// A fenced standby whose WAL fits the leader's lineage attaches to it.
+Judgement follow_the_leader(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  if (leader == nullptr || s.server.state != ServerState::standby || points_to(s, *leader)) return std::nullopt;
+  if (s.promise.term != s.record->term) return std::nullopt;
+  const auto end = end_of_wal(s);
+  if (!end) return Answer{StayPut{}, "the end of our WAL is not known yet", {}};
+  if (!fits_the_leader(s, *end)) return std::nullopt;
+  return Answer{Follow{*leader, s.record->term},
+                leader->node.value + " leads term " + std::to_string(s.record->term.value), {end_text(s)}};
+}
+
+// Nothing to do.
+Judgement carry_on(const Situation& s) {
+  if (s.record->phase == Phase::leading && record_names_me(s)) return Answer{StayPut{}, "we lead", {}};
+  if (s.server.receiving && s.server.upstream) {
+    return Answer{StayPut{}, "we stream from " + s.server.upstream->node.value, {}};
+  }
+  if (s.server.upstream) {
+    return Answer{StayPut{}, "we wait for the WAL stream of " + s.server.upstream->node.value, {}};
+  }
+  return Answer{StayPut{}, "there is nobody to follow yet", {}};
+}
+
+}  // namespace evergres::core

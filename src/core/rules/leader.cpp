@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+namespace {
+
+bool is_open_leader(const Situation& s) {
+  return s.record->phase == Phase::leading && record_names_me(s) && claim_is_mine(s) &&
+         s.server.state == ServerState::primary && entitled_to_be_primary(s).yes;
+}
+
+/// The heir of a switchover without a wish: the first voter that could lead now.
+std::optional<NodeName> some_heir(const Situation& s) {
+  const Policy* policy = newest_policy(*s.record);
+  if (policy == nullptr) return std::nullopt;
+  for (const Seat& voter : policy->voters) {
+    if (!why_not_lead(s, voter.node)) return voter.node;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// A restarted agent takes over the leadership that its server never lost.
+Judgement resume_our_own_leadership(const Situation& s) {
+  if (s.record->phase != Phase::leading || !record_names_me(s) || claim_is_mine(s)) return std::nullopt;
+  if (s.server.state != ServerState::primary || !entitled_to_be_primary(s).yes) return std::nullopt;
+  return Answer{ResumeLeadership{s.record->term}, "our server still holds the grant of this term", {}};
+}
+
+// A leader that hears nobody while the others hear each other lets them elect.
+Judgement step_down_when_cut_off(const Situation& s) {
+  if (!is_open_leader(s)) return std::nullopt;
+  const Policy* policy = newest_policy(*s.record);
+  if (policy == nullptr || policy->voters.empty()) return std::nullopt;
+  const auto others = hearing_each_other_without_us(s);
+  if (others.empty()) return std::nullopt;
+  return Answer{Vacate{s.record->term, s.me.value + " was cut off from the other nodes"},
+                "we hear nobody, while " + others.front().value + " and " + others.back().value +
+                    " hear each other",
+                {}};
+}
+
+// The open leader admits applications, and a standby that streams from it admits readers.
+Judgement open_the_gate(const Situation& s) {
+  if (s.server.gate_open || s.server.cold || !may_try(s, OpenGate::kind, Millis{500})) return std::nullopt;
+  if (is_open_leader(s)) return Answer{OpenGate{s.record->term}, "the barrier of this term is proven", {}};
+  const bool serves_reads = s.record->phase == Phase::leading && !record_names_me(s) &&
+                            s.server.state == ServerState::standby && s.server.receiving &&
+                            s.server.upstream && s.server.upstream->term == s.record->term;
+  if (!serves_reads) return std::nullopt;
+  return Answer{OpenGate{s.record->term}, "we stream from the open leader and may serve readers", {}};
+}
+
+// An operator's switchover or restart of the leader is a handover.
+Judgement hand_over_on_request(const Situation& s) {
+  if (!is_open_leader(s) || !s.record->request) return std::nullopt;
+  const Request& request = *s.record->request;
+  const bool restart = request.kind == RequestKind::restart;
+  if (restart && request.to != s.me) {
+    // Its own agent restarts it; a node that cannot answer must not block every later request.
+    const auto found = request.to ? s.peers.find(*request.to) : s.peers.end();
+    if (found != s.peers.end() && is_heard(s, found->second)) return std::nullopt;
+    return Answer{ClearRequest{request.id}, "the node to restart is not heard", {}};
+  }
+  const std::optional<NodeName> heir = request.to ? request.to : some_heir(s);
+  if (!restart && (!heir || *heir == s.me)) {
+    return Answer{ClearRequest{request.id}, "no other node could lead now", {}};
+  }
+  if (!restart) {
+    if (const auto reason = why_not_lead(s, *heir)) {
+      return Answer{ClearRequest{request.id}, heir->value + " cannot take over: " + *reason, {}};
+    }
+  }
+  const std::string why = restart ? "an operator asked for a restart of " + s.me.value
+                                  : "an operator asked for a switchover to " + heir->value;
+  return Answer{BeginHandover{s.record->term, *heir, why}, why, {}};
+}
+
+// A silent voter leaves the policy, a caught-up member enters it.
+Judgement settle_the_policy(const Situation& s) {
+  if (!is_open_leader(s) || !may_try(s, ChangePolicy::kind, Millis{300})) return std::nullopt;
+  const WantedPolicy wanted = wanted_policy(s);
+  const bool settled = wanted.policy == s.record->policy.current && s.record->policy.unproven.empty();
+  if (settled) return std::nullopt;
+  const std::string why = wanted.why.empty() ? "a recorded policy is not proven yet" : wanted.why;
+  return Answer{ChangePolicy{s.record->term, wanted.policy, why}, why, {}};
+}
+
+// After a checkpoint on its timeline the leader lets diverged nodes rewind.
+Judgement allow_rewinds(const Situation& s) {
+  if (!is_open_leader(s) || s.record->rewind_ready) return std::nullopt;
+  if (!may_try(s, AllowRewinds::kind, Millis{1000})) return std::nullopt;
+  return Answer{AllowRewinds{s.record->term}, "nobody can rewind from us before we checkpointed", {}};
+}
+
+// A node that follows the leader becomes a member.
+Judgement add_a_member(const Situation& s) {
+  if (!is_open_leader(s)) return std::nullopt;
+  for (const auto& [name, peer] : s.peers) {
+    if (std::binary_search(s.record->members.begin(), s.record->members.end(), name)) continue;
+    const Heartbeat* said = fresh_word(s, name);
+    if (said == nullptr || said->system_id != s.record->system_id || !said->receiving) continue;
+    if (!said->upstream || said->upstream->node != s.me) continue;
+    return Answer{AddMember{name}, name.value + " streams from us", {}};
+  }
+  return std::nullopt;
+}
+
+}  // namespace evergres::core

@@ -1,0 +1,98 @@
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+namespace {
+
+std::string number(Term term) { return std::to_string(term.value); }
+
+bool is_rebuilding(const Situation& s) {
+  return s.operation && (s.operation->kind == Clone::kind || s.operation->kind == Rewind::kind);
+}
+
+}  // namespace
+
+// A record that is older than a promise, or gone while data exists: the store lost history.
+Judgement keep_hands_off_a_lost_history(const Situation& s) {
+  if (s.record_missing && !s.record) {
+    if (!s.server.incarnation) {
+      return Answer{StayPut{}, "the store has no record of this cluster; only init creates one", {}};
+    }
+    return Answer{StayPut{}, "the store lost the record while our data exists; an operator must repair it", {}};
+  }
+  if (!s.record) return Answer{StayPut{}, "the record is not known yet", {}};
+  if (s.record->term < s.promise.term) {
+    return Answer{StayPut{},
+                  "the record is at term " + number(s.record->term) + ", below our promise of term " +
+                      number(s.promise.term) + ": the store lost history",
+                  {}};
+  }
+  for (const auto& [name, peer] : s.peers) {
+    if (!peer.said || !is_heard(s, peer) || peer.said->system_id != s.record->system_id) continue;
+    // It promised after it had seen a record of that term, and what it has seen is not newer than ours.
+    if (peer.said->promise.term > s.record->term && peer.said->revision <= s.revision) {
+      return Answer{StayPut{},
+                    "the record is at term " + number(s.record->term) + ", below the promise of " +
+                        name.value + ": the store lost history",
+                    {}};
+    }
+  }
+  return std::nullopt;
+}
+
+// A data directory of another cluster is neither started nor replaced.
+Judgement keep_hands_off_foreign_data(const Situation& s) {
+  if (s.record->system_id.value == 0) return Answer{StayPut{}, "init has not finished yet", {}};
+  if (s.server.system_id.value == 0 || s.server.system_id == s.record->system_id) return std::nullopt;
+  return Answer{StayPut{},
+                "the data directory has system identifier " +
+                    std::to_string(s.server.system_id.value) + ", the cluster has " +
+                    std::to_string(s.record->system_id.value),
+                {}};
+}
+
+// A server that is primary, or may become it, without the record naming it, is stopped.
+Judgement stop_a_primary_without_leadership(const Situation& s) {
+  const bool runs = s.server.state == ServerState::standby || s.server.state == ServerState::starting;
+  const bool may_be_primary =
+      s.server.state == ServerState::primary || (s.server.asked_to_promote && runs);
+  if (!may_be_primary) return std::nullopt;
+  const Verdict entitled = entitled_to_be_primary(s);
+  if (entitled.yes) return std::nullopt;
+  return Answer{StopServer{}, entitled.why, {}};
+}
+
+// A clone or rewind from a node that no longer leads is given up.
+Judgement abandon_a_rebuild_that_lost_its_leader(const Situation& s) {
+  if (!is_rebuilding(s) || s.operation->term == s.record->term) return std::nullopt;
+  return Answer{StayPut{},
+                "the leadership changed from term " + number(s.operation->term) + " to " +
+                    number(s.record->term) + " while the " + s.operation->kind + " ran",
+                {}};
+}
+
+// Before anything else in a new term: promise it, cut the receiver, read the position.
+Judgement fence_for_the_term_of_the_record(const Situation& s) {
+  if (s.server.rebuilding || is_rebuilding(s)) return std::nullopt;
+  const bool unreadable = s.server.state == ServerState::unknown ||
+                          s.server.state == ServerState::stopping ||
+                          s.server.state == ServerState::starting;
+  const bool stopped = s.server.state == ServerState::stopped;
+  // A stopped server is started first: it can then also lead. What does not start is read offline.
+  const auto starts = s.attempts.find(StartServer::kind);
+  const bool does_not_start = starts != s.attempts.end() && starts->second.failures >= 2;
+  if (unreadable || s.server.state == ServerState::absent || (stopped && !does_not_start)) {
+    return std::nullopt;
+  }
+  if (s.operation && s.operation->kind == StartServer::kind) return std::nullopt;
+  const Verdict fence = must_fence(s);
+  if (!fence.yes || !may_try(s, Fence::kind, Millis{100})) return std::nullopt;
+  return Answer{Fence{s.record->term, s.record->claim}, fence.why, {}};
+}
+
+// One operation at a time.
+Judgement wait_for_the_running_operation(const Situation& s) {
+  if (!s.operation) return std::nullopt;
+  return Answer{Wait{}, s.operation->kind + " is running", {}};
+}
+
+}  // namespace evergres::core

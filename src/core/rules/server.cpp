@@ -1,0 +1,50 @@
+#include "core/rules/rules.hpp"
+
+namespace evergres::core {
+
+// Without a usable data directory, clone one from the open leader.
+Judgement make_the_data_directory_anew(const Situation& s) {
+  if (s.server.state != ServerState::absent && !s.server.rebuilding) return std::nullopt;
+  const std::string reason = s.server.rebuilding
+                                 ? "a rewind or clone was begun here and did not finish"
+                                 : "there is no data directory yet";
+  const Record& record = *s.record;
+  if (record.phase != Phase::leading || record.leader->node == s.me) {
+    return Answer{StayPut{}, reason + ", and no other node leads", {}};
+  }
+  const Heartbeat* leader = fresh_word(s, record.leader->node);
+  if (leader == nullptr || leader->leads != Leads::yes) {
+    return Answer{StayPut{}, reason + ", and " + record.leader->node.value + " is not heard as leader", {}};
+  }
+  if (!may_try(s, Clone::kind, Millis{2000})) {
+    return Answer{StayPut{}, reason + "; the next try comes later", {s.attempts.at(Clone::kind).error}};
+  }
+  return Answer{Clone{*record.leader, record.term}, reason, {}};
+}
+
+// A stopped server is started, always as a standby without upstream.
+Judgement start_the_server(const Situation& s) {
+  if (s.server.state != ServerState::stopped) return std::nullopt;
+  const bool handing_over = s.record->phase == Phase::handover && record_names_me(s) && claim_is_mine(s);
+  const bool heir_has_time = s.claimed_at && s.now - *s.claimed_at < Millis{3000};
+  if (handing_over && s.record->heir != s.me && heir_has_time) return std::nullopt;
+  if (!may_try(s, StartServer::kind, Millis{500})) {
+    return std::nullopt;
+  }
+  return Answer{StartServer{s.server.limits_too_low},
+                s.server.limits_too_low ? "limits were lowered below what the control file remembers"
+                                        : "PostgreSQL is stopped",
+                {}};
+}
+
+// A server that starts or stops is given its time.
+Judgement wait_for_the_server(const Situation& s) {
+  if (s.server.state == ServerState::standby || s.server.state == ServerState::primary) {
+    return std::nullopt;
+  }
+  std::vector<std::string> facts;
+  if (!s.server.trouble.empty()) facts.push_back(s.server.trouble);
+  return Answer{StayPut{}, "PostgreSQL is " + std::string(word_of(s.server.state)), facts};
+}
+
+}  // namespace evergres::core

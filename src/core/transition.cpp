@@ -1,0 +1,277 @@
+#include "core/transition.hpp"
+
+#include <algorithm>
+
+namespace evergres::core {
+namespace {
+
+Error refusal(std::string message, std::string detail) {
+  return Error(ErrorCode::refused, std::move(message), std::move(detail));
+}
+
+Outcome holds_claim(const Record& record, const Claim& claim) {
+  if (!claim.empty() && record.claim == claim) return {};
+  return refusal("the claim of term " + std::to_string(record.term.value) + " is not ours",
+                 "It belongs to a run of the agent on \"" + record.claimant.value + "\".");
+}
+
+Outcome is_open_leader(const Record& record, const Claim& claim) {
+  if (auto held = holds_claim(record, claim); !held) return held;
+  if (record.phase == Phase::leading) return {};
+  return refusal("no leader is open", "The record is in phase \"" +
+                                          std::string(word_of(record.phase)) + "\".");
+}
+
+bool is_unproven(const PolicyBook& book, const Policy& policy) {
+  return std::find(book.unproven.begin(), book.unproven.end(), policy) != book.unproven.end();
+}
+
+bool is_recorded(const PolicyBook& book, const Policy& policy) {
+  return book.current == policy || is_unproven(book, policy);
+}
+
+void add_unproven(PolicyBook& book, const Policy& policy) {
+  if (!is_unproven(book, policy)) book.unproven.push_back(policy);
+}
+
+std::vector<std::string> dropped_policies(const PolicyBook& book) {
+  std::vector<std::string> sentences{"an operator accepted loss; dropped: " + describe(book.current)};
+  for (const Policy& policy : book.unproven) sentences.push_back("dropped, unproven: " + describe(policy));
+  return sentences;
+}
+
+void learn(Record& record, const Fork& fork) {
+  for (Lineage& entry : record.lineage) {
+    if (entry.timeline != fork.timeline) continue;
+    entry.parent = fork.parent;
+    entry.begins = fork.at;
+  }
+}
+
+std::string policy_trouble(const Policy& policy) {
+  if (policy.voters.empty() != (policy.k == 0)) return "k and the voters of a policy disagree";
+  if (policy.k > policy.voters.size()) return "a policy wants more acknowledgements than voters";
+  for (std::size_t i = 0; i < policy.voters.size(); ++i) {
+    if (policy.voters[i].node == policy.leader.node) return "a leader is its own voter";
+    if (i > 0 && !(policy.voters[i - 1].node < policy.voters[i].node)) {
+      return "the voters of a policy are not sorted and unique";
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Record claim_bootstrap(const ClusterId& cluster, const NodeName& node, const Claim& claim) {
+  Record record;
+  record.cluster_id = cluster;
+  record.claim = claim;
+  record.claimant = node;
+  record.phase = Phase::vacant;
+  record.why = "init on " + node.value;
+  return record;
+}
+
+Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId system,
+                                const Seat& seat) {
+  if (auto held = holds_claim(record, claim); !held) return held.error();
+  if (record.system_id.value != 0) {
+    return refusal("the cluster is already initialised",
+                   "Its system identifier is " + std::to_string(record.system_id.value) + ".");
+  }
+  record.system_id = system;
+  record.policy.current = Policy{Durability::quorum, Term{0}, seat, {}, 0};
+  record.lineage = {Lineage{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, seat.node}};
+  record.members = {seat.node};
+  record.claim = Claim{};
+  return record;
+}
+
+Result<Record> claim_term(Record record, const NodeName& node, const Claim& claim,
+                          std::string why) {
+  if (record.system_id.value == 0) {
+    return refusal("the cluster is not initialised yet", "initdb has not finished on \"" +
+                                                             record.claimant.value + "\".");
+  }
+  record.term.value += 1;
+  record.claim = claim;
+  record.claimant = node;
+  record.phase = Phase::electing;
+  record.leader.reset();
+  record.heir.reset();
+  record.rewind_ready = false;
+  record.kind = record.term.value == 1 ? "bootstrap" : "failover";
+  record.why = std::move(why);
+  record.facts.clear();
+  return record;
+}
+
+Result<Record> begin_handover(Record record, const Seat& leader, const Claim& claim,
+                              const NodeName& heir, std::string why) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  if (record.leader != leader) {
+    return refusal("only the leader hands over", "\"" + leader.node.value + "\" does not lead.");
+  }
+  record.term.value += 1;
+  record.phase = Phase::handover;
+  record.heir = heir;
+  record.request.reset();
+  record.rewind_ready = false;
+  record.kind = heir == leader.node ? "restart" : "switchover";
+  record.why = std::move(why);
+  record.facts.clear();
+  return record;
+}
+
+Result<Record> choose_leader(Record record, const Claim& claim, const Choice& choice,
+                             bool replace_book) {
+  if (auto held = holds_claim(record, claim); !held) return held.error();
+  const bool at_work = record.phase == Phase::electing ? !record.leader.has_value()
+                                                       : record.phase == Phase::handover;
+  if (!at_work) return refusal("there is nothing to choose in this term", "");
+  if (choice.policy.term != record.term || choice.policy.leader != choice.leader) {
+    return refusal("the policy of the choice is of another term", "");
+  }
+  for (const Lineage& entry : record.lineage) {
+    if (entry.timeline >= choice.timeline) {
+      return refusal("timeline " + std::to_string(choice.timeline.value) + " was given out before",
+                     "");
+    }
+  }
+  for (const Fork& fork : choice.learned) learn(record, fork);
+  record.lineage.push_back(Lineage{record.term, choice.timeline, choice.position.timeline,
+                                   std::nullopt, choice.leader.node});
+  record.facts = choice.facts;
+  if (replace_book) {
+    for (const std::string& dropped : dropped_policies(record.policy)) record.facts.push_back(dropped);
+    record.kind = "forced failover";
+    record.policy.current = choice.policy;
+    record.policy.unproven.clear();
+  }
+  add_unproven(record.policy, choice.policy);
+  record.phase = Phase::electing;
+  record.leader = choice.leader;
+  record.claim = choice.agent;
+  record.claimant = choice.leader.node;
+  record.heir.reset();
+  if (record.request && record.request->kind != RequestKind::restart) record.request.reset();
+  return record;
+}
+
+Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork) {
+  if (auto held = holds_claim(record, claim); !held) return held.error();
+  if (record.phase != Phase::electing || !record.leader || *record.leader != policy.leader) {
+    return refusal("this node was not chosen in this term", "");
+  }
+  if (policy.term != record.term) return refusal("the barrier is of another term", "");
+  if (!is_recorded(record.policy, policy)) {
+    return refusal("a policy that was never recorded cannot be proven", "");
+  }
+  learn(record, fork);
+  record.policy = PolicyBook{policy, {}};
+  record.phase = Phase::leading;
+  return record;
+}
+
+Result<Record> vacate(Record record, const Claim& claim, std::string why) {
+  if (auto held = holds_claim(record, claim); !held) return held.error();
+  record.phase = Phase::vacant;
+  record.leader.reset();
+  record.heir.reset();
+  record.claim = Claim{};
+  record.why = std::move(why);
+  return record;
+}
+
+Result<Record> resume_leadership(Record record, const Seat& leader, const Claim& claim) {
+  if (record.phase != Phase::leading || !record.leader || *record.leader != leader) {
+    return refusal("\"" + leader.node.value + "\" does not lead", "");
+  }
+  record.claim = claim;
+  record.claimant = leader.node;
+  return record;
+}
+
+Result<Record> propose_policy(Record record, const Claim& claim, const Policy& policy) {
+  if (auto held = holds_claim(record, claim); !held) return held.error();
+  const bool may = record.leader && *record.leader == policy.leader &&
+                   (record.phase == Phase::leading || record.phase == Phase::electing);
+  if (!may) return refusal("only the chosen or open leader changes the policy", "");
+  if (policy.term != record.term) return refusal("the policy is of another term", "");
+  if (auto trouble = policy_trouble(policy); !trouble.empty()) return refusal(trouble, "");
+  add_unproven(record.policy, policy);
+  return record;
+}
+
+Result<Record> prove_policy(Record record, const Claim& claim, const Policy& policy) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  if (!is_recorded(record.policy, policy)) {
+    return refusal("a policy that was never recorded cannot be proven", "");
+  }
+  record.policy = PolicyBook{policy, {}};
+  return record;
+}
+
+Result<Record> renew(Record record, const Claim& claim) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  record.renewed += 1;
+  return record;
+}
+
+Result<Record> set_rewind_ready(Record record, const Claim& claim) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  record.rewind_ready = true;
+  return record;
+}
+
+Result<Record> add_member(Record record, const Claim& claim, const NodeName& node) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  const auto place = std::lower_bound(record.members.begin(), record.members.end(), node);
+  if (place == record.members.end() || *place != node) record.members.insert(place, node);
+  return record;
+}
+
+Result<Record> ask(Record record, const Request& request) {
+  if (record.request && record.request->id != request.id) {
+    return refusal("another request is still pending",
+                   "It is a " + std::string(word_of(record.request->kind)) + ".");
+  }
+  record.request = request;
+  return record;
+}
+
+Result<Record> clear_request(Record record, const std::string& request_id) {
+  if (record.request && record.request->id == request_id) record.request.reset();
+  return record;
+}
+
+bool differs_only_in_small_things(Record a, Record b) {
+  a.renewed = b.renewed = 0;
+  a.request = b.request = std::nullopt;
+  return a == b;
+}
+
+std::string inconsistency(const Record& record) {
+  if (auto trouble = policy_trouble(record.policy.current); !trouble.empty()) return trouble;
+  for (const Policy& policy : record.policy.unproven) {
+    if (auto trouble = policy_trouble(policy); !trouble.empty()) return trouble;
+  }
+  for (std::size_t i = 1; i < record.lineage.size(); ++i) {
+    if (record.lineage[i - 1].timeline >= record.lineage[i].timeline) {
+      return "the lineage is not ascending";
+    }
+    if (record.lineage[i - 1].term > record.lineage[i].term) {
+      return "the lineage goes back in its terms";
+    }
+  }
+  if (record.phase == Phase::leading && !record.leader) return "a leading phase without a leader";
+  if (record.phase == Phase::handover && (!record.leader || !record.heir)) {
+    return "a handover without leader or heir";
+  }
+  if (!record.lineage.empty() && record.lineage.back().term > record.term) {
+    return "the lineage is ahead of the term";
+  }
+  return {};
+}
+
+}  // namespace evergres::core

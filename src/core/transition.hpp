@@ -1,0 +1,63 @@
+#pragma once
+
+#include "base/result.hpp"
+#include "core/election.hpp"
+#include "core/record.hpp"
+
+/// Every way in which the record may change. Each takes the record as it was read and returns the
+/// record to compare-and-set, or a refusal. Nothing else builds a record.
+namespace evergres::core {
+
+/// `init` of the first node: the claim before initdb has run. (No record existed.)
+Record claim_bootstrap(const ClusterId& cluster, const NodeName& node, const Claim& claim);
+
+/// initdb is done: the cluster has an identity, its first policy is (node, {}, 0), nobody leads yet.
+Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId system,
+                                const Seat& seat);
+
+/// An agent run takes the next term in order to elect. Any leadership ends with it.
+Result<Record> claim_term(Record record, const NodeName& node, const Claim& claim, std::string why);
+
+/// The leader takes the next term in order to hand over to `heir`.
+Result<Record> begin_handover(Record record, const Seat& leader, const Claim& claim,
+                              const NodeName& heir, std::string why);
+
+/// The coordinator records P', gives out the timeline and passes the claim to the chosen node.
+/// `replace_book`: an operator accepted the loss; the uncovered policies are dropped.
+Result<Record> choose_leader(Record record, const Claim& claim, const Choice& choice,
+                             bool replace_book);
+
+/// The chosen leader proved its barrier under `policy`: it leads. `fork` is where its timeline began.
+Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork);
+
+/// A claim holder that cannot go on gives up; a leader that must not go on steps down.
+Result<Record> vacate(Record record, const Claim& claim, std::string why);
+
+/// The agent of the open leader was restarted: the same leadership, a new claim.
+Result<Record> resume_leadership(Record record, const Seat& leader, const Claim& claim);
+
+/// A policy enters the book before any PostgreSQL hears of it.
+Result<Record> propose_policy(Record record, const Claim& claim, const Policy& policy);
+
+/// The proof of a policy that was applied after all others: it becomes current, the rest is settled.
+Result<Record> prove_policy(Record record, const Claim& claim, const Policy& policy);
+
+/// The leader's sign of life.
+Result<Record> renew(Record record, const Claim& claim);
+
+Result<Record> set_rewind_ready(Record record, const Claim& claim);
+Result<Record> add_member(Record record, const Claim& claim, const NodeName& node);
+
+/// An operator's request enters; one at a time.
+Result<Record> ask(Record record, const Request& request);
+/// Fulfilled or refused. The record stays as it is if another request stands there.
+Result<Record> clear_request(Record record, const std::string& request_id);
+
+/// Whether two records differ in nothing but `renewed` and `request`: then a lost compare-and-set
+/// is simply tried again.
+bool differs_only_in_small_things(Record a, Record b);
+
+/// The consistency that every record must have, however it was written; a sentence if it has not.
+std::string inconsistency(const Record& record);
+
+}  // namespace evergres::core

@@ -1,0 +1,223 @@
+#include "core/view.hpp"
+
+#include <algorithm>
+
+namespace evergres::core {
+namespace {
+
+Millis age(const Situation& s, Instant at) {
+  return std::chrono::duration_cast<Millis>(s.now - at);
+}
+
+const Peer* find_peer(const Situation& s, const NodeName& node) {
+  const auto found = s.peers.find(node);
+  return found == s.peers.end() ? nullptr : &found->second;
+}
+
+/// Without its agent's port and without its WAL stream a node's processes are gone: no need to wait.
+bool looks_dead(const Situation& s, const Peer& peer) { return peer.refused && !s.server.receiving; }
+
+/// A peer of which nothing was ever heard gets as long as one that fell silent, from our own start.
+bool still_has_time(const Situation& s, const Peer* peer) {
+  const Instant since = peer != nullptr && peer->alive_at ? *peer->alive_at : s.started_at;
+  return age(s, since) < s.tuning.suspect_after;
+}
+
+Verdict i_lead(const Situation& s) {
+  if (s.server.state == ServerState::unknown) return {true, "our own server was not looked at yet"};
+  const Verdict entitled = entitled_to_be_primary(s);
+  if (entitled.yes && s.server.state == ServerState::primary) return {true, "we lead"};
+  return {false, "we are the leader of the record, but our server does not serve as primary"};
+}
+
+Verdict leader_in_charge(const Situation& s, const Seat& leader) {
+  if (leader.node == s.me) return i_lead(s);
+  const Peer* peer = find_peer(s, leader.node);
+  const std::string name = leader.node.value;
+  if (peer != nullptr && peer->said && is_heard(s, *peer) && !peer->refused) {
+    const Heartbeat& said = *peer->said;
+    if (said.term != s.record->term || said.revision < s.revision) {
+      return {true, name + " is heard, but speaks of another record than ours"};
+    }
+    if (said.leads == Leads::no) return {false, name + " says that it does not serve as leader"};
+    return {true, name + " is heard"};
+  }
+  if (peer != nullptr && looks_dead(s, *peer)) {
+    return {false, name + " refuses connections and its WAL stream is cut"};
+  }
+  if (still_has_time(s, peer)) return {true, name + " has been silent for less than suspect_after"};
+  return {false, name + " has been silent for longer than suspect_after"};
+}
+
+Verdict claimant_in_charge(const Situation& s) {
+  const Record& record = *s.record;
+  if (record.claimant == s.me) {
+    if (claim_is_mine(s)) return {true, "we hold the claim"};
+    return {false, "our claim of this term is of an earlier run of the agent"};
+  }
+  const Peer* peer = find_peer(s, record.claimant);
+  const std::string name = record.claimant.value;
+  if (peer != nullptr && peer->refused) return {false, name + " held the claim and refuses connections"};
+  if (peer != nullptr && peer->said && is_heard(s, *peer)) {
+    const Heartbeat& said = *peer->said;
+    if (said.agent != record.claim) return {false, name + " held the claim and was restarted"};
+    if (!said.store_ok) return {false, name + " holds the claim but cannot use the store"};
+    return {true, name + " holds the claim and is heard"};
+  }
+  if (still_has_time(s, peer)) return {true, name + " has been silent for less than suspect_after"};
+  return {false, name + " holds the claim and has been silent for longer than suspect_after"};
+}
+
+}  // namespace
+
+std::optional<Seat> my_seat(const Situation& s) {
+  if (!s.server.incarnation) return std::nullopt;
+  return Seat{s.me, *s.server.incarnation};
+}
+
+bool record_names_me(const Situation& s) {
+  const auto seat = my_seat(s);
+  return s.record && seat && s.record->leader == seat;
+}
+
+bool claim_is_mine(const Situation& s) {
+  return s.record && !s.agent.empty() && s.record->claim == s.agent;
+}
+
+bool is_heard(const Situation& s, const Peer& peer) {
+  return peer.said && peer.alive_at && age(s, *peer.alive_at) < s.tuning.suspect_after;
+}
+
+const Heartbeat* fresh_word(const Situation& s, const NodeName& node) {
+  const Peer* peer = find_peer(s, node);
+  if (peer == nullptr || peer->refused || !is_heard(s, *peer) || !s.record) return nullptr;
+  return peer->said->term == s.record->term ? &*peer->said : nullptr;
+}
+
+bool store_works(const Situation& s) {
+  return s.store_trouble.empty() && s.store_read_at && age(s, *s.store_read_at) < Millis{2500};
+}
+
+Verdict somebody_in_charge(const Situation& s) {
+  if (!s.record) return {true, "the record is not known"};
+  switch (s.record->phase) {
+    case Phase::vacant: return {false, "nobody leads and nobody is at work on it"};
+    case Phase::leading: return leader_in_charge(s, *s.record->leader);
+    case Phase::electing:
+    case Phase::handover: return claimant_in_charge(s);
+  }
+  return {true, ""};
+}
+
+std::vector<Seat> seats_behind_me(const Situation& s) {
+  std::vector<Seat> seats;
+  if (!s.record) return seats;
+  const bool readable = s.server.state == ServerState::standby ||
+                        s.server.state == ServerState::stopped ||
+                        s.server.state == ServerState::starting;
+  if (const auto seat = my_seat(s); seat && readable && !s.server.rebuilding) seats.push_back(*seat);
+  for (const auto& [name, peer] : s.peers) {
+    const Heartbeat* said = fresh_word(s, name);
+    if (said == nullptr || said->sees_somebody_in_charge || said->seat.incarnation.empty()) continue;
+    if (said->server == ServerState::absent || said->system_id != s.record->system_id) continue;
+    seats.push_back(said->seat);
+  }
+  return seats;
+}
+
+std::vector<NodeName> hearing_each_other_without_us(const Situation& s) {
+  const auto hears = [](const Peer& peer, const NodeName& node) {
+    return std::find(peer.card_hears.begin(), peer.card_hears.end(), node) != peer.card_hears.end();
+  };
+  std::vector<NodeName> alive;
+  for (const auto& [name, peer] : s.peers) {
+    const Instant since = peer.alive_at ? *peer.alive_at : s.started_at;
+    if (age(s, since) < s.tuning.voter_timeout) return {};
+    const bool moves = peer.card_moved && age(s, *peer.card_moved) < s.tuning.voter_timeout;
+    if (moves && !hears(peer, s.me)) alive.push_back(name);
+  }
+  std::vector<NodeName> connected;
+  for (const NodeName& name : alive) {
+    const bool hears_another = std::any_of(alive.begin(), alive.end(), [&](const NodeName& other) {
+      return other != name && hears(s.peers.at(name), other) && hears(s.peers.at(other), name);
+    });
+    if (hears_another) connected.push_back(name);
+  }
+  return connected;
+}
+
+bool others_suffice_without_us(const Situation& s) {
+  const auto others = hearing_each_other_without_us(s);
+  std::vector<Seat> seats;
+  const auto note = [&](const Policy& policy) {
+    for (const Seat& voter : policy.voters) seats.push_back(voter);
+    seats.push_back(policy.leader);
+  };
+  note(s.record->policy.current);
+  for (const Policy& policy : s.record->policy.unproven) note(policy);
+  std::erase_if(seats, [&](const Seat& seat) {
+    return std::find(others.begin(), others.end(), seat.node) == others.end();
+  });
+  return covers_all(s.record->policy, seats);
+}
+
+std::vector<Fenced> fenced_answers(const Situation& s) {
+  std::vector<Fenced> answers;
+  if (!s.record) return answers;
+  const TimelineTree known(s.record->lineage);
+  const auto counts = [&](const Fenced& answer) {
+    return answer.term == s.record->term && !known.contradicts(answer.history);
+  };
+  if (s.fenced && counts(*s.fenced)) answers.push_back(*s.fenced);
+  for (const auto& [name, peer] : s.peers) {
+    if (peer.refused || !is_heard(s, peer) || !peer.said->fenced) continue;
+    if (counts(*peer.said->fenced)) answers.push_back(*peer.said->fenced);
+  }
+  return answers;
+}
+
+Verdict entitled_to_be_primary(const Situation& s) {
+  if (!s.record) return {false, "the record is not known"};
+  if (!record_names_me(s)) return {false, "the record does not name this incarnation of " + s.me.value};
+  const bool granted = s.server.grant && s.server.grant->term.value <= s.record->term.value;
+  if (!granted) return {false, "the supervisor holds no grant"};
+  if (s.record->phase == Phase::handover) {
+    if (claim_is_mine(s)) return {true, "we hand over"};
+    return {false, "our handover was begun by an earlier run of the agent"};
+  }
+  if (s.server.grant->term != s.record->term) return {false, "our grant is of an older term"};
+  if (s.record->phase == Phase::leading) return {true, "we lead"};
+  if (s.record->phase == Phase::electing && claim_is_mine(s)) return {true, "we were chosen"};
+  return {false, "the promotion belongs to an earlier run of the agent"};
+}
+
+bool failed_in_this_term(const Situation& s, const std::string& kind) {
+  const auto found = s.attempts.find(kind);
+  return found != s.attempts.end() && s.record && found->second.term == s.record->term &&
+         found->second.ending != Ending::done;
+}
+
+bool may_try(const Situation& s, const std::string& kind, Millis pause) {
+  const auto found = s.attempts.find(kind);
+  if (found == s.attempts.end() || found->second.failures == 0) return true;
+  Millis wait = pause;
+  for (std::uint32_t i = 1; i < found->second.failures && wait < Millis{30'000}; ++i) wait *= 2;
+  return age(s, found->second.ended) >= std::min(wait, Millis{30'000});
+}
+
+TimelineId leader_timeline(const Record& record) {
+  return record.lineage.empty() ? TimelineId{1} : record.lineage.back().timeline;
+}
+
+const Policy* newest_policy(const Record& record) {
+  if (!record.leader) return nullptr;
+  const auto is_of_the_leader = [&](const Policy& policy) {
+    return policy.leader == *record.leader && policy.term == record.term;
+  };
+  for (auto entry = record.policy.unproven.rbegin(); entry != record.policy.unproven.rend(); ++entry) {
+    if (is_of_the_leader(*entry)) return &*entry;
+  }
+  return is_of_the_leader(record.policy.current) ? &record.policy.current : nullptr;
+}
+
+}  // namespace evergres::core

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/situation.hpp"
+
+/// Questions that several rules ask of a situation.
+namespace evergres::core {
+
+/// An answer with its reason, a sentence without a full stop.
+struct Verdict {
+  bool yes = false;
+  std::string why;
+};
+
+/// Our own seat; absent without a data directory.
+std::optional<Seat> my_seat(const Situation& s);
+
+/// The record names us, in this incarnation, as its leader (in whatever phase).
+bool record_names_me(const Situation& s);
+
+/// This run of the agent holds the claim of the record.
+bool claim_is_mine(const Situation& s);
+
+/// A message of this peer that answers one of ours sent within suspect_after has come.
+bool is_heard(const Situation& s, const Peer& peer);
+
+/// The peer's heartbeat, if it is heard and speaks of the record that we know.
+const Heartbeat* fresh_word(const Situation& s, const NodeName& node);
+
+/// The store answered within the last second.
+bool store_works(const Situation& s);
+
+/// Whether somebody is in charge: an open leader, or an agent run that is at work on the phase that
+/// the record shows. Silence counts only after suspect_after; a refused connection together with a
+/// cut WAL stream counts at once, because then the processes are gone.
+Verdict somebody_in_charge(const Situation& s);
+
+/// The seats that would be fenced if this node took the next term: itself and every peer that answers
+/// the pre-vote with "I do not hear anybody in charge either".
+std::vector<Seat> seats_behind_me(const Situation& s);
+
+/// The other nodes that hear each other but not us, as their cards in the store say, while we have
+/// heard nobody for voter_timeout. Empty or at least two: we are cut off, they are not.
+std::vector<NodeName> hearing_each_other_without_us(const Situation& s);
+
+/// Whether those nodes could elect without us: then we must not take the leadership away from them.
+bool others_suffice_without_us(const Situation& s);
+
+/// The fenced answers for the term of the record: ours and those of the peers that are heard. An
+/// answer whose history contradicts the recorded lineage cannot be compared and does not count.
+std::vector<Fenced> fenced_answers(const Situation& s);
+
+/// We may be primary now: the record names us, and the supervisor holds our grant of its term.
+Verdict entitled_to_be_primary(const Situation& s);
+
+/// Whether this node must still fence itself for the term of the record.
+Verdict must_fence(const Situation& s);
+
+/// Whether an operation of this kind may be tried (again) in this term: not sooner than `pause`,
+/// doubled with every failure in a row up to 30 s, after it failed.
+bool may_try(const Situation& s, const std::string& kind, Millis pause);
+
+/// Whether the last attempt of this kind was in the term of the record and did not succeed.
+bool failed_in_this_term(const Situation& s, const std::string& kind);
+
+/// The timeline on which the leader of the record leads.
+TimelineId leader_timeline(const Record& record);
+
+/// The policy of the chosen or open leader that was recorded last.
+const Policy* newest_policy(const Record& record);
+
+/// The policy that the open leader should have now: silent voters leave, caught-up members enter.
+/// `why` says what changes, empty if nothing does.
+struct WantedPolicy {
+  Policy policy;
+  std::string why;
+  std::string held_back;  ///< a sentence if the last voter is silent but may not leave
+};
+WantedPolicy wanted_policy(const Situation& s);
+
+/// Whether `node` may leave a policy even as its last voter: nobody could be leading with it
+/// elsewhere, because its card in the store is stale as well, or it tells us that it regards us, or
+/// whoever holds the claim, as being in charge.
+bool may_be_the_last_to_leave(const Situation& s, const NodeName& node);
+
+/// Why `node` could not take over the leadership now; nothing if it could.
+std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node);
+
+}  // namespace evergres::core

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "base/strong.hpp"
+
+namespace evergres::net {
+
+/// The cluster secret that all nodes share. Never in arguments, logs, errors or the environment.
+using Secret = StrongText<struct SecretTag>;
+
+/// Reads the secret (trailing white space removed). The file must be a regular file of this user or
+/// root with mode 0600 or 0400, and hold 16 to 4096 bytes. Errors: not_found, permission,
+/// data_invalid; they never quote the content. Blocks for the time of a file read.
+Result<Secret> load_secret(const std::filesystem::path& file);
+
+/// Makes a secret of 64 hexadecimal characters in a new file of mode 0600 and fsyncs it. Error
+/// already_exists if there is a file: a secret is never replaced silently.
+Result<Secret> create_secret(const std::filesystem::path& file);
+
+using Mac = std::array<unsigned char, 32>;
+
+/// HMAC-SHA256 (RFC 2104) of `text` under `key`.
+Mac hmac_sha256(std::string_view key, std::string_view text);
+
+/// Whether both texts are equal, in a time that depends on their lengths only.
+bool same_bytes(std::string_view left, std::string_view right);
+
+}  // namespace evergres::net

@@ -1,0 +1,113 @@
+#include "postgres/hba.hpp"
+
+#include <arpa/inet.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <optional>
+#include <set>
+
+#include "base/file.hpp"
+
+namespace evergres::postgres {
+
+namespace {
+
+/// "10.0.0.1" -> "10.0.0.1/32"; names as they are; nothing if it can be neither.
+std::optional<std::string> hba_address(const std::string& host) {
+  std::array<unsigned char, sizeof(in6_addr)> parsed{};
+  if (::inet_pton(AF_INET, host.c_str(), parsed.data()) == 1) return host + "/32";
+  if (::inet_pton(AF_INET6, host.c_str(), parsed.data()) == 1) return host + "/128";
+  const bool plausible =
+      !host.empty() && host.size() <= 253 && host.front() != '.' &&
+      std::all_of(host.begin(), host.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+      });
+  // The keywords of pg_hba.conf would open the line to more than one host.
+  const std::array<std::string_view, 3> keywords{"all", "samehost", "samenet"};
+  const bool keyword = std::find(keywords.begin(), keywords.end(), host) != keywords.end();
+  if (!plausible || keyword) return std::nullopt;
+  return host;
+}
+
+void line(std::string& text, std::string_view type, std::string_view database,
+          std::string_view user, std::string_view address, std::string_view method) {
+  text.append(type).append("  ").append(database).append("  ").append(user).append("  ");
+  if (!address.empty()) text.append(address).append("  ");
+  text.append(method).push_back('\n');
+}
+
+}  // namespace
+
+Result<std::string> render_hba(const Server& server, Gate gate,
+                               const std::vector<std::string>& member_hosts) {
+  const std::string superuser = "\"" + server.superuser + "\"";
+  std::string text = "# Written by evergres; every change here is overwritten. The gate is ";
+  text += gate == Gate::open ? "open.\n" : "closed.\n";
+  text += "\n# No superuser over TCP.\n";
+  line(text, "host", "all,replication", superuser, "all", "reject");
+  text += "\n# The agent of this machine.\n";
+  line(text, "local", "all,replication", superuser, "", "peer map=evergres");
+  text += "\n# The members.\n";
+  for (const auto& host : std::set<std::string>(member_hosts.begin(), member_hosts.end())) {
+    const auto address = hba_address(host);
+    if (!address) {
+      return Error(ErrorCode::config_invalid, "\"" + host + "\" cannot be the host of a member",
+                   "It is neither an address nor a host name.",
+                   "Correct the host in the configuration of that node.");
+    }
+    line(text, "host", "replication,postgres", replication_role, *address, "scram-sha-256");
+  }
+  line(text, "host", "all,replication", replication_role, "all", "reject");
+  line(text, "local", "all,replication", replication_role, "", "reject");
+  if (gate == Gate::open) {
+    text += "\n# Applications.\n";
+    line(text, "host", "all", "all", "127.0.0.1/32", "scram-sha-256");
+    line(text, "host", "all", "all", "::1/128", "scram-sha-256");
+    line(text, "local", "all", "all", "", "scram-sha-256");
+  }
+  text += "\n# Everybody else.\n";
+  line(text, "local", "all,replication", "all", "", "reject");
+  line(text, "host", "all,replication", "all", "all", "reject");
+  return text;
+}
+
+std::string render_ident(const Server& server, std::string_view os_user) {
+  return "# Written by evergres; every change here is overwritten.\nevergres  \"" +
+         std::string(os_user) + "\"  \"" + server.superuser + "\"\n";
+}
+
+Result<std::string> os_user_name() {
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  const int failed =
+      ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  if (failed != 0) return error_from_errno("could not look up this user", failed);
+  if (found == nullptr) {
+    return Error(ErrorCode::not_found, "this user has no name",
+                 "The user id " + std::to_string(::geteuid()) + " is not in the user database.",
+                 "Run evergres as a user that has a name.");
+  }
+  return std::string(entry.pw_name);
+}
+
+Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
+                   const std::vector<std::string>& member_hosts) {
+  const auto hba = render_hba(server, gate, member_hosts);
+  if (!hba) return hba.error();
+  const auto user = os_user_name();
+  if (!user) return user.error();
+  if (auto written = write_file_durably(directory / "pg_ident.conf", render_ident(server, *user),
+                                        0600);
+      !written) {
+    return written;
+  }
+  return write_file_durably(directory / "pg_hba.conf", *hba, 0600);
+}
+
+}  // namespace evergres::postgres

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "postgres/server.hpp"
+
+namespace evergres::postgres {
+
+/// Who may connect. `closed` from start or fence until the barrier, `open` while leading (and on
+/// standbys that serve reads).
+enum class Gate {
+  closed,  ///< this machine's agent and the members
+  open,    ///< applications of this machine as well
+};
+
+/// pg_hba.conf. The first matching line decides: the superuser over TCP is rejected first, then the
+/// agent (peer, map `evergres`), the members (scram-sha-256, role evergres_replication, replication
+/// and database postgres only), with an open gate the applications over loopback and the unix
+/// socket (scram-sha-256), and everybody else is rejected by an explicit line. A host that is
+/// neither an address nor a plausible name is `config_invalid`.
+Result<std::string> render_hba(const Server& server, Gate gate,
+                               const std::vector<std::string>& member_hosts);
+/// pg_ident.conf: map `evergres` from `os_user` to the superuser.
+std::string render_ident(const Server& server, std::string_view os_user);
+/// Name of the operating system user of this process.
+Result<std::string> os_user_name();
+
+/// Writes pg_hba.conf and pg_ident.conf into `directory`, atomically and durably. Takes effect for
+/// new connections after a reload; existing sessions stay.
+Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
+                   const std::vector<std::string>& member_hosts);
+
+}  // namespace evergres::postgres

@@ -1,0 +1,149 @@
+#include "postgres/history.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <set>
+#include <system_error>
+
+#include "base/file.hpp"
+
+namespace evergres::postgres {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint32_t most_placeholders = 1000;
+
+Error malformed(std::string_view line, const char* why) {
+  return Error(ErrorCode::data_invalid, "the timeline history cannot be read",
+               "The line \"" + std::string(line.substr(0, 100)) + "\" " + why + ".");
+}
+
+Result<HistoryStep> parse_step(std::string_view line) {
+  std::uint32_t id = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), id);
+  if (error != std::errc{} || id == 0) return malformed(line, "does not begin with a timeline id");
+  std::string_view rest(end, static_cast<std::size_t>(line.data() + line.size() - end));
+  const auto begin = rest.find_first_not_of(" \t");
+  if (begin == 0 || begin == std::string_view::npos) return malformed(line, "has no position");
+  rest.remove_prefix(begin);
+  const auto lsn = Lsn::parse(rest.substr(0, rest.find_first_of(" \t\r")));
+  if (!lsn) return malformed(line, "has no position");
+  return HistoryStep{TimelineId{id}, *lsn};
+}
+
+std::optional<TimelineId> timeline_of(std::string_view name) {
+  // Segments have 24 hexadecimal digits (perhaps with a suffix), history files 8.
+  const auto digits = static_cast<std::size_t>(
+      std::find_if_not(name.begin(), name.end(),
+                       [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0 ||
+                                           (c >= 'A' && c <= 'F'); }) - name.begin());
+  const auto rest = name.substr(digits);
+  const bool history = digits == 8 && rest == ".history";
+  const bool segment = digits == 24 && (rest.empty() || rest.starts_with('.'));
+  if (!history && !segment) return std::nullopt;
+  std::uint32_t id = 0;
+  std::from_chars(name.data(), name.data() + 8, id, 16);
+  return id == 0 ? std::nullopt : std::optional(TimelineId{id});
+}
+
+Result<std::vector<std::string>> names_in(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (fs::directory_iterator entry(directory, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (failed) return error_from_errno("could not list " + directory.string(), failed.value());
+  return names;
+}
+
+}  // namespace
+
+Result<std::vector<HistoryStep>> parse_history(std::string_view text) {
+  std::vector<HistoryStep> steps;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    auto line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const auto begin = line.find_first_not_of(" \t\r\f\v");
+    if (begin == std::string_view::npos || line[begin] == '#') continue;
+    line.remove_prefix(begin);
+    const auto step = parse_step(line);
+    if (!step) return step.error();
+    if (!steps.empty() && (steps.back().parent >= step->parent ||
+                           steps.back().switch_lsn > step->switch_lsn)) {
+      return malformed(line, "goes backwards");
+    }
+    steps.push_back(*step);
+  }
+  return steps;
+}
+
+std::string history_file_name(TimelineId timeline) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%08X.history", timeline.value);
+  return name;
+}
+
+Result<std::vector<HistoryStep>> read_history(const Server& server, TimelineId timeline) {
+  if (timeline.value == 1) return std::vector<HistoryStep>{};
+  const auto text = read_file(server.wal() / history_file_name(timeline));
+  if (!text) return text.error();
+  return parse_history(*text);
+}
+
+Result<std::optional<TimelineId>> newest_timeline(const Server& server) {
+  const auto names = names_in(server.wal());
+  if (!names) return names.error();
+  std::optional<TimelineId> newest;
+  for (const auto& name : *names) {
+    const auto id = timeline_of(name);
+    if (id && (!newest || *id > *newest)) newest = id;
+  }
+  return newest;
+}
+
+Outcome reserve_history(const Server& server, TimelineId parent, TimelineId wanted) {
+  std::error_code failed;
+  if (wanted <= parent || wanted.value - parent.value - 1 > most_placeholders) {
+    return Error(ErrorCode::usage, "timeline " + std::to_string(wanted.value) +
+                                       " cannot follow timeline " + std::to_string(parent.value));
+  }
+  if (fs::exists(server.wal() / history_file_name(wanted), failed)) {
+    return Error(ErrorCode::already_exists,
+                 "timeline " + std::to_string(wanted.value) + " is already known here",
+                 "A promotion would get another timeline id than the one that was recorded.");
+  }
+  std::string content = std::string(reserved_mark) + "\n";
+  if (parent.value != 1) {
+    const auto own = read_file(server.wal() / history_file_name(parent));
+    if (!own) return own.error();
+    content += *own;
+  }
+  for (std::uint32_t id = parent.value + 1; id < wanted.value; ++id) {
+    const auto path = server.wal() / history_file_name(TimelineId{id});
+    if (fs::exists(path, failed)) continue;
+    if (auto written = write_file_durably(path, content, 0600); !written) return written;
+  }
+  return {};
+}
+
+Result<std::vector<TimelineId>> reserved_histories(const Server& server) {
+  const auto names = names_in(server.wal());
+  if (!names) return names.error();
+  std::set<TimelineId> reserved;
+  for (const auto& name : *names) {
+    const auto id = timeline_of(name);
+    if (!id || !name.ends_with(".history")) continue;
+    const auto text = read_file(server.wal() / name);
+    if (!text) return text.error();
+    if (text->find(reserved_mark) != std::string::npos) reserved.insert(*id);
+  }
+  return std::vector<TimelineId>(reserved.begin(), reserved.end());
+}
+
+}  // namespace evergres::postgres

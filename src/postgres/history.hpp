@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/lsn.hpp"
+#include "base/names.hpp"
+#include "base/result.hpp"
+#include "postgres/server.hpp"
+
+namespace evergres::postgres {
+
+/// One line of a timeline history file: the timeline was left at this position.
+struct HistoryStep {
+  TimelineId parent;
+  Lsn switch_lsn;
+  auto operator<=>(const HistoryStep&) const = default;
+};
+
+/// The line that marks a placeholder. The supervisor removes such files before a start.
+inline constexpr std::string_view reserved_mark = "# evergres reserved";
+
+/// Oldest first. Comments and blank lines are skipped; ids and positions must grow
+/// (timeline.c readTimeLineHistory).
+Result<std::vector<HistoryStep>> parse_history(std::string_view text);
+
+/// "00000003.history".
+std::string history_file_name(TimelineId timeline);
+
+/// The history of a timeline from pg_wal; empty for timeline 1. `not_found` if the file is absent.
+Result<std::vector<HistoryStep>> read_history(const Server& server, TimelineId timeline);
+
+/// The highest timeline id that any file in pg_wal names (history files, placeholders, segments,
+/// partial segments); nothing if there are none. A new timeline must be above it.
+Result<std::optional<TimelineId>> newest_timeline(const Server& server);
+
+/// Makes the next promotion of a server on `parent` use the id `wanted`: PostgreSQL takes the first
+/// id above its own without a history file (timeline.c findNewestTimeLine), so every free id
+/// between gets a placeholder. It repeats the parent's own history without the parent itself, so
+/// that a server that rescans timelines reads it as "not a child" and stays where it is. Durable.
+/// `already_exists` if `wanted` has a history file, `usage` if more than 1000 would be needed.
+Outcome reserve_history(const Server& server, TimelineId parent, TimelineId wanted);
+
+/// The timelines whose history file in pg_wal is a placeholder, ascending.
+Result<std::vector<TimelineId>> reserved_histories(const Server& server);
+
+}  // namespace evergres::postgres

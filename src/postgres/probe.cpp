@@ -1,0 +1,205 @@
+#include "postgres/probe.hpp"
+
+#include <algorithm>
+
+#include "postgres/cells.hpp"
+#include "postgres/look_again.hpp"
+#include "postgres/promotion.hpp"
+
+namespace evergres::postgres {
+
+namespace {
+
+constexpr Millis between_looks{5};
+constexpr const char* impossible_names = "ANY 1 (\"~nobody\")";
+/// Transactional, hence with an xid and a commit record that is flushed and waited for; a
+/// transaction that has only an xid neither flushes nor waits.
+constexpr const char* probe_sql = "SELECT pg_logical_emit_message(true, 'evergres', 'probe')";
+
+Error timed_out(std::string detail) {
+  return Error(ErrorCode::timed_out, "the policy is not proven", std::move(detail),
+               "Look at whether the voters stream from this node.");
+}
+
+/// One proof, step by step. Two sessions: `control_` never waits for standbys, the probe's does.
+class Prover {
+ public:
+  Prover(const Server& server, const ProofRequest& request, Instant deadline,
+         const std::stop_token& stop)
+      : server_(server), request_(request), deadline_(deadline), stop_(stop) {}
+
+  Result<Proof> run() {
+    const Instant begun = boot_now();
+    auto control = Session::connect(server_, {}, deadline_);
+    if (!control) return control.error();
+    control_ = std::move(control).value();
+    if (request_.leaving_empty && request_.safety.synchronous_standby_names != "") {
+      if (auto seen = see_a_probe_wait(); !seen) return seen.error();
+    }
+    if (auto set = set_names(server_, *control_, request_.safety, deadline_); !set) {
+      return set.error();
+    }
+    const auto lsn = acknowledged_probe();
+    if (!lsn) return lsn.error();
+    proof_.lsn = *lsn;
+    if (auto passed = wait_for_senders(); !passed) return passed.error();
+    proof_.took = boot_now() - begun;
+    return proof_;
+  }
+
+ private:
+  Outcome go_on(const char* doing) {
+    if (stop_.stop_requested()) return Error(ErrorCode::cancelled, "the proof was stopped");
+    if (boot_now() < deadline_) return {};
+    return timed_out(std::string("The deadline passed while ") + doing + ".");
+  }
+
+  Result<Session> probe_session() {
+    SessionOptions options;
+    options.synchronous_commit = "on";
+    options.statement_timeout = Millis{0};  // a cancelled wait would look like an acknowledgement
+    auto session = Session::connect(server_, options, deadline_);
+    if (!session) return session;
+    if (auto sent = session->send(probe_sql, deadline_); !sent) return sent.error();
+    return session;
+  }
+
+  /// Ends the waiting backend, so that no orphan of ours waits until somebody acknowledges it.
+  void terminate(const Session& probe) {
+    const auto grace = boot_now() + Millis{500};
+    const auto ended = control_->query("SELECT pg_terminate_backend($1::int)",
+                                       {std::to_string(probe.backend_pid())}, grace);
+    static_cast<void>(ended);  // best effort: the names in force decide, not this backend
+  }
+
+  /// (b): from now on every commit that begins to wait is waited for by somebody who publishes it.
+  Outcome see_a_probe_wait() {
+    SafetySettings nobody = request_.safety;
+    nobody.synchronous_standby_names = impossible_names;
+    if (auto set = set_names(server_, *control_, nobody, deadline_); !set) return set;
+    for (;;) {
+      auto probe = probe_session();
+      if (!probe) return probe.error();
+      const auto waits = waits_for_standby(*probe);
+      if (!waits) {
+        terminate(*probe);
+        return waits.error();
+      }
+      if (*waits) {
+        terminate(*probe);
+        return {};
+      }
+    }
+  }
+
+  /// True: seen waiting. False: it was acknowledged without.
+  Result<bool> waits_for_standby(Session& probe) {
+    for (;;) {
+      const auto done = probe.finish(boot_now() + between_looks);
+      if (!done) return done.error();
+      if (*done) {
+        look_again_after(between_looks);
+        if (auto fine = go_on("a probe still did not wait for a standby"); !fine) {
+          return fine.error();
+        }
+        return false;
+      }
+      const auto rows = control_->query(
+          "SELECT coalesce(wait_event, '') = 'SyncRep' FROM pg_stat_activity WHERE pid = $1::int",
+          {std::to_string(probe.backend_pid())}, deadline_);
+      if (!rows) return rows.error();
+      if (!rows->empty() && is_true(rows->front().front())) return true;
+      if (auto fine = go_on("waiting for a probe to wait"); !fine) return fine.error();
+    }
+  }
+
+  /// (a): the position up to which everything is acknowledged.
+  Result<Lsn> acknowledged_probe() {
+    auto probe = probe_session();
+    if (!probe) return probe.error();
+    for (;;) {
+      const auto rows = probe->finish(boot_now() + between_looks);
+      if (!rows) return rows.error();
+      if (*rows && !probe->last_warning().empty()) {
+        return Error(ErrorCode::postgres_failed, "the probe's wait was cancelled",
+                     "PostgreSQL warned: " + probe->last_warning() + ".", "Try again.");
+      }
+      if (*rows) break;
+      if (auto fine = go_on("no voter had acknowledged the probe"); !fine) {
+        terminate(*probe);
+        return fine.error();
+      }
+    }
+    // The statement returned the begin of the message; its commit record lies behind it, and before
+    // what is flushed now.
+    const auto rows = control_->query("SELECT pg_current_wal_flush_lsn()", deadline_);
+    if (!rows) return rows.error();
+    const auto lsn = rows->empty() ? std::nullopt : lsn_of(rows->front().front());
+    if (!lsn) return Error(ErrorCode::data_invalid, "PostgreSQL gave no flush position");
+    return *lsn;
+  }
+
+  struct Lagging {
+    pid_t pid;
+    std::string name;
+  };
+
+  Result<std::vector<Lagging>> lagging_senders() {
+    const auto rows = control_->query(
+        "SELECT pid, application_name FROM pg_stat_replication"
+        " WHERE flush_lsn IS NULL OR flush_lsn < $1::pg_lsn",
+        {proof_.lsn.text()}, deadline_);
+    if (!rows) return rows.error();
+    std::vector<Lagging> lagging;
+    for (const auto& row : *rows) {
+      const std::string name = row[1].value_or("");
+      const auto pid = number_of<pid_t>(row[0]);
+      const auto& voters = request_.voters;
+      if (pid && std::find(voters.begin(), voters.end(), name) != voters.end()) {
+        lagging.push_back({*pid, name});
+      }
+    }
+    return lagging;
+  }
+
+  /// (c): each voter's walsender shows that it has passed the probe, or is gone.
+  Outcome wait_for_senders() {
+    const Instant patience = boot_now() + request_.sender_patience;
+    std::vector<pid_t> told;
+    for (;;) {
+      const auto lagging = lagging_senders();
+      if (!lagging) return lagging.error();
+      if (lagging->empty()) return {};
+      if (boot_now() >= patience) {
+        for (const auto& sender : *lagging) {
+          if (std::find(told.begin(), told.end(), sender.pid) != told.end()) continue;
+          const auto ended = control_->query("SELECT pg_terminate_backend($1::int)",
+                                             {std::to_string(sender.pid)}, deadline_);
+          if (!ended) return ended.error();
+          told.push_back(sender.pid);
+          proof_.cut.push_back(sender.name);
+        }
+      }
+      if (auto fine = go_on("a voter's walsender had neither passed the probe nor ended"); !fine) {
+        return fine;
+      }
+      look_again_after(between_looks);
+    }
+  }
+
+  const Server& server_;
+  const ProofRequest& request_;
+  Instant deadline_;
+  const std::stop_token& stop_;
+  std::optional<Session> control_;
+  Proof proof_;
+};
+
+}  // namespace
+
+Result<Proof> prove(const Server& server, const ProofRequest& request, Instant deadline,
+                    const std::stop_token& stop) {
+  return Prover(server, request, deadline, stop).run();
+}
+
+}  // namespace evergres::postgres

@@ -1,0 +1,151 @@
+#include "postgres/promotion.hpp"
+
+#include <algorithm>
+
+#include "postgres/cells.hpp"
+#include "postgres/look_again.hpp"
+
+namespace evergres::postgres {
+
+namespace {
+
+constexpr Millis between_looks{5};
+
+Result<int> count_of(const Result<Rows>& rows) {
+  if (!rows) return rows.error();
+  return static_cast<int>(rows->size());
+}
+
+}  // namespace
+
+Outcome reload(Session& session, Instant deadline) {
+  const auto rows = session.query("SELECT pg_reload_conf()", deadline);
+  if (!rows) return rows.error();
+  if (rows->empty() || !is_true(rows->front().front())) {
+    return Error(ErrorCode::postgres_failed, "PostgreSQL did not take the reload");
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> differing_safety(const Server& server,
+                                                  const SafetySettings& safety, Instant deadline) {
+  auto fresh = Session::connect(server, {}, deadline);
+  if (!fresh) return fresh.error();
+  std::string values;
+  std::vector<std::string> parameters;
+  for (const auto& [name, value] : safety_values(safety)) {
+    if (name == "hot_standby") continue;
+    const auto number = parameters.size();
+    values += (values.empty() ? "($" : ", ($") + std::to_string(number + 1) + "::text, $" +
+              std::to_string(number + 2) + "::text)";
+    parameters.push_back(name);
+    parameters.push_back(value);
+  }
+  const auto rows = fresh->query(
+      "SELECT name || ' is ' || quote_literal(current_setting(name)) || ' instead of '"
+      "       || quote_literal(value)"
+      "  FROM (VALUES " + values + ") wanted(name, value)"
+      " WHERE current_setting(name) <> value",
+      parameters, deadline);
+  if (!rows) return rows.error();
+  std::vector<std::string> differing;
+  for (const auto& row : *rows) differing.push_back(row.front().value_or(""));
+  return differing;
+}
+
+Outcome set_names(const Server& server, Session& session, const SafetySettings& safety,
+                  Instant deadline) {
+  if (auto written = write_safety(server, safety); !written) return written;
+  if (auto asked = reload(session, deadline); !asked) return asked;
+  for (;;) {
+    const auto differing = differing_safety(server, safety, deadline);
+    if (!differing) return differing.error();
+    if (differing->empty()) return {};
+    if (boot_now() >= deadline) {
+      return Error(ErrorCode::refused, "the safety settings are not in force",
+                   "They are written, but on a new connection " + differing->front() + ".",
+                   "Look for an error about the configuration in the log of PostgreSQL.");
+    }
+    look_again_after(between_looks);
+  }
+}
+
+Result<int> terminate_blocking_backends(Session& session, Instant deadline) {
+  return count_of(session.query(
+      "SELECT pg_terminate_backend(b.pid)"
+      "  FROM pg_stat_activity r, pg_stat_activity b"
+      " WHERE r.backend_type = 'startup'"
+      "   AND (r.wait_event_type IN ('Lock', 'BufferPin')"
+      "        OR r.wait_event LIKE 'RecoveryConflict%')"
+      "   AND b.backend_type = 'client backend'"
+      "   AND NOT (b.usename = current_user AND b.application_name = 'evergres agent')"
+      "   AND b.xact_start IS NOT NULL",
+      deadline));
+}
+
+Result<int> terminate_clients(Session& session, Instant deadline) {
+  return count_of(session.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+      "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
+      deadline));
+}
+
+Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
+                            Instant deadline) {
+  for (const auto& name : names) {
+    const auto rows = session.query(
+        "SELECT pg_create_physical_replication_slot($1, true)"
+        " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
+        {name}, deadline);
+    if (!rows) return rows.error().while_doing("could not create the replication slot " + name);
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> drop_member_slots(Session& session,
+                                                   const std::vector<std::string>& keep,
+                                                   Instant deadline) {
+  const auto rows = session.query(
+      "SELECT slot_name FROM pg_replication_slots"
+      " WHERE slot_type = 'physical' AND NOT active AND slot_name LIKE 'evg\\_%'",
+      deadline);
+  if (!rows) return rows.error();
+  std::vector<std::string> dropped;
+  for (const auto& row : *rows) {
+    const std::string name = row.front().value_or("");
+    if (std::find(keep.begin(), keep.end(), name) != keep.end()) continue;
+    const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
+    if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
+    dropped.push_back(name);
+  }
+  return dropped;
+}
+
+Result<Promotion> promote(Session& session, Instant deadline) {
+  // A session that is broken already, or a primary, is noticed here: nothing was asked then.
+  const auto before = session.query("SELECT pg_is_in_recovery()", deadline);
+  if (!before) return before.error();
+  if (before->empty()) return Error(ErrorCode::data_invalid, "PostgreSQL gave no answer");
+  if (!is_true(before->front().front())) return Promotion::promoted;
+  if (!session.query("SELECT pg_promote(false)", deadline)) return Promotion::unknown;
+  while (boot_now() < deadline) {
+    const auto rows = session.query("SELECT pg_is_in_recovery()", deadline);
+    if (!rows || rows->empty()) return Promotion::unknown;
+    if (!is_true(rows->front().front())) return Promotion::promoted;
+    look_again_after(between_looks);
+  }
+  return Promotion::unknown;
+}
+
+Outcome checkpoint(Session& session, Instant deadline) {
+  // It may take longer than the statement_timeout of the session; the deadline here is what counts.
+  if (const auto rows = session.query("SET statement_timeout = 0", deadline); !rows) {
+    return rows.error();
+  }
+  const auto rows = session.query("CHECKPOINT", deadline);
+  if (!rows) return rows.error();
+  return {};
+}
+
+}  // namespace evergres::postgres

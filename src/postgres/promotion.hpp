@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "postgres/session.hpp"
+#include "postgres/settings.hpp"
+
+namespace evergres::postgres {
+
+/// Asks the postmaster to read its files again. Returns before it has.
+Outcome reload(Session& session, Instant deadline);
+
+/// The safety settings that a new connection does not show as they should be, as "fsync is off
+/// instead of on"; empty if all are in force. hot_standby is left out: a start may overrule it.
+Result<std::vector<std::string>> differing_safety(const Server& server,
+                                                  const SafetySettings& safety, Instant deadline);
+
+/// Writes postgresql.auto.conf, reloads, and opens new connections until one shows exactly these
+/// values. `refused`, with the differences, if that does not happen before the deadline. Sessions
+/// and walsenders that exist adopt it later: prove() waits for them.
+Outcome set_names(const Server& server, Session& session, const SafetySettings& safety,
+                  Instant deadline);
+
+/// On a standby whose replay waits for a lock, a snapshot or a buffer pin: terminates the client
+/// backends in a transaction that are not the agent's. Returns how many were asked to end; 0 if
+/// replay does not wait.
+Result<int> terminate_blocking_backends(Session& session, Instant deadline);
+
+/// Ends every client session that is not the agent's, so that nobody who came in before the gate
+/// was closed stays. Returns how many were asked to end.
+Result<int> terminate_clients(Session& session, Instant deadline);
+
+/// Physical slots that reserve WAL from now on; those that exist are left alone. Works on standbys.
+Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
+                            Instant deadline);
+/// Drops the idle slots named evg_* that are not in `keep`: on a server that does not lead they
+/// would hold WAL for ever. Returns the dropped names.
+Result<std::vector<std::string>> drop_member_slots(Session& session,
+                                                   const std::vector<std::string>& keep,
+                                                   Instant deadline);
+
+enum class Promotion {
+  promoted,  ///< it accepts writes
+  unknown,   ///< asked, and not seen to be a primary: it may become one at any time later
+};
+/// pg_promote(false), then looks each 5 ms. An Error means that it was certainly not asked;
+/// everything after the question is `unknown`. Persist "asked to promote" before.
+Result<Promotion> promote(Session& session, Instant deadline);
+
+/// An immediate CHECKPOINT; after a promotion it lets others rewind from here.
+Outcome checkpoint(Session& session, Instant deadline);
+
+}  // namespace evergres::postgres

@@ -1,0 +1,182 @@
+#include "postgres/rewind.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <system_error>
+#include <vector>
+
+#include "base/file.hpp"
+#include "net/process.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/data_directory.hpp"
+
+namespace evergres::postgres {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kept_tails = 3;
+
+Error refused(std::string message, std::string detail, std::string hint) {
+  return Error(ErrorCode::refused, std::move(message), std::move(detail), std::move(hint));
+}
+
+/// What must be on disk before the first byte changes.
+Outcome check_ready(const Server& server, const RewindRequest& request, Instant deadline) {
+  const auto control = read_control_file(server, server.data, deadline);
+  if (!control) return control.error();
+  if (!control->cleanly_stopped()) {
+    return refused("pg_rewind needs a server that was stopped cleanly",
+                   "The state of the cluster is \"" + control->state + "\".",
+                   "Start it once without upstream and with a closed gate, and stop it.");
+  }
+  if (!control->checksums && !control->wal_log_hints) {
+    return refused("pg_rewind cannot work on this data directory",
+                   "It has neither data checksums nor wal_log_hints.", "Clone this node again.");
+  }
+  const auto incarnation = read_incarnation(server.data, server.node);
+  if (!incarnation) return incarnation.error();
+  const auto rebuilding = read_rebuilding(server);
+  if (!rebuilding) return rebuilding.error();
+  const bool announced = *rebuilding && (**rebuilding).incarnation == request.incarnation;
+  if (!announced || *incarnation != request.incarnation) {
+    return refused("the rewind was not announced",
+                   "The new incarnation or the sentinel is not on disk.",
+                   "Write both before the rewind begins.");
+  }
+  return {};
+}
+
+/// Slots of members belong to the server that leads; the directories survive a rewind.
+Outcome remove_member_slots(const fs::path& data) {
+  std::error_code failed;
+  std::vector<fs::path> slots;
+  for (fs::directory_iterator entry(data / "pg_replslot", failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (entry->path().filename().string().starts_with("evg_")) slots.push_back(entry->path());
+  }
+  for (const auto& slot : slots) {
+    if (!failed) fs::remove_all(slot, failed);
+  }
+  if (failed) return error_from_errno("could not remove the member slots", failed.value());
+  return sync_directory(data / "pg_replslot");
+}
+
+Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant deadline,
+                   const std::stop_token& stop) {
+  const net::Command command{
+      server.program("pg_rewind"),
+      {"--target-pgdata=" + server.data.string(),
+       "--source-server=service=" + std::string(source_service) + " dbname=postgres",
+       "--no-ensure-shutdown", "--progress"},
+      {{"PGSERVICEFILE", server.source_file().string()}},
+      {},
+      {}};
+  const net::OnLine on_line = [&](net::Stream, std::string_view line) {
+    if (on_progress) on_progress("rewinding: " + std::string(line));
+  };
+  const auto exit = net::run(command, deadline, stop, on_line);
+  if (!exit) return exit.error();
+  if (exit->success()) return {};
+  return Error(ErrorCode::postgres_failed, "pg_rewind failed", exit->error_text(),
+               "This node needs a clone now; its data directory must not be started.");
+}
+
+}  // namespace
+
+Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
+               Instant deadline, const std::stop_token& stop) {
+  if (auto ready = check_ready(server, request, deadline); !ready) return ready;
+  const auto service = render_service(server, source_service, request.source);
+  if (!service) return service.error();
+  if (auto written = write_file_durably(server.source_file(), *service, 0600); !written) {
+    return written;
+  }
+  // With standby.signal pg_rewind would start a server of its own wrongly; the start verb writes
+  // it.
+  if (auto removed = remove_durably(server.data / "standby.signal"); !removed) return removed;
+  auto done = run_rewind(server, on_progress, deadline, stop);
+  auto removed = remove_durably(server.source_file());
+  if (!done) return done;
+  if (!removed) return removed;
+
+  for (const char* leftover : {"postmaster.pid", "postmaster.opts", "standby.signal"}) {
+    if (auto gone = remove_durably(server.data / leftover); !gone) return gone;
+  }
+  if (auto gone = remove_member_slots(server.data); !gone) return gone;
+  auto configured = write_configuration(server, server.data, request.configuration, Gate::closed,
+                                        request.major);
+  if (!configured) return configured;
+  auto named = replace_incarnation(server.data, server.node, request.incarnation);
+  if (!named) return named;
+  return remove_rebuilding(server);
+}
+
+namespace {
+
+/// Segments of a timeline whose end lies behind `from`, by name.
+Result<std::vector<std::string>> segments_from(const Server& server, TimelineId timeline, Lsn from,
+                                               std::uint32_t segment_bytes) {
+  const std::uint64_t number = from.value / segment_bytes;
+  const std::uint64_t per_id = 0x100000000ULL / segment_bytes;
+  std::array<char, 32> first{};
+  std::snprintf(first.data(), first.size(), "%08X%08X%08X", timeline.value,
+                static_cast<unsigned>(number / per_id), static_cast<unsigned>(number % per_id));
+  const std::string begin = first.data();
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (fs::directory_iterator entry(server.wal(), failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const std::string name = entry->path().filename().string();
+    const bool ours = name.size() == begin.size() && name.starts_with(begin.substr(0, 8));
+    if (ours && name >= begin) names.push_back(name);
+  }
+  if (failed) return error_from_errno("could not list " + server.wal().string(), failed.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// The oldest go first, by the time of their last change.
+Outcome drop_old_tails(const Server& server) {
+  std::error_code failed;
+  std::vector<std::pair<fs::file_time_type, fs::path>> tails;
+  for (fs::directory_iterator entry(server.tails(), failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    tails.emplace_back(entry->last_write_time(failed), entry->path());
+  }
+  if (failed) return error_from_errno("could not list the kept tails", failed.value());
+  std::sort(tails.begin(), tails.end());
+  for (std::size_t at = 0; at + kept_tails < tails.size(); ++at) {
+    fs::remove_all(tails[at].second, failed);
+    if (failed) return error_from_errno("could not remove an old tail", failed.value());
+  }
+  return sync_directory(server.tails());
+}
+
+}  // namespace
+
+Outcome keep_tail(const Server& server, TimelineId timeline, Lsn from, Instant deadline) {
+  const auto control = read_control_file(server, server.data, deadline);
+  if (!control) return control.error();
+  const auto names = segments_from(server, timeline, from, control->wal_segment_bytes);
+  if (!names) return names.error();
+  std::string position = from.text();
+  std::replace(position.begin(), position.end(), '/', '-');
+  const fs::path tail = server.tails() / (std::to_string(timeline.value) + "-" + position);
+  std::error_code failed;
+  fs::create_directories(tail, failed);
+  if (failed) return error_from_errno("could not create " + tail.string(), failed.value());
+  for (const auto& name : *names) {
+    if (boot_now() >= deadline) {
+      return Error(ErrorCode::timed_out, "the tail was not copied in time");
+    }
+    const auto segment = read_file(server.wal() / name, control->wal_segment_bytes);
+    if (!segment) return segment.error();
+    if (auto written = write_file_durably(tail / name, *segment, 0600); !written) return written;
+  }
+  return drop_old_tails(server);
+}
+
+}  // namespace evergres::postgres

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/instant.hpp"
+#include "base/lsn.hpp"
+#include "base/names.hpp"
+#include "base/result.hpp"
+#include "postgres/settings.hpp"
+#include "postgres/upstream.hpp"
+
+namespace evergres::postgres {
+
+using OnProgress = std::function<void(const std::string& text)>;
+
+struct RewindRequest {
+  Upstream source;            ///< a primary that checkpointed on its timeline
+  Incarnation incarnation;    ///< the new one; the caller has replaced it and written the sentinel
+  Configuration configuration;
+  int major = 0;
+};
+
+/// pg_rewind of the stopped server.data. Refused unless it was stopped cleanly (start once without
+/// upstream otherwise) and both the new incarnation and the sentinel are on disk. Afterwards
+/// incarnation and configuration are our own again (pg_rewind copies the source's), slots named
+/// evg_* are gone, and the sentinel is removed. On failure the sentinel stays: the directory must
+/// not be started, the next rung of the ladder is a clone.
+Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
+               Instant deadline, const std::stop_token& stop = {});
+
+/// Copies the segments of a timeline from `from` on into state_dir/tails/<timeline>-<lsn>/,
+/// durably, so that what a rewind throws away can still be looked at. At most the 3 newest tails
+/// are kept.
+Outcome keep_tail(const Server& server, TimelineId timeline, Lsn from, Instant deadline);
+
+}  // namespace evergres::postgres

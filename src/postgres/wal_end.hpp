@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/instant.hpp"
+#include "base/lsn.hpp"
+#include "base/names.hpp"
+#include "base/result.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/server.hpp"
+
+namespace evergres::postgres {
+
+/// One line of pg_waldump about a record.
+struct WalRecordLine {
+  Lsn begin;
+  std::uint32_t total_bytes = 0;  ///< with full-page images
+  bool is_switch = false;         ///< XLOG SWITCH: the rest of the segment belongs to it
+};
+std::optional<WalRecordLine> parse_record_line(std::string_view line);
+
+/// Where a record of this length ends, page headers included and rounded up to 8: the LSN that
+/// PostgreSQL would report as flushed after it.
+Lsn end_of_record(const WalRecordLine& record, std::uint32_t block_bytes,
+                  std::uint32_t segment_bytes);
+
+/// The end of valid WAL of one timeline, read offline with pg_waldump. `from` is where a record
+/// begins or ends (a checkpoint, the replay position); it is the answer if no valid record follows.
+/// For a stopped server or one whose receiver was cut. A missing first segment is `not_found`,
+/// anything that pg_waldump says which is not an end of WAL is `postgres_failed`.
+Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Instant deadline,
+                       const std::stop_token& stop = {});
+
+/// The end of the shutdown checkpoint record of a server that was stopped cleanly as a primary: a
+/// candidate that has flushed this far has everything. `refused` in any other state.
+Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline);
+
+}  // namespace evergres::postgres

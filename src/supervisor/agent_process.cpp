@@ -1,0 +1,103 @@
+#include "supervisor/agent_process.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "supervisor/log.hpp"
+#include "supervisor/processes.hpp"
+#include "supervisor/spawn.hpp"
+
+namespace evergres::supervisor {
+
+namespace {
+
+constexpr Millis first_backoff{100};
+constexpr Millis longest_backoff{5'000};
+constexpr Millis long_life{10'000};  ///< an agent that lived as long resets the backoff
+constexpr Millis orphan_interval{5};
+
+}  // namespace
+
+void AgentProcess::tick(pid_t postmaster) {
+  if (settings_.agent_argv.empty()) return;
+  if (pid_ != 0) {
+    if (boot_now() - heard_ < settings_.silent_agent_limit) return;
+    say("supervisor", "the agent has been silent for " +
+                          std::to_string(settings_.silent_agent_limit.count()) + " ms: killed");
+    send(SIGKILL);
+    heard_ = boot_now();
+    return;
+  }
+  if (orphans_possible_ && !kill_orphans(postmaster)) return;
+  orphans_possible_ = false;
+  past_sessions_.clear();
+  if (!retired_ && boot_now() >= start_at_) start();
+}
+
+void AgentProcess::start() {
+  ChildPlan plan;
+  plan.program = settings_.agent_program;
+  plan.argv = settings_.agent_argv;
+  plan.environment = inherited_environment();
+  plan.environment.push_back(mark());
+  plan.death_signal = SIGKILL;
+  plan.own_session = true;
+  plan.oom_score_adj = 0;
+  if (starts_++ > 0) ++restarts_;
+  const auto pid = spawn(plan);
+  started_ = heard_ = boot_now();
+  if (!pid) {
+    say("supervisor", pid.error().one_line());
+    start_at_ = boot_now() + backoff_;
+    backoff_ = std::min(backoff_ * 2, longest_backoff);
+    return;
+  }
+  pid_ = *pid;
+  say("supervisor", "started the agent, process " + std::to_string(pid_));
+}
+
+bool AgentProcess::reaped(pid_t pid, int wait_status) {
+  if (pid_ == 0 || pid != pid_) return false;
+  const Instant now = boot_now();
+  if (now - started_ >= long_life) backoff_ = first_backoff;
+  start_at_ = now + backoff_;
+  backoff_ = std::min(backoff_ * 2, longest_backoff);
+  past_sessions_.insert(pid_);
+  orphans_possible_ = true;
+  pid_ = 0;
+  say("supervisor", "the agent ended: " + describe_wait_status(wait_status));
+  return true;
+}
+
+bool AgentProcess::left_by_agent(pid_t orphan) const {
+  const auto process = read_process(orphan);
+  if (!process) return false;
+  // What a zombie left comes to us, perhaps after the list of children was read: not done yet.
+  if (process->state == 'Z') return true;
+  return past_sessions_.contains(process->session) || environment_has(orphan, mark());
+}
+
+bool AgentProcess::kill_orphans(pid_t postmaster) {
+  bool none = true;
+  for (const pid_t child : children_of(getpid())) {
+    if (child == postmaster || !left_by_agent(child)) continue;
+    none = false;
+    kill(child, SIGKILL);  // our own child: its pid is not used again before we wait for it
+  }
+  return none;
+}
+
+Instant AgentProcess::next_tick() const {
+  if (settings_.agent_argv.empty()) return boot_now() + long_life;
+  if (pid_ != 0) return heard_ + settings_.silent_agent_limit;
+  if (orphans_possible_) return boot_now() + orphan_interval;
+  return retired_ ? boot_now() + long_life : start_at_;
+}
+
+void AgentProcess::send(int signal) const {
+  if (pid_ != 0) kill(pid_, signal);
+}
+
+}  // namespace evergres::supervisor

@@ -1,0 +1,297 @@
+#include "supervisor/supervisor.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "supervisor/agent_process.hpp"
+#include "supervisor/guards.hpp"
+#include "supervisor/listener.hpp"
+#include "supervisor/log.hpp"
+#include "supervisor/postmaster.hpp"
+#include "supervisor/processes.hpp"
+#include "supervisor/protocol.hpp"
+
+namespace evergres::supervisor {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr Millis longest_sleep{500};   ///< the parent is looked for at least as often
+constexpr Millis late_wakeup{1'000};   ///< after this we were stopped or the machine slept
+constexpr Millis agent_patience{3'000};
+constexpr Millis sweep_interval{5};
+
+class Supervisor {
+ public:
+  Supervisor(const Settings& settings, pid_t keeper, Listener listener)
+      : settings_(settings), keeper_(keeper), listener_(std::move(listener)),
+        guards_(raise_guards()),
+        postmaster_(settings_, std::count(guards_.begin(), guards_.end(), guard_oom) > 0),
+        agent_(settings_, run_) {}
+
+  Outcome open();
+  int run();
+
+ private:
+  /// Nothing: the reply comes later.
+  using Answer = std::optional<Result<json::object>>;
+  struct WaitingForStop {
+    Listener::ConnectionId connection;
+    json::value id;
+  };
+
+  void wait_for_work();
+  void take_signals();
+  void reap();
+  void look_after_keeper();
+  void begin_shutdown(bool at_once);
+  bool shutdown_is_complete();
+  void handle(const Listener::Line& line);
+  void answer_stops();
+  void tell_changes();
+  [[nodiscard]] Status status() const;
+
+  Answer perform(const AskStatus&) { return Result<json::object>(to_json(status())); }
+  Answer perform(const AskStart& start);
+  Answer perform(const AskStop& stop);
+  Answer perform(const AskReload&);
+  Answer perform(const AskGrant& grant);
+  Answer perform(const AskRevoke&);
+  Answer perform(const AskAlive&);
+  Answer perform(const AskSubscribe&);
+
+  const Settings settings_;
+  const pid_t keeper_;
+  const std::string run_ = random_hex(8);
+  Listener listener_;
+  const std::vector<std::string> guards_;
+  Postmaster postmaster_;
+  AgentProcess agent_;
+  int signals_ = -1;
+  int timer_ = -1;
+  Listener::ConnectionId asking_ = 0;  ///< whose request is being performed
+  json::value asking_id_;
+  std::vector<WaitingForStop> waiting_;
+  Status told_;
+  bool shutting_down_ = false;
+  bool keeper_gone_ = false;
+  Instant agent_until_;                ///< of the agent at a shutdown; 0: not asked to end yet
+};
+
+Outcome Supervisor::open() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal_number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  timer_ = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (signals_ < 0 || timer_ < 0) return error_from_errno("could not make a descriptor", errno);
+  return {};
+}
+
+Status Supervisor::status() const {
+  Status status;
+  status.supervisor_run = run_;
+  postmaster_.describe(status);
+  if (agent_.pid() != 0) status.agent_pid = agent_.pid();
+  status.agent_restarts = agent_.restarts();
+  status.guards = guards_;
+  return status;
+}
+
+int Supervisor::run() {
+  if (auto cleared = clear_survivors(settings_); !cleared) {
+    say("supervisor", cleared.error().one_line());
+  }
+  while (true) {
+    reap();
+    // Grants end before requests are read: an expired one cannot be extended.
+    postmaster_.tick(agent_.pid());
+    for (const auto& line : listener_.serve()) handle(line);
+    agent_.tick(postmaster_.pid());
+    reap();
+    postmaster_.tick(agent_.pid());
+    look_after_keeper();
+    answer_stops();
+    tell_changes();
+    if (shutting_down_ && shutdown_is_complete()) return 0;
+    wait_for_work();
+    take_signals();
+  }
+}
+
+void Supervisor::wait_for_work() {
+  Instant wake = std::min(boot_now() + longest_sleep,
+                          std::min(postmaster_.next_tick(), agent_.next_tick()));
+  if (shutting_down_) wake = std::min(wake, boot_now() + sweep_interval);
+  // A timer on CLOCK_BOOTTIME and not poll's timeout: grants also end while the machine sleeps.
+  itimerspec when{};
+  when.it_value.tv_sec = wake.nanos / 1'000'000'000;
+  when.it_value.tv_nsec = wake.nanos % 1'000'000'000;
+  if (wake.nanos <= 0) when.it_value.tv_nsec = 1;  // zero would disarm it
+  timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
+  std::vector<pollfd> polled{{signals_, POLLIN, 0}, {timer_, POLLIN, 0}};
+  listener_.add_to(polled);
+  poll(polled.data(), polled.size(), -1);
+  if (boot_now() - wake > late_wakeup) agent_.forgive_silence();
+}
+
+void Supervisor::take_signals() {
+  signalfd_siginfo info{};
+  while (read(signals_, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) agent_.send(SIGHUP);
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_shutdown(shutting_down_);
+  }
+}
+
+void Supervisor::reap() {
+  int wait_status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &wait_status, WNOHANG)) > 0;) {
+    if (postmaster_.reaped(pid, wait_status)) continue;
+    agent_.reaped(pid, wait_status);  // else an orphan: there is nothing to remember of it
+  }
+}
+
+void Supervisor::look_after_keeper() {
+  if (keeper_gone_ || getppid() == keeper_) return;
+  keeper_gone_ = true;
+  say("supervisor", "the keeper is gone: ending everything");
+  begin_shutdown(true);
+  agent_.retire();
+  agent_.send(SIGKILL);
+}
+
+void Supervisor::begin_shutdown(bool at_once) {
+  shutting_down_ = true;
+  postmaster_.stop(at_once ? StopMode::immediate : StopMode::fast, settings_.stop_deadline,
+                   "the supervisor was told to end");
+}
+
+bool Supervisor::shutdown_is_complete() {
+  if (postmaster_.state() != State::stopped) return false;
+  agent_.retire();
+  if (agent_.pid() != 0) {
+    if (agent_until_.nanos == 0) {
+      agent_.send(SIGTERM);
+      agent_until_ = boot_now() + agent_patience;
+    } else if (agent_until_ <= boot_now()) {
+      agent_.send(SIGKILL);
+    }
+    return false;
+  }
+  const auto children = children_of(getpid());
+  for (const pid_t child : children) kill(child, SIGKILL);
+  return children.empty();
+}
+
+void Supervisor::handle(const Listener::Line& line) {
+  const auto object = parse_line(line.text);
+  if (!object) {
+    listener_.send(line.from, error_reply(nullptr, object.error()));
+    return listener_.disconnect(line.from);
+  }
+  const auto* id = object->if_contains("id");
+  asking_id_ = id == nullptr ? json::value() : *id;
+  asking_ = line.from;
+  const auto request = request_from_json(*object);
+  if (!request) return listener_.send(line.from, error_reply(asking_id_, request.error()));
+  const auto answer = std::visit([this](const auto& asked) { return perform(asked); }, *request);
+  if (!answer) return;
+  listener_.send(line.from, *answer ? ok_reply(asking_id_, **answer)
+                                    : error_reply(asking_id_, answer->error()));
+}
+
+Supervisor::Answer Supervisor::perform(const AskStart& start) {
+  if (shutting_down_) return Error(ErrorCode::refused, "the supervisor is ending");
+  if (auto begun = postmaster_.begin_start(); !begun) return begun.error();
+  tell_changes();
+  const auto pid = postmaster_.start(start.arguments);
+  agent_.forgive_silence();  // the start may have blocked
+  if (!pid) {
+    say("supervisor", "PostgreSQL was not started: " + pid.error().one_line());
+    return pid.error();
+  }
+  return to_json(Started{run_, postmaster_.start_id(), *pid});
+}
+
+Supervisor::Answer Supervisor::perform(const AskStop& stop) {
+  waiting_.push_back(WaitingForStop{asking_, asking_id_});
+  postmaster_.stop(stop.mode, stop.deadline, "asked to stop");
+  return {};
+}
+
+Supervisor::Answer Supervisor::perform(const AskReload&) {
+  if (auto done = postmaster_.reload(); !done) return done.error();
+  return json::object();
+}
+
+Supervisor::Answer Supervisor::perform(const AskGrant& grant) {
+  const auto given = postmaster_.grant(grant);
+  if (!given) return given.error();
+  return json::object{{"deadline", given->deadline.nanos}};
+}
+
+Supervisor::Answer Supervisor::perform(const AskRevoke&) {
+  if (auto done = postmaster_.revoke(); !done) return done.error();
+  return json::object();
+}
+
+Supervisor::Answer Supervisor::perform(const AskAlive&) {
+  agent_.alive();
+  return json::object();
+}
+
+Supervisor::Answer Supervisor::perform(const AskSubscribe&) {
+  listener_.subscribe(asking_);
+  return to_json(status());
+}
+
+void Supervisor::answer_stops() {
+  if (postmaster_.state() != State::stopped || waiting_.empty()) return;
+  const Status now = status();
+  for (const auto& one : waiting_) {
+    listener_.send(one.connection, ok_reply(one.id, to_json(Stopped{now.exit && now.exit->clean})));
+  }
+  waiting_.clear();
+}
+
+void Supervisor::tell_changes() {
+  Status now = status();
+  if (now == told_) return;
+  json::object event = to_json(now);
+  event["event"] = "status";
+  listener_.send_to_subscribers(event);
+  told_ = std::move(now);
+}
+
+}  // namespace
+
+int run_supervisor(const Settings& settings, pid_t keeper, int ready_fd) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  // A session of its own: Ctrl-C at a terminal reaches the keeper alone, which passes it on once.
+  setsid();
+  auto listener = Listener::open(settings.run_directory);
+  if (!listener) {
+    say("supervisor", listener.error().one_line());
+    return exit_could_not_begin;
+  }
+  Supervisor supervisor(settings, keeper, std::move(*listener));
+  if (auto opened = supervisor.open(); !opened) {
+    say("supervisor", opened.error().one_line());
+    return exit_could_not_begin;
+  }
+  [[maybe_unused]] const auto told = write(ready_fd, "r", 1);
+  close(ready_fd);
+  return supervisor.run();
+}
+
+}  // namespace evergres::supervisor

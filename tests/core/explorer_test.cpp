@@ -1,0 +1,94 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "small_operations.hpp"
+
+/// Many random walks through small clusters: crashes, freezes, cuts, lost and late messages, lost
+/// replies of the store, operators. On failure it prints the seed; put it into seeds.txt, whose seeds
+/// are replayed first. EVERGRES_SEED=n replays one walk and prints its decisions.
+namespace evergres::core::small {
+namespace {
+
+constexpr int troubled_ticks = 500;
+constexpr int calm_ticks = 1500;
+
+struct Walk {
+  std::string failure;
+  std::string trace;
+  int opened = 0;
+  std::size_t answered = 0;
+  std::map<std::string, int> rules;
+};
+
+Walk walk(std::uint64_t seed) {
+  World world(seed, seed % 5 == 0 ? 2 : 3);
+  for (int i = 0; i < 60; ++i) world.step();  // it comes up first
+  const int quiet = static_cast<int>(seed % 3);
+  for (int i = 0; i < troubled_ticks && world.violation.empty(); ++i) {
+    if (i % (4 + 6 * quiet) == 0) world.trouble();
+    world.step();
+  }
+  world.heal();
+  const std::size_t before = world.answered();
+  int calm = 0;
+  std::string missing = "not looked at";
+  for (int i = 0; i < calm_ticks && calm < 30 && world.violation.empty(); ++i) {
+    world.step();
+    missing = world.missing();
+    calm = missing.empty() ? calm + 1 : 0;
+  }
+  Walk walk{world.violation, world.trace.str(), world.opened, world.answered() - before, world.rules_seen};
+  if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
+  if (walk.failure.empty() && walk.answered == 0) walk.failure = "nothing was acknowledged after the healing";
+  return walk;
+}
+
+std::vector<std::uint64_t> kept_seeds() {
+  std::vector<std::uint64_t> seeds;
+  std::ifstream file(std::string(EVERGRES_SOURCE_DIR) + "/tests/core/seeds.txt");
+  std::uint64_t seed = 0;
+  std::string line;
+  while (std::getline(file, line)) {
+    if (std::istringstream text(line); text >> seed) seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+std::string tail(const std::string& trace) {
+  return trace.size() > 6000 ? trace.substr(trace.size() - 6000) : trace;
+}
+
+TEST(Explorer, KeptSeedsStayGood) {
+  for (const std::uint64_t seed : kept_seeds()) {
+    const Walk result = walk(seed);
+    EXPECT_EQ(result.failure, "") << "seed " << seed << "\n" << tail(result.trace);
+  }
+}
+
+TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const char* count = std::getenv("EVERGRES_WALKS");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : count != nullptr ? std::strtoull(count, nullptr, 10) : 150;
+  int opened = 0;
+  int failures = 0;
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed);
+    opened += result.opened;
+    for (const auto& [rule, times] : result.rules) seen[rule] += times;
+    EXPECT_EQ(result.failure, "") << "seed " << seed << "\n" << tail(result.trace);
+    failures += result.failure.empty() ? 0 : 1;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(opened, static_cast<int>(walks) * 3) << "the walks are too quiet to prove anything";
+  for (const Rule& rule : rules()) RecordProperty(std::string(rule.name), seen[std::string(rule.name)]);
+}
+
+TEST(Explorer, OneSeedIsOneStory) { EXPECT_EQ(walk(7).trace, walk(7).trace); }
+
+}  // namespace
+}  // namespace evergres::core::small

@@ -1,0 +1,252 @@
+#pragma once
+
+#include "small_world.hpp"
+
+/// World: machines, PostgreSQL, network and store. What agents do is in small_agent.hpp.
+namespace evergres::core::small {
+
+inline World::World(std::uint64_t seed, std::size_t size) : random_(seed) {
+  cut_.assign(size, std::vector<bool>(size, false));
+  for (std::size_t i = 0; i < size; ++i) {
+    Node node;
+    node.name = NodeName{"n" + std::to_string(i + 1)};
+    nodes_.push_back(node);
+  }
+  const Claim claim{"init"};
+  Postgres& first = nodes_[0].postgres;
+  first.incarnation = Incarnation{"i1"};
+  next_incarnation_ = 2;
+  first.wal = {next_record_++};
+  first.state = ServerState::stopped;
+  Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
+  register_.record = *finish_bootstrap(record, claim, SystemId{77}, Seat{nodes_[0].name, first.incarnation});
+  for (Node& node : nodes_) start_agent(node);
+}
+
+inline std::size_t World::index_of(const NodeName& name) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].name == name) return i;
+  }
+  return 0;
+}
+
+inline void World::start_agent(Node& node) {
+  node.agent_alive = true;
+  node.running.reset();
+  Situation fresh;
+  fresh.me = node.name;
+  fresh.agent = Claim{node.name.value + "-run" + std::to_string(++node.runs)};
+  fresh.started_at = at(tick_);
+  for (const Node& other : nodes_) {
+    if (other.name != node.name) fresh.peers[other.name];
+  }
+  node.s = fresh;
+}
+
+inline void World::stop_agent(Node& node) {
+  node.agent_alive = false;
+  node.running.reset();
+  node.agent_back = tick_ + 1 + below(20);
+}
+
+inline void World::trouble() {
+  calm_ = false;
+  Node& node = nodes_[random_() % nodes_.size()];
+  const std::size_t a = random_() % nodes_.size();
+  const std::size_t b = random_() % nodes_.size();
+  switch (below(24)) {
+    case 0: stop_agent(node); break;
+    case 1: case 2: node.postgres.kill(); break;
+    case 3:  // the machine
+      stop_agent(node);
+      node.postgres.kill();
+      if (chance(50)) node.postgres.wal.resize(std::max(node.postgres.flushed, std::size_t{0}));
+      node.agent_back = tick_ + below(80);
+      break;
+    case 4: node.frozen_until = tick_ + below(70); break;
+    case 5: cut_[a][b] = true; break;
+    case 6: for (std::size_t i = 0; i < nodes_.size(); ++i) cut_[a][i] = cut_[i][a] = i != a; break;
+    case 7: case 8: case 9: for (auto& row : cut_) row.assign(nodes_.size(), false); break;
+    case 10: node.store_ok = false; break;
+    case 11: case 12: for (Node& each : nodes_) each.store_ok = true; break;
+    case 13: {
+      const Request wish{"r" + std::to_string(tick_), chance(30) ? RequestKind::restart : RequestKind::switchover,
+                         nodes_[a].name, false, 0};
+      if (auto asked = ask(register_.record, wish)) {
+        register_.record = *asked;
+        ++register_.revision;
+      }
+      break;
+    }
+    default: break;
+  }
+}
+
+inline void World::heal() {
+  calm_ = true;
+  for (auto& row : cut_) row.assign(nodes_.size(), false);
+  for (Node& node : nodes_) {
+    node.store_ok = true;
+    node.frozen_until = -1;
+    node.agent_back = std::min(node.agent_back, tick_ + 10);
+  }
+}
+
+/// One tick of the walreceiver of a node, and of the walsender at its other end.
+inline void World::replicate(std::size_t index) {
+  Node& node = nodes_[index];
+  Postgres& own = node.postgres;
+  own.receiving = false;
+  if (own.state != ServerState::standby || !own.upstream) { own.attached = false; return; }
+  const std::size_t from = index_of(own.upstream->node);
+  Postgres& other = nodes_[from].postgres;
+  const bool reached = linked(index, from) && other.runs() && nodes_[from].frozen_until < tick_;
+  if (!reached) { own.attached = false; return; }
+  const std::string name = application_name({node.name, own.incarnation}, own.upstream->term);
+  auto& reported = other.acknowledged[name];
+  if (other.timeline < own.timeline) { own.attached = false; return; }  // "behind recovery timeline"
+  if (!own.attached) {
+    own.attached = true;
+    own.wal.resize(own.flushed);  // replay is never ahead of the flush; the receiver writes from there
+    reported = std::max(reported, own.wal.size());  // flush := replay, whatever the timeline
+    own.diverged = !own.has_prefix_in(other) && own.wal.size() <= other.wal.size();
+    if (own.diverged) complain(node.name.value + " attached to " + nodes_[from].name.value + " with WAL that it lacks");
+    if (!own.diverged && other.timeline > own.timeline) {
+      own.timeline = other.timeline;  // it fetched the history file, and may still be before the fork
+      own.history = other.history;
+      own.newest = std::max(own.newest, other.newest);
+    }
+  }
+  if (own.diverged || !own.has_prefix_in(other) || own.wal.size() > other.flushed) {
+    own.diverged = own.diverged || !own.has_prefix_in(other);
+    return;
+  }
+  if (other.timeline > own.timeline) { own.attached = false; return; }  // the stream ends; anew
+  own.receiving = true;
+  const auto arrived = std::min<std::size_t>(other.flushed - own.wal.size(), random_() % 4);
+  for (std::size_t i = 0; i < arrived; ++i) own.wal.push_back(other.wal[own.wal.size()]);
+  if (chance(70)) own.flushed = own.wal.size();
+  reported = std::max(reported, own.flushed);
+  other.replied_at[name] = tick_;
+}
+
+inline void World::write_and_answer(Node& node) {
+  Postgres& own = node.postgres;
+  if (own.state != ServerState::primary) return;
+  if (chance(60)) {
+    own.wal.push_back(next_record_++);
+    own.flushed = own.wal.size();
+  }
+  const std::size_t end = own.acknowledged_end();
+  for (std::size_t i = own.settled; i < end; ++i) {
+    acknowledged_.insert(own.wal[i]);
+    trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at " << i << '\n';
+    // A thawed leader may still answer what its standbys had flushed before they were fenced; what the
+    // leader of a newer term lacks it must not.
+    const auto opener = opened_by_.find(register_.record.term);
+    if (opener == opened_by_.end() || opener->second == node.name) continue;
+    const std::vector<int>& held = nodes_[index_of(opener->second)].postgres.wal;
+    if (std::find(held.begin(), held.end(), own.wal[i]) != held.end()) continue;
+    complain(node.name.value + " acknowledges what " + opener->second.value + " lacks, which leads term " +
+             std::to_string(register_.record.term.value));
+  }
+  own.settled = std::max(own.settled, end);
+}
+
+/// The supervisor: a primary whose grant ended is stopped; it starts a dead agent again.
+inline void World::supervise(Node& node) {
+  Postgres& own = node.postgres;
+  if (own.grant && own.grant->deadline < at(tick_)) own.grant.reset();
+  const bool may_become = own.asked_to_promote && own.state == ServerState::standby;
+  if ((own.state == ServerState::primary || may_become) && !own.grant) own.kill();
+  if (!node.agent_alive && tick_ >= node.agent_back) start_agent(node);
+}
+
+inline void World::read_store(Node& node) {
+  if (!node.store_ok) { node.s.store_trouble = "the store does not answer"; return; }
+  if (!chance(70)) return;
+  node.s.store_trouble.clear();
+  node.s.store_read_at = at(tick_);
+  node.s.record = register_.record;
+  node.s.revision = Revision{register_.revision};
+  ++node.card;
+}
+
+inline void World::deliver() {
+  std::deque<Letter> later;
+  for (Letter& letter : post_) {
+    Node& node = nodes_[letter.to];
+    if (letter.due > tick_ || node.frozen_until >= tick_) { later.push_back(letter); continue; }
+    if (!node.agent_alive) continue;
+    Peer& peer = node.s.peers[letter.heartbeat.node];
+    if (peer.alive_at && *peer.alive_at > at(letter.sent - 1)) continue;  // an older one
+    peer.said = letter.heartbeat;
+    peer.alive_at = at(letter.sent - 1);
+    peer.refused = false;
+    if (letter.record && letter.heartbeat.revision > node.s.revision) {
+      node.s.record = letter.record;
+      node.s.revision = letter.heartbeat.revision;
+    }
+  }
+  post_ = std::move(later);
+}
+
+inline bool World::put(Node& node, const Result<Record>& next) {
+  if (!node.store_ok || !next) return false;
+  if (register_.revision != node.s.revision.value &&
+      !differs_only_in_small_things(register_.record, *node.s.record)) {
+    return false;
+  }
+  Record record = *next;
+  if (register_.revision != node.s.revision.value) record.request = register_.record.request;
+  check_record(record);
+  register_.record = record;
+  ++register_.revision;
+  if (!calm_ && chance(5)) return false;  // the reply was lost
+  node.s.record = record;
+  node.s.revision = Revision{register_.revision};
+  return true;
+}
+
+inline void World::check_record(const Record& record) {
+  if (auto trouble = inconsistency(record); !trouble.empty()) complain("record: " + trouble);
+  if (record.phase != Phase::leading || opened_by_.contains(record.term)) {
+    const auto opener = opened_by_.find(record.term);
+    if (record.phase == Phase::leading && opener->second != record.leader->node) {
+      complain("two leaders opened term " + std::to_string(record.term.value));
+    }
+    return;
+  }
+  opened_by_[record.term] = record.leader->node;
+  ++opened;
+  const Postgres& leader = nodes_[index_of(record.leader->node)].postgres;
+  const std::set<int> held(leader.wal.begin(), leader.wal.end());
+  for (const int id : acknowledged_) {
+    if (held.contains(id)) continue;
+    return complain(record.leader->node.value + " opened term " + std::to_string(record.term.value) +
+                    " without the acknowledged record " + std::to_string(id));
+  }
+}
+
+inline std::string World::missing() const {
+  const Record& record = register_.record;
+  if (record.phase != Phase::leading) return "no leader is open";
+  const Node& leader = nodes_[index_of(record.leader->node)];
+  if (leader.postgres.state != ServerState::primary) return "the leader's server is not primary";
+  if (!leader.postgres.gate_open) return "the gate is closed";
+  for (const Node& node : nodes_) {
+    if (node.name == leader.name || node.postgres.receiving) continue;
+    const Postgres& own = node.postgres;
+    return node.name.value + " does not stream: " + std::string(word_of(own.state)) + " at " +
+           own.position().lsn.text() + " on timeline " + std::to_string(own.timeline.value) +
+           (own.diverged ? ", diverged" : "") + "; the leader is at " +
+           leader.postgres.position().lsn.text() + " on timeline " +
+           std::to_string(leader.postgres.timeline.value);
+  }
+  if (!record.policy.unproven.empty()) return "a policy is unproven";
+  if (record.policy.current.voters.size() + 1 != nodes_.size()) return "not everybody votes";
+  if (leader.postgres.settled + 8 < leader.postgres.wal.size()) return "commits hang";
+  return {};
+}
+
+}  // namespace evergres::core::small

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <deque>
+#include <random>
+#include <sstream>
+
+#include "core/decide.hpp"
+#include "core/grant.hpp"
+#include "core/transition.hpp"
+#include "core/view.hpp"
+#include "small_postgres.hpp"
+
+/// Nodes with real decide(), grant_wish() and transitions, a register, and a network that loses.
+/// One tick is a tenth of a second. Everything follows from the seed.
+namespace evergres::core::small {
+
+inline Instant at(int tick) { return Instant{std::int64_t{tick} * 100'000'000}; }
+
+struct Running {
+  Intent intent;
+  std::string kind;
+  Term term;
+  int started = 0;
+  int step = 0;
+  int next = 0;          ///< tick of the next step
+  std::size_t probe = 0; ///< LSN after the probe
+};
+
+struct Node {
+  NodeName name;
+  Postgres postgres;
+  Promise promise;        ///< on disk
+  bool agent_alive = false;
+  int agent_back = 0;     ///< tick at which a dead agent is started again
+  int frozen_until = -1;
+  bool store_ok = true;
+  Situation s;
+  std::optional<Running> running;
+  std::uint64_t card = 0;
+  std::vector<NodeName> card_hears;
+  std::map<NodeName, std::uint64_t> cards_seen;
+  std::string said_last;
+  int runs = 0;
+};
+
+struct Letter {
+  int due = 0;
+  int sent = 0;
+  std::size_t to = 0;
+  Heartbeat heartbeat;
+  std::optional<Record> record;
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, std::size_t size);
+
+  /// Faults of one tick, at random.
+  void trouble();
+  /// Ends all faults.
+  void heal();
+  /// One tenth of a second of everybody.
+  void step();
+  /// What is missing to a healthy cluster; empty if nothing is.
+  [[nodiscard]] std::string missing() const;
+
+  std::string violation;      ///< the first broken promise
+  std::ostringstream trace;   ///< decisions that differ from the one before
+  int opened = 0;
+  std::size_t answered() const { return acknowledged_.size(); }
+  std::map<std::string, int> rules_seen;
+
+ private:
+  friend class Hand;
+  int below(int limit) { return static_cast<int>(random_() % static_cast<unsigned>(limit)); }
+  bool chance(int percent) { return below(100) < percent; }
+  bool linked(std::size_t a, std::size_t b) const { return a == b || !cut_[a][b]; }
+  std::size_t index_of(const NodeName& name) const;
+  void complain(const std::string& what) {
+    if (violation.empty()) violation = what + " (tick " + std::to_string(tick_) + ")";
+  }
+
+  void start_agent(Node& node);
+  void stop_agent(Node& node);
+  void replicate(std::size_t index);
+  void write_and_answer(Node& node);
+  void supervise(Node& node);
+  void read_store(Node& node);
+  void deliver();
+  void look(std::size_t index);
+  void look_at_server(Node& node);
+  void think(Node& node);
+  void begin(Node& node, const Intent& intent);
+  void send(std::size_t index);
+  /// A compare-and-set of what the node knows; false: conflict, refusal, no store or a lost reply.
+  bool put(Node& node, const Result<Record>& next);
+  void check_record(const Record& record);
+  bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
+
+
+  std::mt19937_64 random_;
+  int tick_ = 0;
+  std::vector<Node> nodes_;
+  Register register_;
+  std::vector<std::vector<bool>> cut_;
+  std::deque<Letter> post_;
+  bool calm_ = true;
+  int next_record_ = 1;
+  std::set<int> acknowledged_;
+  std::map<Term, NodeName> opened_by_;
+  std::map<TimelineId, NodeName> promoted_to_;
+  int next_incarnation_ = 1;
+};
+
+}  // namespace evergres::core::small

@@ -1,0 +1,202 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/file.hpp"
+#include "postgres/clone.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/hba.hpp"
+#include "postgres/world.hpp"
+
+namespace evergres::postgres::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class Files : public ::testing::Test {
+ protected:
+  void put(const fs::path& path, const std::string& text) {
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+  void make_data() {
+    put(node.server.data / "PG_VERSION", "15\n");
+    put(node.server.data / "global" / "pg_control", "x");
+    fs::permissions(node.server.data, fs::perms::owner_all);
+  }
+  std::string refusal() {
+    const auto inspected = inspect(node.server, 15);
+    if (inspected) return "";
+    EXPECT_EQ(inspected.error().code(), ErrorCode::wrong_data_directory);
+    EXPECT_FALSE(inspected.error().hint().empty());
+    const std::string message = inspected.error().message();
+    return message.substr(message.find(' ') + 1);
+  }
+
+  TemporaryDirectory root;
+  Node node{root.path(), "a"};
+};
+
+TEST_F(Files, InspectKnowsAbsentEmptyOursAndIncomplete) {
+  EXPECT_EQ(inspect(node.server, 15)->kind, DataKind::absent);
+  fs::create_directory(node.server.data);
+  fs::permissions(node.server.data, fs::perms::owner_all);
+  EXPECT_EQ(inspect(node.server, 15)->kind, DataKind::empty);
+  make_data();
+  EXPECT_EQ(inspect(node.server, 15)->kind, DataKind::ours);
+  ASSERT_TRUE(write_rebuilding(node.server, {"rewind", Incarnation("x")}).ok());
+  EXPECT_EQ(inspect(node.server, 15)->why, "A rewind did not finish.");
+  EXPECT_EQ((*read_rebuilding(node.server))->incarnation, Incarnation("x"));
+  ASSERT_TRUE(remove_rebuilding(node.server).ok());
+  ASSERT_TRUE(remove_rebuilding(node.server).ok());
+  fs::remove(node.server.data / "global" / "pg_control");
+  EXPECT_EQ(inspect(node.server, 15)->kind, DataKind::incomplete);
+}
+
+TEST_F(Files, InspectRefusesWhatIsNotOurs) {
+  put(node.server.data, "a file");
+  EXPECT_EQ(refusal(), "is not a directory");
+  fs::remove(node.server.data);
+  fs::create_directory(node.server.data);
+  fs::permissions(node.server.data, fs::perms::owner_all);
+  put(node.server.data / "photo.jpg", "x");
+  EXPECT_EQ(refusal(), "is not a PostgreSQL data directory");
+  make_data();
+  put(node.server.data / "PG_VERSION", "14\n");
+  EXPECT_EQ(refusal(), "is of PostgreSQL 14");
+  put(node.server.data / "PG_VERSION", "new\n");
+  EXPECT_EQ(refusal(), "has a PG_VERSION that is no version");
+  make_data();
+  fs::permissions(node.server.data, fs::perms(0755));
+  EXPECT_EQ(refusal(), "is open to other users");
+  node.server.data = "/etc";
+  EXPECT_EQ(refusal(), "belongs to another user");
+  node.server.data = "/nowhere/data";
+  EXPECT_EQ(inspect(node.server, 15).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(Files, IncarnationIsReadOnlyUnderItsOwnName) {
+  fs::create_directory(node.server.data);
+  EXPECT_FALSE(read_incarnation(node.server.data, NodeName("a"))->has_value());
+  ASSERT_TRUE(replace_incarnation(node.server.data, NodeName("a"), Incarnation("7f3a")).ok());
+  EXPECT_EQ(*read_incarnation(node.server.data, NodeName("a")), Incarnation("7f3a"));
+  EXPECT_FALSE(read_incarnation(node.server.data, NodeName("b"))->has_value());
+  put(node.server.data / "evergres.incarnation", "node a\n");
+  EXPECT_EQ(read_incarnation(node.server.data, NodeName("a")).error().code(),
+            ErrorCode::data_invalid);
+}
+
+TEST_F(Files, DurableFilesAreReplacedWithTheirModeAndNothingIsLeft) {
+  const fs::path path = root.path() / "x" / "file";
+  EXPECT_FALSE(write_file_durably(path, "1", 0600).ok());
+  fs::create_directory(path.parent_path());
+  ASSERT_TRUE(write_file_durably(path, "1", 0600).ok());
+  ASSERT_TRUE(write_file_durably(path, "22", 0640).ok());
+  struct stat status {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0640U);
+  EXPECT_EQ(*read_file(path), "22");
+  EXPECT_EQ(read_file(path, 1).error().code(), ErrorCode::data_invalid);
+  EXPECT_EQ(std::distance(fs::directory_iterator(path.parent_path()), {}), 1);
+  ASSERT_TRUE(remove_durably(path).ok());
+  EXPECT_FALSE(read_file_if_present(path)->has_value());
+  EXPECT_EQ(read_file(path).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(Files, PutInPlaceExchangesAndRemovesTheOldOne) {
+  put(root.path() / "a" / "data.clone-1" / "new", "1");
+  ASSERT_TRUE(put_in_place(node.server, node.server.beside("clone-1"), "1").ok());
+  put(root.path() / "a" / "data.clone-2" / "newer", "2");
+  ASSERT_TRUE(put_in_place(node.server, node.server.beside("clone-2"), "2").ok());
+  EXPECT_TRUE(fs::exists(node.server.data / "newer"));
+  EXPECT_FALSE(fs::exists(node.server.data / "new"));
+  EXPECT_FALSE(put_in_place(node.server, node.server.beside("clone-3"), "3").ok());
+  EXPECT_TRUE(fs::exists(node.server.data / "newer"));
+  put(root.path() / "a" / "data.clone-4" / "half", "");
+  put(root.path() / "a" / "data.init-1" / "other", "");
+  ASSERT_TRUE(remove_leftovers(node.server).ok());
+  EXPECT_FALSE(fs::exists(node.server.beside("clone-4")));
+  EXPECT_TRUE(fs::exists(node.server.beside("init-1")));
+  EXPECT_TRUE(fs::exists(node.server.data / "newer"));
+}
+
+TEST_F(Files, FailedCloneTouchesOnlyItsOwnDirectory) {
+  put(node.server.data / "precious", "1");
+  CloneRequest request;
+  request.source = {"127.0.0.1", 1, ""};
+  request.incarnation = Incarnation("x");
+  request.configuration = node.configuration;
+  request.major = 15;
+  const auto done = clone(node.server, request, {}, soon());
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().message(), "pg_basebackup failed");
+  EXPECT_NE(done.error().detail().find("Connection refused"), std::string::npos);
+  EXPECT_EQ(done.error().detail().find(node.server.replication_password), std::string::npos);
+  EXPECT_TRUE(fs::exists(node.server.data / "precious"));
+  EXPECT_FALSE(fs::exists(node.server.beside("clone-x")));
+  EXPECT_FALSE(fs::exists(node.server.source_file()));
+}
+
+TEST_F(Files, OwnedImpossibleAndRemovedParametersAreRefused) {
+  using Parameters = std::map<std::string, std::string>;
+  EXPECT_TRUE(check_parameters({{"work_mem", "8MB"}, {"recovery_min_apply_delay", "5min"},
+                                {"pg_stat_statements.max", "100"}, {"wal_level", "logical"}},
+                               15).ok());
+  for (const Parameters& wrong : std::vector<Parameters>{
+           {{"synchronous_standby_names", ""}}, {{"FSYNC", "off"}}, {{"recovery_target_xid", "1"}},
+           {{"include_dir", "x"}}, {{"wal_level", "minimal"}}, {{"a b", "1"}}, {{"", "1"}},
+           {{"work_mem", "8MB\nfsync = off"}}, {{"stats_temp_directory", "x"}}}) {
+    const auto checked = check_parameters(wrong, 15);
+    ASSERT_FALSE(checked.ok()) << wrong.begin()->first;
+    EXPECT_EQ(checked.error().message(),
+              "the parameter \"" + wrong.begin()->first + "\" is refused");
+  }
+  EXPECT_TRUE(check_parameters({{"stats_temp_directory", "x"}}, 14).ok());
+}
+
+TEST_F(Files, RenderedSettingsQuoteAndTheOperatorOverrulesDefaults) {
+  node.configuration.parameters = {{"Max_WAL_Senders", "20"}, {"log_line_prefix", "it's \\ %m"}};
+  const std::string text = render_settings(node.server, node.configuration);
+  EXPECT_NE(text.find("max_wal_senders = '20'\n"), std::string::npos);
+  EXPECT_EQ(text.find("max_wal_senders = '16'\n"), std::string::npos);
+  EXPECT_NE(text.find("log_line_prefix = 'it''s \\\\ %m'\n"), std::string::npos);
+  EXPECT_NE(text.find("unix_socket_directories = '" + node.server.run_dir.string()),
+            std::string::npos);
+  const std::string safety = render_safety({"ANY 1 (\"evg_b\")", "evg_a"});
+  EXPECT_NE(safety.find("synchronous_standby_names = 'ANY 1 (\"evg_b\")'\n"), std::string::npos);
+  EXPECT_NE(safety.find("primary_slot_name = 'evg_a'\n"), std::string::npos);
+}
+
+TEST_F(Files, ClosedGateHasNoLineForApplications) {
+  const auto closed = render_hba(node.server, Gate::closed, {"10.0.0.1", "fd00::1", "db3.example"});
+  ASSERT_TRUE(closed.ok());
+  EXPECT_NE(closed->find("evergres_replication  10.0.0.1/32  scram"), std::string::npos);
+  EXPECT_NE(closed->find("evergres_replication  fd00::1/128  scram"), std::string::npos);
+  EXPECT_NE(closed->find("evergres_replication  db3.example  scram"), std::string::npos);
+  EXPECT_EQ(closed->find("all  all  127.0.0.1/32"), std::string::npos);
+  const auto open = render_hba(node.server, Gate::open, {});
+  EXPECT_NE(open->find("all  all  127.0.0.1/32"), std::string::npos);
+  for (const char* host : {"", "all", "samenet", "a b", "10.0.0.1 trust", "x\ny", "0.0.0.0/0"}) {
+    EXPECT_FALSE(render_hba(node.server, Gate::closed, {host}).ok()) << host;
+  }
+}
+
+TEST_F(Files, UpstreamFileIsPrivateAndReadBack) {
+  EXPECT_FALSE(read_upstream(node.server)->has_value());
+  const Upstream upstream{"10.0.0.2", 15432, "evg_a_7f3a_t12"};
+  ASSERT_TRUE(write_upstream(node.server, upstream).ok());
+  EXPECT_EQ(*read_upstream(node.server), upstream);
+  struct stat status {};
+  ASSERT_EQ(::stat(node.server.upstream_file().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  EXPECT_FALSE(write_upstream(node.server, Upstream{"a\nhost=b", 1, ""}).ok());
+  EXPECT_EQ(*read_upstream(node.server), upstream);
+  ASSERT_TRUE(write_upstream(node.server, {}).ok());
+  EXPECT_FALSE(read_upstream(node.server)->has_value());
+}
+
+}  // namespace
+
+}  // namespace evergres::postgres::test

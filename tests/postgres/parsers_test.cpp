@@ -1,0 +1,182 @@
+#include <gtest/gtest.h>
+
+#include "postgres/clone.hpp"
+#include "postgres/control_file.hpp"
+#include "postgres/credentials.hpp"
+#include "postgres/history.hpp"
+#include "postgres/receiver.hpp"
+#include "postgres/versions.hpp"
+#include "postgres/wal_end.hpp"
+
+namespace evergres::postgres {
+
+namespace {
+
+constexpr const char* control_text =
+    "pg_control version number:            1300\n"
+    "Catalog version number:               202209061\n"
+    "Database system identifier:           7571234567890123456\n"
+    "Database cluster state:               in archive recovery\n"
+    "pg_control last modified:             Sat 21 Nov 2026 06:50:00 AM UTC\n"
+    "Latest checkpoint location:           0/3000060\n"
+    "Latest checkpoint's REDO location:    0/3000028\n"
+    "Latest checkpoint's REDO WAL file:    000000020000000000000003\n"
+    "Latest checkpoint's TimeLineID:       2\n"
+    "Latest checkpoint's PrevTimeLineID:   1\n"
+    "Minimum recovery ending location:     1A/3000138\n"
+    "Min recovery ending loc's timeline:   2\n"
+    "wal_level setting:                    replica\n"
+    "wal_log_hints setting:                on\n"
+    "max_connections setting:              100\n"
+    "max_worker_processes setting:         8\n"
+    "max_wal_senders setting:              16\n"
+    "max_prepared_xacts setting:           0\n"
+    "max_locks_per_xact setting:           64\n"
+    "WAL block size:                       8192\n"
+    "Bytes per WAL segment:                16777216\n"
+    "Data page checksum version:           1\n";
+
+TEST(ControlFile, IsReadFromTheText) {
+  const auto control = parse_control_file(control_text);
+  ASSERT_TRUE(control.ok()) << control.error().for_people();
+  EXPECT_EQ(control->system_id, SystemId{7571234567890123456});
+  EXPECT_EQ(control->state, "in archive recovery");
+  EXPECT_FALSE(control->cleanly_stopped());
+  EXPECT_EQ(control->checkpoint, Lsn{0x3000060});
+  EXPECT_EQ(control->redo, Lsn{0x3000028});
+  EXPECT_EQ(control->timeline, TimelineId{2});
+  EXPECT_EQ(control->minimum_recovery_end, Lsn{0x1A03000138});
+  EXPECT_TRUE(control->checksums);
+  EXPECT_EQ(control->max_wal_senders, 16);
+}
+
+TEST(ControlFile, EveryMissingOrBrokenLineIsNamed) {
+  const std::string whole = control_text;
+  for (const std::string name : {"Database system identifier", "Latest checkpoint location",
+                                 "Min recovery ending loc's timeline", "Bytes per WAL segment"}) {
+    std::string text = whole;
+    text.replace(text.find(name), 4, "????");
+    const auto missing = parse_control_file(text);
+    ASSERT_FALSE(missing.ok()) << name;
+    EXPECT_EQ(missing.error().detail(), "\"" + name + "\" is missing.");
+    text = whole;
+    text.insert(text.find('\n', text.find(name)), "x");
+    EXPECT_FALSE(parse_control_file(text).ok()) << name;
+  }
+  EXPECT_FALSE(parse_control_file("").ok());
+}
+
+TEST(History, Table) {
+  struct Case {
+    const char* text;
+    std::optional<std::vector<HistoryStep>> steps;
+  };
+  const std::vector<HistoryStep> two{{TimelineId{1}, Lsn{0x3000000}},
+                                     {TimelineId{4}, Lsn{0x5000028}}};
+  const Case cases[] = {
+      {"", std::vector<HistoryStep>{}},
+      {"# evergres reserved\n", std::vector<HistoryStep>{}},
+      {"1\t0/3000000\tno recovery target specified\n\n4\t0/5000028\tx\n", two},
+      {"  1 0/3000000\r\n # comment\n4\t0/5000028", two},
+      {"x\t0/3000000\n", std::nullopt},
+      {"0\t0/3000000\n", std::nullopt},
+      {"1\n", std::nullopt},
+      {"1x\t0/3000000\n", std::nullopt},
+      {"1\t3000000\n", std::nullopt},
+      {"4\t0/3000000\n1\t0/4000000\n", std::nullopt},
+      {"1\t0/3000000\n1\t0/4000000\n", std::nullopt},
+      {"1\t0/4000000\n2\t0/3000000\n", std::nullopt},
+      {"99999999999\t0/3000000\n", std::nullopt},
+  };
+  for (const auto& [text, steps] : cases) {
+    const auto parsed = parse_history(text);
+    ASSERT_EQ(parsed.ok(), steps.has_value()) << text;
+    if (steps) {
+      EXPECT_EQ(*parsed, *steps) << text;
+    }
+  }
+  EXPECT_EQ(history_file_name(TimelineId{0x1A}), "0000001A.history");
+}
+
+TEST(WalDump, RecordLines) {
+  const auto record = parse_record_line(
+      "rmgr: Heap        len (rec/tot):     59/  8231, tx:        736, lsn: 1/03000148, prev "
+      "0/03000110, desc: INSERT off 1 flags 0x00, blkref #0: rel 1663/5/16384 blk 0 FPW");
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->begin, Lsn{0x103000148});
+  EXPECT_EQ(record->total_bytes, 8231U);
+  EXPECT_FALSE(record->is_switch);
+  EXPECT_TRUE(parse_record_line("rmgr: XLOG        len (rec/tot):     24/    24, tx:          0, "
+                                "lsn: 0/03000148, prev 0/03000110, desc: SWITCH ")->is_switch);
+  for (const char* line : {"", "rmgr: ", "pg_waldump: error: error in WAL record at 0/3000148",
+                           "rmgr: XLOG len (rec/tot): 24/ x, tx: 0, lsn: 0/03000148, prev 0/0",
+                           "rmgr: XLOG len (rec/tot): 24/ 24, tx: 0, lsn: 03000148, prev 0/0"}) {
+    EXPECT_FALSE(parse_record_line(line).has_value()) << line;
+  }
+}
+
+TEST(WalDump, EndOfARecordCountsPageHeaders) {
+  struct Case {
+    std::uint64_t begin;
+    std::uint32_t bytes;
+    std::uint64_t end;
+  };
+  const Case cases[] = {
+      {0x1000028, 50, 0x1000060},          // rounded up to 8
+      {0x1001FC8, 56, 0x1002000},          // up to the end of a page: no header yet
+      {0x1001FC8, 57, 0x1002020},          // 24 bytes of header and 8 of record on the next page
+      {0x1FFFFC8, 64, 0x2000030},          // 40 bytes of header at the begin of a segment
+      {0x1000028, 20000, 0x1004E78},        // two headers in between
+  };
+  for (const auto& [begin, bytes, end] : cases) {
+    EXPECT_EQ(end_of_record({Lsn{begin}, bytes, false}, 8192, 16U << 20U).text(), Lsn{end}.text());
+  }
+  EXPECT_EQ(end_of_record({Lsn{0x1000148}, 24, true}, 8192, 16U << 20U), Lsn{0x2000000});
+}
+
+TEST(Receiver, Titles) {
+  EXPECT_TRUE(is_receiver_title("postgres: walreceiver "));
+  EXPECT_TRUE(is_receiver_title("postgres: evergres: walreceiver streaming 0/3000148"));
+  EXPECT_TRUE(is_receiver_title("postgres: evergres: walreceiver"));
+  EXPECT_TRUE(is_receiver_title("postgres: walreceiver: walreceiver "));
+  EXPECT_FALSE(is_receiver_title("postgres: evergres: walsender evg ::1(40000) streaming"));
+  EXPECT_FALSE(is_receiver_title("postgres: evergres: shop walreceiver [local] idle"));
+  EXPECT_FALSE(is_receiver_title("vim walreceiver.c"));
+  EXPECT_FALSE(is_receiver_title(""));
+}
+
+TEST(Clone, Progress) {
+  EXPECT_EQ(parse_clone_progress("  12345/31745 kB (38%), 0/1 tablespace"),
+            "cloning 12 of 31 MB (38 %)");
+  EXPECT_EQ(parse_clone_progress("31745/31745 kB (100%), 1/1 tablespace"),
+            "cloning 31 of 31 MB (100 %)");
+  EXPECT_FALSE(parse_clone_progress("pg_basebackup: initiating base backup").has_value());
+  EXPECT_FALSE(parse_clone_progress("").has_value());
+}
+
+TEST(Versions, ProgramMajor) {
+  EXPECT_EQ(parse_program_major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"), 15);
+  EXPECT_EQ(parse_program_major("postgres (PostgreSQL) 18beta1"), 18);
+  EXPECT_FALSE(parse_program_major("postgres (PostgreSQL) 9.6.1").has_value());
+  EXPECT_FALSE(parse_program_major("pg_ctl (PostgreSQL) 15.1").has_value());
+  const auto none = find_bin_directory("/nowhere");
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code(), ErrorCode::missing_program);
+  EXPECT_NE(none.error().hint().find("postgresql-15"), std::string::npos);
+}
+
+TEST(Credentials, PasswordsOfTheMembersAreEqualAndOfOneLine) {
+  const std::string password = replication_password("secret");
+  EXPECT_EQ(password, replication_password("secret"));
+  EXPECT_NE(password, replication_password("secret2"));
+  EXPECT_EQ(password.size(), 43U);
+  EXPECT_EQ(password.find_first_of("+/=\n "), std::string::npos);
+  EXPECT_NE(*scram_verifier("x"), *scram_verifier("x"));
+  EXPECT_TRUE(scram_verifier("x")->starts_with("SCRAM-SHA-256$4096:"));
+  EXPECT_FALSE(scram_verifier("").ok());
+  EXPECT_FALSE(scram_verifier("line\nbreak").ok());
+}
+
+}  // namespace
+
+}  // namespace evergres::postgres

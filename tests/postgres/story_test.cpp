@@ -1,0 +1,393 @@
+#include <libpq-fe.h>
+#include <signal.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "postgres/control_file.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/history.hpp"
+#include "postgres/probe.hpp"
+#include "postgres/promotion.hpp"
+#include "postgres/receiver.hpp"
+#include "postgres/rewind.hpp"
+#include "postgres/wal_end.hpp"
+#include "postgres/world.hpp"
+
+namespace evergres::postgres::test {
+
+namespace {
+
+class Story : public ::testing::Test {
+ protected:
+  void make_pair() {
+    ASSERT_NO_FATAL_FAILURE(a.create());
+    ASSERT_NO_FATAL_FAILURE(a.start());
+    ASSERT_NO_FATAL_FAILURE(a.promote());
+    a.ask("CREATE TABLE public.t(n int)");
+    auto control = a.session();
+    ASSERT_TRUE(create_member_slots(control, {"evg_b"}, soon()).ok());
+    b.configuration.safety.primary_slot_name = "evg_b";
+    ASSERT_NO_FATAL_FAILURE(b.clone_from(a, "b1"));
+    ASSERT_NO_FATAL_FAILURE(b.follow(a, "evg_b_1"));
+    ASSERT_NO_FATAL_FAILURE(b.start());
+    ASSERT_TRUE(catches_up(a, "evg_b_1"));
+  }
+
+  ProofRequest voters_of(const std::string& names) {
+    ProofRequest request;
+    request.safety = {names, ""};
+    request.voters = {"evg_b_1"};
+    return request;
+  }
+
+  TemporaryDirectory root;
+  Node a{root.path(), "a"};
+  Node b{root.path(), "b"};
+};
+
+/// "" if the connection works, else libpq's words.
+std::string try_tcp(const Server& server, const std::string& user, const std::string& password,
+                    const std::string& database) {
+  const std::string text = "host=127.0.0.1 connect_timeout=10 port=" + std::to_string(server.port) +
+                           " user=" + user + " password=" + password + " dbname=" + database;
+  const std::unique_ptr<PGconn, void (*)(PGconn*)> connection(PQconnectdb(text.c_str()), PQfinish);
+  return PQstatus(connection.get()) == CONNECTION_OK ? "" : PQerrorMessage(connection.get());
+}
+
+TEST_F(Story, NewClusterIsAStandbyUntilPromotedAndItsGateOpens) {
+  ASSERT_NO_FATAL_FAILURE(a.create(Application{"shop", "shop db", "it's a secret"}));
+  const auto inspected = inspect(a.server, 15);
+  ASSERT_TRUE(inspected.ok()) << inspected.error().for_people();
+  EXPECT_EQ(inspected->kind, DataKind::ours);
+  const auto control = read_control_file(a.server, a.server.data, soon());
+  ASSERT_TRUE(control.ok()) << control.error().for_people();
+  EXPECT_EQ(control->state, "shut down");
+  EXPECT_TRUE(control->checksums);
+  EXPECT_EQ(control->max_connections, 40);
+
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  const Observation standby = a.observe();
+  EXPECT_TRUE(standby.in_recovery);
+  EXPECT_EQ(standby.timeline, TimelineId{1});
+  EXPECT_EQ(standby.system_id, control->system_id);
+  EXPECT_EQ(standby.synchronous_standby_names, "ANY 1 (\"~nobody\")");
+  EXPECT_FALSE(standby.receiver.has_value());
+
+  a.set_names("");
+  auto session = a.session();
+  const Instant begun = boot_now();
+  const auto promoted = promote(session, soon());
+  report_time("promote", boot_now() - begun);
+  ASSERT_TRUE(promoted.ok());
+  EXPECT_EQ(*promoted, Promotion::promoted);
+  const Observation primary = a.observe();
+  EXPECT_FALSE(primary.in_recovery);
+  EXPECT_EQ(primary.timeline, TimelineId{2});
+  EXPECT_TRUE(primary.flush.has_value());
+
+  const auto password = a.server.replication_password;
+  const std::string secret = "'it\\'s a secret'";
+  EXPECT_NE(try_tcp(a.server, "shop", secret, "'shop db'").find("reject"), std::string::npos);
+  EXPECT_NE(try_tcp(a.server, "postgres", "x", "postgres").find("reject"), std::string::npos);
+  EXPECT_EQ(try_tcp(a.server, replication_role, password, "postgres"), "");
+  ASSERT_TRUE(write_gate(a.server, a.server.data, Gate::open, {"127.0.0.1"}).ok());
+  ASSERT_TRUE(reload(session, soon()).ok());
+  EXPECT_TRUE(eventually([&] {
+    return try_tcp(a.server, "shop", secret, "'shop db'").empty();
+  }));
+  EXPECT_NE(try_tcp(a.server, "shop", "wrong", "'shop db'").find("password"), std::string::npos);
+  EXPECT_NE(try_tcp(a.server, "postgres", "x", "postgres").find("reject"), std::string::npos);
+}
+
+TEST_F(Story, ReceiverIsCutWhileReplayIsPausedAndTheEndOfWalIsItsPosition) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  b.ask("SELECT pg_wal_replay_pause()");
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 20000)");
+  ASSERT_TRUE(catches_up(a, "evg_b_1"));
+  const Observation before = b.observe();
+  ASSERT_TRUE(before.receiver.has_value());
+  EXPECT_EQ(before.receiver->sender_port, a.server.port);
+  EXPECT_EQ(before.receiver->slot, "evg_b");
+  EXPECT_TRUE(before.replay_paused);
+
+  std::atomic<bool> enough{false};
+  std::thread writer([&] {
+    auto session = a.session();
+    while (!enough) {
+      const char* insert = "INSERT INTO public.t SELECT generate_series(1, 200)";
+      EXPECT_TRUE(session.simple(insert, soon()).ok());
+    }
+  });
+  ASSERT_TRUE(eventually([&] { return b.observe().receive > before.receive; }));
+  const Instant begun = boot_now();
+  ASSERT_TRUE(write_upstream(b.server, {}).ok());
+  const Instant written = boot_now();
+  const auto cut = cut_receiver(b.postmaster(), soon());
+  report_time("empty the service file", written - begun);
+  report_time("cut_receiver", boot_now() - written);
+  enough = true;
+  writer.join();
+  ASSERT_TRUE(cut.ok()) << cut.error().for_people();
+  const Observation fenced = b.observe();
+  EXPECT_FALSE(fenced.receiver.has_value());
+  ASSERT_TRUE(fenced.receive && fenced.replay);
+  EXPECT_LT(*fenced.replay, *fenced.receive);
+  const Instant reading = boot_now();
+  const auto end = end_of_wal(b.server, fenced.timeline, *fenced.replay, soon());
+  report_time("end_of_wal", boot_now() - reading);
+  ASSERT_TRUE(end.ok()) << end.error().for_people();
+  // The primary may have been cut off in the middle of a record: that one does not count.
+  EXPECT_LE(*end, *fenced.receive);
+  EXPECT_GT(*end, *before.receive);
+  b.ask("SELECT pg_wal_replay_resume()");
+  EXPECT_TRUE(eventually([&] { return b.observe().replay == *end; }))
+      << b.observe().replay->text() << " is replayed, the end was read as " << end->text();
+  EXPECT_TRUE(receiver_processes(b.postmaster())->empty());
+  EXPECT_EQ(b.observe().receive, fenced.receive);
+}
+
+TEST_F(Story, EndOfWalIsExactAtTheEndOfASegment) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  const auto end_is_receive = [&] {
+    const auto from = Lsn::parse(a.ask("SELECT redo_lsn FROM pg_control_checkpoint()"));
+    ASSERT_TRUE(catches_up(a, "evg_b_1"));
+    const auto receive = b.observe().receive;
+    const Instant begun = boot_now();
+    const auto end = end_of_wal(b.server, TimelineId{2}, *from, soon());
+    ASSERT_TRUE(end.ok()) << end.error().for_people();
+    EXPECT_EQ(end->text(), receive->text());
+    EXPECT_LT(boot_now() - begun, Nanos(Millis{4000})) << "pg_waldump waited for a segment";
+  };
+  a.ask("CHECKPOINT");
+  end_is_receive();
+  a.ask("SELECT pg_switch_wal()");
+  end_is_receive();
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 300000)");
+  end_is_receive();
+}
+
+TEST_F(Story, CleanStopEndsWithACheckpointThatTheStandbyHas) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  EXPECT_FALSE(end_of_shutdown_checkpoint(a.server, soon()).ok());
+  a.stop("fast");
+  const auto end = end_of_shutdown_checkpoint(a.server, soon());
+  ASSERT_TRUE(end.ok()) << end.error().for_people();
+  EXPECT_TRUE(eventually([&] { return b.observe().receive == *end; }))
+      << b.observe().receive->text() << " instead of " << end->text();
+}
+
+TEST_F(Story, PolicyIsProvenByItsVoterAndNotWithoutIt) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  ProofRequest request = voters_of("ANY 1 (\"evg_b_1\")");
+  request.leaving_empty = true;
+  const auto first = prove(a.server, request, soon());
+  ASSERT_TRUE(first.ok()) << first.error().for_people();
+  report_time("prove leaving ''", first->took);
+  EXPECT_EQ(a.observe().synchronous_standby_names, "ANY 1 (\"evg_b_1\")");
+  request.leaving_empty = false;
+  const auto again = prove(a.server, request, soon());
+  ASSERT_TRUE(again.ok()) << again.error().for_people();
+  report_time("prove", again->took);
+  EXPECT_GT(again->lsn, first->lsn);
+  EXPECT_TRUE(again->cut.empty());
+
+  // A stopped receiver acknowledges nothing.
+  const auto receivers = receiver_processes(b.postmaster());
+  ASSERT_TRUE(receivers.ok());
+  ASSERT_EQ(receivers->size(), 1U);
+  ASSERT_EQ(::kill(receivers->front(), SIGSTOP), 0);
+  const auto frozen = prove(a.server, request, boot_now() + Millis{700});
+  ::kill(receivers->front(), SIGCONT);
+  ASSERT_FALSE(frozen.ok());
+  EXPECT_EQ(frozen.error().code(), ErrorCode::timed_out);
+  EXPECT_EQ(a.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"), "0");
+
+  const auto nobody = prove(a.server, voters_of("ANY 1 (\"evg_c_1\")"), boot_now() + Millis{500});
+  ASSERT_FALSE(nobody.ok());
+  EXPECT_EQ(nobody.error().code(), ErrorCode::timed_out);
+
+  const auto alone = prove(a.server, voters_of(""), soon());
+  ASSERT_TRUE(alone.ok()) << alone.error().for_people();
+  report_time("prove alone", alone->took);
+}
+
+TEST_F(Story, SilentWalsenderOfAnOldVoterIsEndedBeforeTheProof) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  ASSERT_TRUE(prove(a.server, voters_of("ANY 1 (\"evg_b_1\")"), soon()).ok());
+  const auto receivers = receiver_processes(b.postmaster());
+  ASSERT_TRUE(receivers.ok() && receivers->size() == 1);
+  ASSERT_EQ(::kill(receivers->front(), SIGSTOP), 0);
+  const auto alone = prove(a.server, voters_of(""), soon());
+  ::kill(receivers->front(), SIGCONT);
+  ASSERT_TRUE(alone.ok()) << alone.error().for_people();
+  EXPECT_EQ(alone->cut, std::vector<std::string>{"evg_b_1"});
+}
+
+TEST_F(Story, CancelledWaitIsNoProof) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  std::atomic<bool> enough{false};
+  std::thread canceller([&] {
+    auto session = a.session();
+    while (!enough) {
+      EXPECT_TRUE(session.simple("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                                 " WHERE wait_event = 'SyncRep'", soon()).ok());
+    }
+  });
+  const auto proof = prove(a.server, voters_of("ANY 1 (\"~nobody\")"), soon(10));
+  enough = true;
+  canceller.join();
+  ASSERT_FALSE(proof.ok());
+  EXPECT_EQ(proof.error().message(), "the probe's wait was cancelled");
+}
+
+TEST_F(Story, PromotionUsesTheReservedTimelineAndAnotherFollowsOverTheHole) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  Node c(root.path(), "c");
+  ASSERT_NO_FATAL_FAILURE(c.clone_from(a, "c1"));
+  ASSERT_NO_FATAL_FAILURE(c.follow(a, "evg_c_1"));
+  ASSERT_NO_FATAL_FAILURE(c.start());
+  ASSERT_TRUE(catches_up(a, "evg_c_1"));
+  a.stop("fast");
+  const auto end = end_of_shutdown_checkpoint(a.server, soon());
+  ASSERT_TRUE(end.ok());
+  for (Node* node : {&b, &c}) {
+    ASSERT_TRUE(eventually([&] { return node->observe().receive == *end; }));
+    ASSERT_TRUE(write_upstream(node->server, {}).ok());
+    ASSERT_TRUE(cut_receiver(node->postmaster(), soon()).ok());
+  }
+  EXPECT_EQ(*newest_timeline(b.server), TimelineId{2});
+  const auto reserved = reserve_history(b.server, TimelineId{2}, TimelineId{6});
+  ASSERT_TRUE(reserved.ok()) << reserved.error().for_people();
+  EXPECT_EQ(*reserved_histories(b.server),
+            (std::vector{TimelineId{3}, TimelineId{4}, TimelineId{5}}));
+  ASSERT_NO_FATAL_FAILURE(b.promote());
+  EXPECT_EQ(b.observe().timeline, TimelineId{6});
+  const auto history = read_history(b.server, TimelineId{6});
+  ASSERT_TRUE(history.ok()) << history.error().for_people();
+  ASSERT_EQ(history->size(), 2U);
+  EXPECT_EQ(history->back(), (HistoryStep{TimelineId{2}, *end}));
+  EXPECT_EQ(reserve_history(b.server, TimelineId{2}, TimelineId{6}).error().code(),
+            ErrorCode::already_exists);
+
+  ASSERT_NO_FATAL_FAILURE(c.follow(b, "evg_c_2"));
+  b.ask("INSERT INTO public.t VALUES (42)");
+  EXPECT_TRUE(catches_up(b, "evg_c_2"));
+  EXPECT_TRUE(eventually([&] { return c.observe().timeline == TimelineId{6}; }));
+}
+
+TEST_F(Story, MemberSlotsComeAndGo) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  auto session = b.session();
+  ASSERT_TRUE(create_member_slots(session, {"evg_a", "evg_c"}, soon()).ok());
+  ASSERT_TRUE(create_member_slots(session, {"evg_a", "evg_c"}, soon()).ok());
+  EXPECT_EQ(b.ask("SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NOT NULL"), "2");
+  EXPECT_EQ(*drop_member_slots(session, {"evg_c"}, soon()), std::vector<std::string>{"evg_a"});
+  EXPECT_EQ(b.ask("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"), "evg_c");
+}
+
+TEST_F(Story, BackendThatBlocksReplayIsEnded) {
+  b.configuration.parameters["max_standby_streaming_delay"] = "-1";
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 1000)");
+  ASSERT_TRUE(catches_up(a, "evg_b_1"));
+  ASSERT_TRUE(eventually([&] { return b.ask("SELECT count(*) FROM public.t") == "1000"; }));
+  const std::string reader = "user=postgres dbname=postgres host=" + b.server.run_dir.string() +
+                             " port=" + std::to_string(b.server.port);
+  const std::unique_ptr<PGconn, void (*)(PGconn*)> client(PQconnectdb(reader.c_str()), PQfinish);
+  ASSERT_EQ(PQstatus(client.get()), CONNECTION_OK) << PQerrorMessage(client.get());
+  PQclear(PQexec(client.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+  PQclear(PQexec(client.get(), "SELECT count(*) FROM public.t"));
+  auto session = b.session();
+  EXPECT_EQ(*terminate_blocking_backends(session, soon()), 0);
+  a.ask("DELETE FROM public.t");
+  a.ask("VACUUM public.t");
+  ASSERT_TRUE(catches_up(a, "evg_b_1"));
+  EXPECT_TRUE(eventually([&] { return *terminate_blocking_backends(session, soon()) == 1; }));
+  EXPECT_TRUE(eventually([&] { return b.observe().replay == b.observe().receive; }));
+  PQclear(PQexec(client.get(), "SELECT 1"));
+  EXPECT_EQ(PQstatus(client.get()), CONNECTION_BAD);
+  PQreset(client.get());
+  ASSERT_EQ(PQstatus(client.get()), CONNECTION_OK);
+  EXPECT_EQ(*terminate_clients(session, soon()), 1);
+}
+
+TEST_F(Story, ObservingIsCheap) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  a.observe();
+  const Instant begun = boot_now();
+  for (int turn = 0; turn < 200; ++turn) a.observe();
+  const Nanos each = (boot_now() - begun) / 200;
+  report_time("observe", each);
+  EXPECT_LT(each, Nanos(Millis{20}));
+}
+
+TEST_F(Story, DriftOfASafetySettingIsSeenAndOverwritten) {
+  ASSERT_NO_FATAL_FAILURE(a.create());
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  const SafetySettings safety = a.configuration.safety;
+  EXPECT_TRUE(differing_safety(a.server, safety, soon())->empty());
+  a.ask("ALTER SYSTEM SET primary_conninfo = 'host=elsewhere'");
+  a.ask("SELECT pg_reload_conf()");
+  EXPECT_TRUE(eventually([&] { return !differing_safety(a.server, safety, soon())->empty(); }));
+  EXPECT_EQ(differing_safety(a.server, safety, soon())->front(),
+            "primary_conninfo is 'host=elsewhere' instead of 'service=evergres'");
+  auto session = a.session();
+  ASSERT_TRUE(set_names(a.server, session, safety, soon()).ok());
+  EXPECT_TRUE(differing_safety(a.server, safety, soon())->empty());
+}
+
+TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  ASSERT_TRUE(write_upstream(b.server, {}).ok());
+  ASSERT_TRUE(cut_receiver(b.postmaster(), soon()).ok());
+  ASSERT_NO_FATAL_FAILURE(b.promote());
+  b.ask("INSERT INTO public.t SELECT generate_series(1, 7)");
+  auto session = b.session();
+  ASSERT_TRUE(checkpoint(session, soon()).ok());
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 5000)");
+
+  RewindRequest request;
+  request.source = b.as_upstream("");
+  request.incarnation = Incarnation("a2");
+  request.configuration = a.configuration;
+  request.major = 15;
+  const auto running = rewind(a.server, request, {}, soon());
+  ASSERT_FALSE(running.ok());
+  EXPECT_EQ(running.error().message(), "pg_rewind needs a server that was stopped cleanly");
+  a.stop("fast");
+  EXPECT_EQ(rewind(a.server, request, {}, soon()).error().message(),
+            "the rewind was not announced");
+
+  const auto history = read_history(b.server, TimelineId{3});
+  ASSERT_TRUE(history.ok());
+  const auto tail = keep_tail(a.server, TimelineId{2}, history->back().switch_lsn, soon());
+  ASSERT_TRUE(tail.ok()) << tail.error().for_people();
+  EXPECT_FALSE(std::filesystem::is_empty(a.server.tails()));
+  ASSERT_TRUE(replace_incarnation(a.server.data, a.server.node, request.incarnation).ok());
+  ASSERT_TRUE(write_rebuilding(a.server, {"rewind", request.incarnation}).ok());
+  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::incomplete);
+  const auto done = rewind(a.server, request, {}, soon(120));
+  ASSERT_TRUE(done.ok()) << done.error().for_people();
+  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
+  EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), request.incarnation);
+  ASSERT_NO_FATAL_FAILURE(a.follow(b, "evg_a_2"));
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  ASSERT_TRUE(catches_up(b, "evg_a_2"));
+  EXPECT_TRUE(eventually([&] { return a.ask("SELECT count(*) FROM public.t") == "7"; }));
+  EXPECT_EQ(a.observe().timeline, TimelineId{3});
+
+  a.stop("immediate");
+  ASSERT_NO_FATAL_FAILURE(a.clone_from(b, "a3"));
+  EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), Incarnation("a3"));
+  EXPECT_FALSE(std::filesystem::exists(a.server.beside("replaced-a3")));
+  EXPECT_FALSE(std::filesystem::exists(a.server.beside("clone-a3")));
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  ASSERT_TRUE(catches_up(b, "evg_a_2"));
+  EXPECT_EQ(a.ask("SELECT count(*) FROM public.t"), "7");
+}
+
+}  // namespace
+
+}  // namespace evergres::postgres::test
