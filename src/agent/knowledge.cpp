@@ -57,6 +57,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.names.reset();
   server.names_wrong_since.reset();
   server.senders.clear();
+  server.slots_of.clear();
   server.receiving = false;
   server.receiving_since.reset();
   server.not_receiving_since.reset();

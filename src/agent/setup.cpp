@@ -67,6 +67,15 @@ Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& 
   return {};
 }
 
+/// Directories of our own may be made; everything in them is for this user alone.
+Outcome make_directory(const std::filesystem::path& path) {
+  std::error_code failure;
+  const bool made = std::filesystem::create_directories(path, failure);
+  if (failure) return error_from_errno("could not create the directory \"" + path.string() + "\"", failure.value());
+  if (made) std::filesystem::permissions(path, std::filesystem::perms::owner_all, failure);
+  return {};
+}
+
 Outcome check_system(const Setup& setup, const core::Record& record) {
   auto data = postgres::inspect(setup.server, setup.major);
   if (!data) return data.error();
@@ -113,6 +122,9 @@ Outcome preflight(const config::NodeSettings& settings) {
   if (::geteuid() == 0) {
     return Error(ErrorCode::refused, "evergres does not run as root", "PostgreSQL would refuse it as well.",
                  "Start it as the user that owns the data directory, for example \"runuser -u postgres -- evergres run …\".");
+  }
+  for (const auto& directory : {settings.state_directory, settings.run_directory}) {
+    if (auto made = make_directory(directory); !made) return made;
   }
   auto setup = make_setup(settings);
   if (!setup) return setup.error();

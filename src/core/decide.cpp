@@ -54,6 +54,8 @@ constexpr std::array rule_list{
          "A leader that hears nobody while the others hear each other lets them elect.",
          step_down_when_cut_off},
     Rule{"open_the_gate", "The open leader admits applications.", open_the_gate},
+    Rule{"give_every_node_a_slot", "The leader keeps WAL for every node that it knows.",
+         give_every_node_a_slot},
     Rule{"hand_over_on_request", "An operator's switchover or restart of the leader is a handover.",
          hand_over_on_request},
     Rule{"settle_the_policy",

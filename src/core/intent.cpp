@@ -29,6 +29,11 @@ struct Describer {
   }
   std::string operator()(const ResumeLeadership& i) const { return term_text(i.term); }
   std::string operator()(const OpenGate& i) const { return term_text(i.term); }
+  std::string operator()(const MakeSlots& i) const {
+    std::string names;
+    for (const NodeName& node : i.nodes) names += " " + node.value;
+    return names;
+  }
   std::string operator()(const AllowRewinds& i) const { return term_text(i.term); }
   std::string operator()(const ChangePolicy& i) const {
     return " to \"" + describe(i.policy) + "\"" + term_text(i.term);

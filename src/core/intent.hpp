@@ -102,6 +102,12 @@ struct OpenGate {
   Term term;
   auto operator<=>(const OpenGate&) const = default;
 };
+/// Make the replication slots of all known nodes.
+struct MakeSlots {
+  static constexpr const char* kind = "make_slots";
+  std::vector<NodeName> nodes;
+  auto operator<=>(const MakeSlots&) const = default;
+};
 /// CHECKPOINT on the new timeline, then record that others may rewind.
 struct AllowRewinds {
   static constexpr const char* kind = "allow_rewinds";
@@ -168,7 +174,7 @@ struct ClearRequest {
 
 using Intent =
     std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
-                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, AllowRewinds,
+                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MakeSlots, AllowRewinds,
                  ChangePolicy, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone,
                  ClearRequest>;
 

@@ -30,7 +30,7 @@ std::uint64_t attachments_of(const SharedMemory& memory);
 
 /// Makes sure that no process of a former server is attached to the data directory: leftovers of
 /// ours (they carry our PGSERVICEFILE, or have lost their postmaster) are killed. Blocks for at
-/// most 8 s. Refused if somebody else's postmaster runs there or if a survivor cannot be got rid of.
+/// most 8 s. Refused if somebody else's postmaster runs there or if a survivor cannot be ended.
 Outcome clear_survivors(const Settings& settings);
 
 /// Removes the reserved history files of pg_wal above the newest real one, then writes

@@ -19,9 +19,10 @@ struct GrantFacts {
 /// Whether the running postmaster may be primary as asked, and until when. Pure. Refused (code
 /// refused) if PostgreSQL does not run (a grant may still be extended while a fast stop is under
 /// way, so that the stop can end cleanly), if another start was meant, if the term is lower than
-/// that of the grant held, if either the wanted grant or the grant held is already over, if `asked_at`
-/// lies in the future, or if a lead would become a promote in the same term. A repeated grant of
-/// the same kind and term never ends earlier than before, so that requests may overtake each other.
+/// that of the grant held, if either the wanted grant or the grant held is already over, if
+/// `asked_at` lies in the future, or if a lead would become a promote in the same term. A repeated
+/// grant of the same kind and term never ends earlier than before, so that requests may overtake
+/// each other.
 Result<Grant> decide_grant(const AskGrant& asked, const GrantFacts& facts);
 
 }  // namespace evergres::supervisor

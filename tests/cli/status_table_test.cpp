@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "base/error.hpp"
 #include "cli/demo/readiness.hpp"
 #include "cli/exit_codes.hpp"
@@ -150,6 +153,14 @@ TEST(ExitCodes, TheTableNamesEveryCodeOnce) {
     EXPECT_NE(first, std::string::npos) << word;
     EXPECT_EQ(text.find("     " + word + " ", first + 1), std::string::npos) << word;
   }
+}
+
+/// `evergres print exit-codes > docs/reference/exit-codes.md` after a change.
+TEST(ExitCodes, ThePageIsTheTable) {
+  std::ifstream page(EVERGRES_SOURCE_DIR "/docs/reference/exit-codes.md");
+  std::ostringstream text;
+  text << page.rdbuf();
+  EXPECT_EQ(text.str(), exit_codes_text());
 }
 
 }  // namespace

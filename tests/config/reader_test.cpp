@@ -91,6 +91,12 @@ TEST(NodeFile, TheSampleIsValidAlsoWithEveryLineInForce) {
   EXPECT_EQ(reading.settings.parameters.at("max_connections"), "200");
 }
 
+/// `evergres print options > docs/reference/node-options.md` after a change.
+TEST(NodeFile, ThePageIsTheReference) {
+  EXPECT_EQ(content_of(fs::path(EVERGRES_SOURCE_DIR) / "docs/reference/node-options.md"),
+            options_reference());
+}
+
 TEST(NodeFile, OneErrorListsEverything) {
   const std::vector<Diagnostic> two{{"node.yaml", 7, "unknown option \"suspect_afetr\"",
                                      "did you mean \"suspect_after\"?"},

@@ -20,6 +20,14 @@ bool is_alive(pid_t pid) {
   return process && process->state != 'Z';
 }
 
+/// The first agent has a child in a session of its own, whose pid is in `note`; later ones sleep.
+Settings with_agent_that_has_a_child(Settings settings, const std::string& note) {
+  settings.agent_program = "/bin/sh";
+  settings.agent_argv = {"sh", "-c", "test -e " + note + " || { setsid sh -c 'echo $$ > " + note +
+                         "; exec sleep 10000' & }; exec sleep 10001"};
+  return settings;
+}
+
 TEST_F(KeeperTest, AKilledAgentIsReplacedAndPostgresIsNotDisturbed) {
   start_keeper();
   const auto started = start_postgres();
@@ -37,10 +45,7 @@ TEST_F(KeeperTest, AKilledAgentIsReplacedAndPostgresIsNotDisturbed) {
 
 TEST_F(KeeperTest, WhatADeadAgentLeftIsKilledAndPostgresIsNot) {
   const std::string note = root_.string() + "/child";
-  settings_.agent_program = "/bin/sh";
-  // The first agent leaves a child in a session of its own; later ones only sleep.
-  settings_.agent_argv = {"sh", "-c", "test -e " + note + " || { setsid sh -c 'echo $$ > " + note +
-                          "; exec sleep 10000' & }; exec sleep 10001"};
+  settings_ = with_agent_that_has_a_child(settings_, note);
   start_keeper();
   const auto started = start_postgres();
   pid_t child = 0;
@@ -71,7 +76,11 @@ TEST_F(KeeperTest, ASilentAgentIsReplacedAndOneThatSpeaksIsNot) {
 }
 
 TEST_F(KeeperTest, AKilledSupervisorIsReplacedAfterEverythingWasKilled) {
+  const std::string note = root_.string() + "/child";
+  settings_ = with_agent_that_has_a_child(settings_, note);
   start_keeper();
+  pid_t child = 0;
+  ASSERT_TRUE(eventually([&] { return static_cast<bool>(std::ifstream(note) >> child); }));
   const auto started = start_postgres();
   begin_statement("select count(*) from generate_series(1, 100000000000)");
   const auto before = status();
@@ -86,15 +95,17 @@ TEST_F(KeeperTest, AKilledSupervisorIsReplacedAfterEverythingWasKilled) {
   }));
   EXPECT_EQ(servers(), 0U);
   EXPECT_FALSE(is_alive(*before.agent_pid));
+  EXPECT_FALSE(is_alive(child));
   EXPECT_EQ(after.state, State::stopped);
   EXPECT_EQ(after.start_id, 0U);
   start_postgres();
 }
 
 TEST_F(KeeperTest, WithoutItsKeeperEverythingEnds) {
+  settings_.stop_deadline = Millis{600'000};  // a fast stop would wait for the frozen backend
   start_keeper();
-  start_primary(3, Millis{60'000});
-  begin_statement("select count(*) from generate_series(1, 100000000000)");
+  start_primary(3, Millis{600'000});
+  kill(begin_statement("select count(*) from generate_series(1, 100000000000)"), SIGSTOP);
   const auto before = status();
   const pid_t supervisor = supervisor_pid();
   kill(keeper_, SIGKILL);

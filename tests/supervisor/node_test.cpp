@@ -183,8 +183,8 @@ std::string Node::sql(const std::string& statement) {
 
 pid_t Node::begin_statement(const std::string& statement) {
   shell(std::string("PGAPPNAME=busy ") + programs + "/psql -X -h " +
-        settings_.run_directory.string() + " -p " + std::to_string(port_) + " -U postgres -c \"" + statement +
-        "\" postgres >/dev/null 2>&1 &");
+        settings_.run_directory.string() + " -p " + std::to_string(port_) +
+        " -U postgres -c \"" + statement + "\" postgres >/dev/null 2>&1 &");
   std::string pid;
   EXPECT_TRUE(eventually([&] {
     pid = sql("select pid from pg_stat_activity where application_name = 'busy'"

@@ -131,7 +131,12 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved) return reserved;
   if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at); !granted) return granted;
   if (auto promoted = ask_to_promote(hands, *session, intent); !promoted) return promoted;
-  hands.learn([timeline = intent.timeline](Knowledge& k) {
+  std::vector<NodeName> with_slots;
+  for (const auto& [name, card] : hands.known.cards) {
+    if (name != hands.situation().me) with_slots.push_back(name);
+  }
+  hands.learn([timeline = intent.timeline, with_slots](Knowledge& k) {
+    k.situation.server.slots_of = with_slots;
     k.situation.server.state = core::ServerState::primary;
     if (k.situation.server.position) k.situation.server.position->timeline = timeline;
     k.server_changed_at = boot_now();
@@ -185,6 +190,19 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
 
 Outcome carry_out(const core::OpenGate&, Hands& hands) {
   return set_gate(hands, postgres::Gate::open);
+}
+
+Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
+  auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+  if (!session) return session.error();
+  std::vector<std::string> names;
+  for (const NodeName& node : intent.nodes) names.push_back(core::slot_name(node));
+  if (auto made = postgres::create_member_slots(*session, names, boot_now() + sql_deadline); !made) return made;
+  hands.learn([nodes = intent.nodes](Knowledge& k) {
+    auto& have = k.situation.server.slots_of;
+    have.insert(have.end(), nodes.begin(), nodes.end());
+  });
+  return {};
 }
 
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {

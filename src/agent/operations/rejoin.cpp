@@ -91,6 +91,11 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
     k.situation.server.upstream = core::Upstream{leader, term};
     k.situation.server.not_receiving_since = boot_now();
   });
+  // Slots of a time when this server led would hold its WAL for ever.
+  auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+  if (!session) return {};
+  auto dropped = postgres::drop_member_slots(*session, {}, boot_now() + sql_deadline);
+  if (!dropped) hands.progress("old slots stay: " + dropped.error().message());
   return {};
 }
 

@@ -96,7 +96,11 @@ Outcome stop_all(Session& session, const Plan& plan) {
   for (const NodeName& node : plan.names()) {
     signal_node(plan, node, SIGCONT);
     const pid_t keeper = keeper_of(processes_of(plan, node));
-    if (keeper != 0) kill(keeper, SIGTERM);
+    if (keeper != 0) {
+      kill(keeper, SIGTERM);
+    } else if (Outcome killed = kill_node(plan, node); !killed) {
+      return killed;  // nobody is left who could stop the rest in an orderly way
+    }
   }
   const Instant deadline = boot_now() + 20s;
   for (const NodeName& node : plan.names()) {

@@ -53,6 +53,18 @@ Judgement open_the_gate(const Situation& s) {
   return Answer{OpenGate{s.record->term}, "we stream from the open leader and may serve readers", {}};
 }
 
+// The leader keeps WAL for every node it knows, also for one that is only about to clone.
+Judgement give_every_node_a_slot(const Situation& s) {
+  if (!is_open_leader(s) || !may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
+  const auto& have = s.server.slots_of;
+  std::vector<NodeName> missing;
+  for (const auto& [name, peer] : s.peers) {
+    if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
+  }
+  if (missing.empty()) return std::nullopt;
+  return Answer{MakeSlots{missing}, "nodes without a slot here are known", {}};
+}
+
 // An operator's switchover or restart of the leader is a handover.
 Judgement hand_over_on_request(const Situation& s) {
   if (!is_open_leader(s) || !s.record->request) return std::nullopt;

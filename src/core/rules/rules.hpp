@@ -35,6 +35,7 @@ Judgement campaign_when_nobody_is_in_charge(const Situation& s);
 Judgement resume_our_own_leadership(const Situation& s);
 Judgement step_down_when_cut_off(const Situation& s);
 Judgement open_the_gate(const Situation& s);
+Judgement give_every_node_a_slot(const Situation& s);
 Judgement hand_over_on_request(const Situation& s);
 Judgement settle_the_policy(const Situation& s);
 Judgement allow_rewinds(const Situation& s);

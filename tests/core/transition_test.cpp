@@ -1,0 +1,195 @@
+#include <gtest/gtest.h>
+
+#include "cohort.hpp"
+
+namespace evergres::core::cohort {
+namespace {
+
+const Claim mine{"mine"};
+const Claim other{"other"};
+
+Record fresh() {
+  const Record claimed = claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine);
+  return *finish_bootstrap(claimed, mine, SystemId{7}, seat(0));
+}
+Record electing() { return *claim_term(fresh(), NodeName{"n2"}, mine, "n1 is silent"); }
+Choice choice_of(const Record& record, TimelineId timeline) {
+  Choice choice;
+  choice.leader = seat(1);
+  choice.agent = other;
+  choice.position = {TimelineId{1}, Lsn{90}};
+  choice.policy = SmallPolicy{1, 0b100, 1}.real(record.term);
+  choice.timeline = timeline;
+  return choice;
+}
+Record chosen() {
+  const Record record = electing();
+  return *choose_leader(record, mine, choice_of(record, TimelineId{2}), false);
+}
+Record leading() {
+  const Record record = chosen();
+  return *open_leadership(record, other, record.policy.unproven.back(), {TimelineId{2}, TimelineId{1}, Lsn{95}});
+}
+
+std::string refused(const Result<Record>& result) { return result ? "done" : result.error().message(); }
+
+TEST(Transition, AWholeLeadership) {
+  const Record record = leading();
+  EXPECT_EQ(inconsistency(record), "");
+  EXPECT_EQ(record.term, Term{1});
+  EXPECT_EQ(record.claim, other);
+  EXPECT_EQ(record.leader, seat(1));
+  EXPECT_TRUE(record.policy.unproven.empty());
+  ASSERT_EQ(record.lineage.size(), 2U);
+  EXPECT_EQ(record.lineage[1].begins, Lsn{95});
+  const Record renewed = *renew(record, other);
+  EXPECT_TRUE(differs_only_in_small_things(record, renewed));
+  EXPECT_FALSE(differs_only_in_small_things(record, *vacate(record, other, "a test")));
+}
+
+TEST(Transition, EachTakesTheClaimSeriously) {
+  const std::string not_ours = "the claim of term 1 is not ours";
+  const Policy policy = SmallPolicy{1, 0, 0}.real(Term{1});
+  EXPECT_EQ(refused(choose_leader(electing(), other, choice_of(electing(), TimelineId{2}), false)), not_ours);
+  EXPECT_EQ(refused(open_leadership(chosen(), mine, policy, {})), not_ours);
+  EXPECT_EQ(refused(vacate(leading(), mine, "")), not_ours);
+  EXPECT_EQ(refused(vacate(leading(), Claim{}, "")), not_ours);
+  EXPECT_EQ(refused(propose_policy(leading(), mine, policy)), not_ours);
+  EXPECT_EQ(refused(prove_policy(leading(), mine, policy)), not_ours);
+  EXPECT_EQ(refused(renew(leading(), mine)), not_ours);
+  EXPECT_EQ(refused(set_rewind_ready(leading(), mine)), not_ours);
+  EXPECT_EQ(refused(add_member(leading(), mine, NodeName{"n3"})), not_ours);
+  EXPECT_EQ(refused(begin_handover(leading(), seat(1), mine, NodeName{"n3"}, "")), not_ours);
+}
+
+TEST(Transition, NobodyHoldsTheClaimOfAVacantRecord) {
+  const Record vacant = *vacate(leading(), other, "a test");
+  EXPECT_EQ(vacant.phase, Phase::vacant);
+  EXPECT_FALSE(vacant.leader);
+  EXPECT_EQ(refused(renew(vacant, Claim{})), "the claim of term 1 is not ours");
+}
+
+TEST(Transition, BootstrapHappensOnce) {
+  EXPECT_EQ(refused(finish_bootstrap(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine), other, SystemId{7}, seat(0))),
+            "the claim of term 0 is not ours");
+  Record again = fresh();
+  again.claim = mine;
+  EXPECT_EQ(refused(finish_bootstrap(again, mine, SystemId{8}, seat(0))), "the cluster is already initialised");
+  EXPECT_EQ(refused(claim_term(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine), NodeName{"n2"}, other, "")),
+            "the cluster is not initialised yet");
+}
+
+TEST(Transition, ALeaderIsChosenOncePerTerm) {
+  EXPECT_EQ(refused(choose_leader(chosen(), other, choice_of(chosen(), TimelineId{3}), false)),
+            "there is nothing to choose in this term");
+  EXPECT_EQ(refused(choose_leader(leading(), other, choice_of(leading(), TimelineId{3}), false)),
+            "there is nothing to choose in this term");
+}
+
+TEST(Transition, ATimelineIsGivenOutOnce) {
+  EXPECT_EQ(refused(choose_leader(electing(), mine, choice_of(electing(), TimelineId{1}), false)),
+            "timeline 1 was given out before");
+}
+
+TEST(Transition, AChoiceBelongsToItsTerm) {
+  Choice late = choice_of(electing(), TimelineId{2});
+  late.policy.term = Term{0};
+  EXPECT_EQ(refused(choose_leader(electing(), mine, late, false)), "the policy of the choice is of another term");
+}
+
+TEST(Transition, OnlyTheChosenOpensUnderARecordedPolicy) {
+  const Record record = chosen();
+  const Fork fork{TimelineId{2}, TimelineId{1}, Lsn{95}};
+  EXPECT_EQ(refused(open_leadership(record, other, SmallPolicy{0, 0, 0}.real(Term{1}), fork)),
+            "this node was not chosen in this term");
+  EXPECT_EQ(refused(open_leadership(record, other, SmallPolicy{1, 0, 0}.real(Term{1}), fork)),
+            "a policy that was never recorded cannot be proven");
+  EXPECT_EQ(refused(open_leadership(record, other, SmallPolicy{1, 0b100, 1}.real(Term{0}), fork)),
+            "the barrier is of another term");
+  EXPECT_EQ(refused(open_leadership(electing(), mine, record.policy.unproven.back(), fork)),
+            "this node was not chosen in this term");
+}
+
+TEST(Transition, NoPolicyLeavesTheBookAlone) {
+  const Policy first = SmallPolicy{1, 0b001, 1}.real(Term{1});
+  const Policy second = SmallPolicy{1, 0, 0}.real(Term{1});
+  Record record = *propose_policy(leading(), other, first);
+  record = *propose_policy(record, other, second);
+  record = *propose_policy(record, other, first);
+  EXPECT_EQ(record.policy.unproven, (std::vector<Policy>{first, second}));
+  EXPECT_EQ(refused(prove_policy(record, other, SmallPolicy{1, 0b101, 2}.real(Term{1}))),
+            "a policy that was never recorded cannot be proven");
+  const Record taken = *claim_term(record, NodeName{"n3"}, mine, "a test");
+  EXPECT_EQ(taken.policy, record.policy);
+  EXPECT_EQ(prove_policy(record, other, second)->policy, (PolicyBook{second, {}}));
+}
+
+TEST(Transition, AMalformedPolicyIsRefused) {
+  const auto propose = [](Policy policy) { return refused(propose_policy(leading(), other, policy)); };
+  Policy policy = SmallPolicy{1, 0b101, 1}.real(Term{1});
+  EXPECT_EQ(propose(policy), "done");
+  policy.k = 0;
+  EXPECT_EQ(propose(policy), "k and the voters of a policy disagree");
+  policy.k = 3;
+  EXPECT_EQ(propose(policy), "a policy wants more acknowledgements than voters");
+  policy = SmallPolicy{1, 0b010, 1}.real(Term{1});
+  EXPECT_EQ(propose(policy), "a leader is its own voter");
+  policy.voters = {seat(2), seat(0)};
+  EXPECT_EQ(propose(policy), "the voters of a policy are not sorted and unique");
+  EXPECT_EQ(propose(SmallPolicy{1, 0, 0}.real(Term{0})), "the policy is of another term");
+  EXPECT_EQ(propose(SmallPolicy{0, 0, 0}.real(Term{1})), "only the chosen or open leader changes the policy");
+}
+
+TEST(Transition, OnlyAnOpenLeaderHandsOverRenewsAndResumes) {
+  EXPECT_EQ(refused(begin_handover(chosen(), seat(1), other, NodeName{"n3"}, "")), "no leader is open");
+  EXPECT_EQ(refused(begin_handover(leading(), seat(0), other, NodeName{"n3"}, "")), "only the leader hands over");
+  EXPECT_EQ(refused(renew(chosen(), other)), "no leader is open");
+  EXPECT_EQ(refused(resume_leadership(leading(), seat(0), mine)), "\"n1\" does not lead");
+  EXPECT_EQ(refused(resume_leadership(chosen(), seat(1), mine)), "\"n2\" does not lead");
+  EXPECT_EQ(resume_leadership(leading(), seat(1), mine)->claim, mine);
+  const Record handing = *begin_handover(leading(), seat(1), other, NodeName{"n3"}, "asked");
+  EXPECT_EQ(handing.term, Term{2});
+  EXPECT_EQ(inconsistency(handing), "");
+  EXPECT_EQ(refused(propose_policy(handing, other, SmallPolicy{1, 0, 0}.real(Term{2}))),
+            "only the chosen or open leader changes the policy");
+}
+
+TEST(Transition, OneRequestAtATime) {
+  const Request first{"a", RequestKind::switchover, NodeName{"n3"}, false, 0};
+  const Record asked = *ask(leading(), first);
+  EXPECT_EQ(refused(ask(asked, Request{"b", RequestKind::restart, NodeName{"n3"}, false, 0})),
+            "another request is still pending");
+  EXPECT_TRUE(clear_request(asked, "b")->request);
+  EXPECT_FALSE(clear_request(asked, "a")->request);
+}
+
+TEST(Transition, AnAcceptedLossReplacesTheBook) {
+  const Record record = electing();
+  const Record lossy = *choose_leader(record, mine, choice_of(record, TimelineId{2}), true);
+  EXPECT_EQ(lossy.policy.current, choice_of(record, TimelineId{2}).policy);
+  EXPECT_TRUE(covers_all(lossy.policy, {seat(2)}));
+}
+
+TEST(Transition, InconsistenciesAreNamed) {
+  Record record = leading();
+  record.leader.reset();
+  EXPECT_EQ(inconsistency(record), "a leading phase without a leader");
+  record = leading();
+  record.phase = Phase::handover;
+  EXPECT_EQ(inconsistency(record), "a handover without leader or heir");
+  record = leading();
+  std::swap(record.lineage[0], record.lineage[1]);
+  EXPECT_EQ(inconsistency(record), "the lineage is not ascending");
+  record = leading();
+  record.lineage[0].term = Term{9};
+  EXPECT_EQ(inconsistency(record), "the lineage goes back in its terms");
+  record = leading();
+  record.term = Term{0};
+  EXPECT_EQ(inconsistency(record), "the lineage is ahead of the term");
+  record = leading();
+  record.policy.unproven.push_back(SmallPolicy{1, 0b010, 1}.real(Term{1}));
+  EXPECT_EQ(inconsistency(record), "a leader is its own voter");
+}
+
+}  // namespace
+}  // namespace evergres::core::cohort
