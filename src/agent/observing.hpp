@@ -16,7 +16,10 @@ class Observing {
 
   void poke() { pulse_.poke(); }
   /// How often it looks; changed by the control thread as the situation asks for it.
-  void set_period(Millis period) { period_ms_ = static_cast<int>(period.count()); }
+  void set_period(Millis period) {
+    const int wanted = static_cast<int>(period.count());
+    if (period_ms_.exchange(wanted) > wanted) pulse_.poke();
+  }
   /// The supervisor's word about the process, from the control thread.
   void set_supervisor(const supervisor::Status& status);
 

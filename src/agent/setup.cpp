@@ -19,7 +19,10 @@
 namespace evergres::agent {
 namespace {
 
-Outcome check_port(const std::string& host, int port, const char* what) {
+/// A connection that is just ending may hold a port for a moment.
+constexpr Millis port_patience{5000};
+
+Outcome try_port(const std::string& host, int port, const char* what) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -36,6 +39,15 @@ Outcome check_port(const std::string& host, int port, const char* what) {
                "port " + std::to_string(port) + " on " + host + " cannot be used for " + what,
                std::string("The system says: ") + std::strerror(failure) + ".",
                "Choose another port in the node's configuration, or stop who listens there.");
+}
+
+Outcome check_port(const std::string& host, int port, const char* what) {
+  const Instant until = boot_now() + port_patience;
+  for (;;) {
+    Outcome tried = try_port(host, port, what);
+    if (tried || tried.error().code() != ErrorCode::port_taken || boot_now() >= until) return tried;
+    std::this_thread::sleep_for(Millis{100});
+  }
 }
 
 /// Another node of the same name is one whose card has another id and whose beat still moves.

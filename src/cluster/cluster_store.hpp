@@ -42,9 +42,9 @@ using CardOutcome = std::variant<CardApplied, CardConflict>;
 /// ascend, more than 64 members, 64 unproven policies or 4096 timelines.
 Outcome check_record(const core::Record& record);
 
-/// The typed view over the store: keys under /evergres/<cluster>/. It blocks like the store (call it
-/// on the store thread), passes the store's errors on, and believes nothing it reads: text that does
-/// not parse or contradicts itself is data_invalid.
+/// The typed view over the store: keys under /evergres/<cluster>/. It blocks like the store (call
+/// it on the store thread), passes the store's errors on, and believes nothing it reads: text that
+/// does not parse or contradicts itself is data_invalid.
 class ClusterStore {
  public:
   ClusterStore(std::unique_ptr<store::Store> store, std::string cluster);
@@ -55,8 +55,8 @@ class ClusterStore {
   /// contradicts itself is refused before it is written (data_invalid).
   Result<WriteOutcome> write_record(const core::Record& record, std::optional<Revision> expected,
                                     Millis deadline);
-  /// Waits until anything of the cluster changed after `seen`; returns the newest revision, which is
-  /// `seen` if the deadline passed first.
+  /// Waits until anything of the cluster changed after `seen`; returns the newest revision, which
+  /// is `seen` if the deadline passed first.
   Result<Revision> wait_for_change(Revision seen, Millis deadline);
 
   /// All readable cards by name. One unreadable card does not hide the others: it is left out and
@@ -70,8 +70,8 @@ class ClusterStore {
   Result<CardOutcome> put_card(const NodeCard& card, store::Expect expect, Millis deadline);
   Result<CardOutcome> remove_card(const NodeName& node, store::Expect expect, Millis deadline);
 
-  /// Writes the entry of its term. Idempotent: the same entry again is fine; a different entry for a
-  /// term that has one is already_exists and the first stays.
+  /// Writes the entry of its term. Idempotent: the same entry again is fine; a different entry for
+  /// a term that has one is already_exists and the first stays.
   Outcome append_history(const HistoryEntry& entry, Millis deadline);
   /// Oldest first, newest last. Unreadable entries are left out.
   Result<std::vector<HistoryEntry>> list_history(Millis deadline);

@@ -24,8 +24,8 @@ Error invalid(std::string detail) {
   return Error(ErrorCode::data_invalid, "the data cannot be read", std::move(detail));
 }
 
-/// Length of the UTF-8 sequence at the start of `text`, 0 if it is none (RFC 3629: no overlong forms,
-/// no surrogates, nothing above U+10FFFF).
+/// Length of the UTF-8 sequence at the start of `text`, 0 if it is none (RFC 3629: no overlong
+/// forms, no surrogates, nothing above U+10FFFF).
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t at) {
     return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
@@ -51,7 +51,8 @@ std::size_t sequence_length(std::string_view text) {
 }  // namespace
 
 std::string Place::text() const {
-  std::string own = index_ ? "[" + std::to_string(*index_) + "]" : clean_utf8(name_.substr(0, max_quoted));
+  const std::string own = index_ ? "[" + std::to_string(*index_) + "]"
+                                 : clean_utf8(name_.substr(0, max_quoted));
   if (parent_ == nullptr) return own;
   return parent_->text() + (index_ ? "" : ".") + own;
 }

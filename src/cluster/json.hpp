@@ -20,20 +20,20 @@
 #include "base/result.hpp"
 #include "base/strong.hpp"
 
-/// JSON of described structs, read and written from the one list `fields()` or `words()` that stands
-/// beside the type (base/field.hpp).
+/// JSON of described structs, read and written from the one list `fields()` or `words()` that
+/// stands beside the type (base/field.hpp).
 ///
 ///   std::string text = json_text(record);
 ///   Result<core::Record> back = parse_json<core::Record>(text, 1 << 20, "record");
 ///
-/// Known: bool, integers, double, std::string, std::optional (null or absent is nothing), std::vector,
-/// std::map with text keys, StrongNumber, StrongText, Lsn ("0/1234"), Instant and Nanos (nanoseconds),
-/// Millis (milliseconds), enums with words(), structs with fields(), and std::variant of structs that
-/// have `static constexpr const char* kind` ({"kind": "…", members}).
+/// Known: bool, integers, double, std::string, std::optional (null or absent is nothing),
+/// std::vector, std::map with text keys, StrongNumber, StrongText, Lsn ("0/1234"), Instant and
+/// Nanos (nanoseconds), Millis (milliseconds), enums with words(), structs with fields(), and
+/// std::variant of structs that have `static constexpr const char* kind` ({"kind": "…", members}).
 ///
-/// Reading is strict about what it knows (type, range, enum word, missing member) and ignores members
-/// that it does not know, because a newer version may have written them. Objects come out in the order
-/// of the list. All functions are pure and may be called from any thread.
+/// Reading is strict about what it knows (type, range, enum word, missing member) and ignores
+/// members that it does not know, because a newer version may have written them. Objects come out
+/// in the order of the list. All functions are pure and may be called from any thread.
 namespace evergres::cluster {
 namespace json_detail {
 

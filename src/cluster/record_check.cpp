@@ -2,8 +2,8 @@
 
 #include "cluster/cluster_store.hpp"
 
-/// What every record must fulfil by itself, whoever wrote it. No rule of the protocol is checked here
-/// that compares two records: that is core/'s work.
+/// What every record must fulfil by itself, whoever wrote it. No rule of the protocol is checked
+/// here that compares two records: that is core/'s work.
 namespace evergres::cluster {
 namespace {
 

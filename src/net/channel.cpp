@@ -29,7 +29,8 @@ awaitable<void> throw_if_cancelled() {
   }
 }
 
-/// Closes the channel unless the operation came to a good end: after half a frame no other can follow.
+/// Closes the channel unless the operation came to a good end: after half a frame no other can
+/// follow.
 class CloseUnlessDone {
  public:
   explicit CloseUnlessDone(Channel::Impl& impl) : impl_(impl) {}
@@ -59,7 +60,8 @@ class SendTurn {
 };
 
 Error too_slow(const NodeName& peer, std::string_view what) {
-  return Error(ErrorCode::timed_out, "the peer " + peer.value + " did not " + std::string(what) + " in time");
+  return Error(ErrorCode::timed_out,
+               "the peer " + peer.value + " did not " + std::string(what) + " in time");
 }
 
 Error closed(const NodeName& peer) {

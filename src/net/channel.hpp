@@ -49,9 +49,9 @@ class Channel {
   [[nodiscard]] std::string peer_address() const;
   [[nodiscard]] bool open() const;
 
-  /// Sends one message of at most 1 MB. Several tasks may send at once; messages stay whole. Errors:
-  /// timed_out after `send_deadline`, unreachable, data_invalid (too large). After timed_out,
-  /// unreachable or a cancellation the channel is closed.
+  /// Sends one message of at most 1 MB. Several tasks may send at once; messages stay whole.
+  /// Errors: timed_out after `send_deadline`, unreachable, data_invalid (too large). After
+  /// timed_out, unreachable or a cancellation the channel is closed.
   awaitable<Outcome> send(std::string message);
   /// The next message; one task at a time. With `at_most` it fails with timed_out when none is
   /// complete by then and closes the channel. Errors: unreachable (closed by the other side),
@@ -65,8 +65,8 @@ class Channel {
 };
 
 /// Connects and authenticates within `at_most`. `expected` is the node that must answer. Errors:
-/// unreachable, timed_out, authentication (wrong secret, cluster or node), config_invalid (host is no
-/// address and no resolvable name).
+/// unreachable, timed_out, authentication (wrong secret, cluster or node), config_invalid (host is
+/// no address and no resolvable name).
 awaitable<Result<Channel>> connect_channel(std::string host, int port, ChannelIdentity identity,
                                            std::optional<NodeName> expected,
                                            Nanos at_most = handshake_deadline);

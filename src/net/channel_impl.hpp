@@ -7,7 +7,8 @@
 #include "net/handshake.hpp"
 #include "net/task_group.hpp"
 
-/// The inside of a Channel, shared by channel.cpp (messages) and peering.cpp (how channels come about).
+/// The inside of a Channel, shared by channel.cpp (messages) and peering.cpp (how channels come
+/// about).
 namespace evergres::net {
 
 struct Channel::Impl {

@@ -18,8 +18,8 @@ class LocalClient {
   using OnProgress = std::function<void(const std::string&)>;
 
   /// Asks once over a new connection and waits for the answer until `deadline` (a span from the
-  /// call) has passed. Errors: whatever the server answered; unreachable (no socket, nobody listens,
-  /// connection lost), timed_out, permission, data_invalid (the answer makes no sense),
+  /// call) has passed. Errors: whatever the server answered; unreachable (no socket, nobody
+  /// listens, connection lost), timed_out, permission, data_invalid (the answer makes no sense),
   /// config_invalid (the path is longer than the 107 bytes that a socket address holds).
   static Result<boost::json::value> ask(const std::filesystem::path& socket,
                                         const boost::json::value& request, Millis deadline,

@@ -187,7 +187,8 @@ awaitable<void> LocalServer::Impl::converse(std::shared_ptr<Talk> talk) {
     auto buffer = asio::dynamic_buffer(received, max_local_line_bytes);
     const std::size_t size = co_await asio::async_read_until(talk->socket, buffer, '\n', token);
     if (failure == asio::error::not_found) {
-      const Error too_long(ErrorCode::data_invalid, "the request is too long", "A line has at most 1 MB.");
+      const Error too_long(ErrorCode::data_invalid, "the request is too long",
+                           "A line has at most 1 MB.");
       auto refusing = talk->write_line(line_of("error", error_to_json(too_long)));
       co_await std::move(refusing);
       co_return;

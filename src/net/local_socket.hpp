@@ -25,8 +25,8 @@ class LocalConversation {
   virtual awaitable<void> progress(std::string text) = 0;
 };
 
-/// The answering side of the control socket (the other is LocalClient). Belongs to the thread of its
-/// executor.
+/// The answering side of the control socket (the other is LocalClient). Belongs to the thread of
+/// its executor.
 class LocalServer {
  public:
   /// Listens at `socket` with mode 0600. A stale socket file is replaced; one that somebody answers

@@ -22,8 +22,8 @@ namespace {
 
 using Made = Result<std::unique_ptr<Channel::Impl>>;
 
-/// After this long without an acknowledgement of sent bytes the kernel drops the connection. Messages
-/// are sent several times a second, so a silent peer is noticed without keepalive.
+/// After this long without an acknowledgement of sent bytes the kernel drops the connection.
+/// Messages are sent several times a second, so a silent peer is noticed without keepalive.
 constexpr unsigned tcp_user_timeout_ms = 3000;
 /// How long the accept loop rests when the system has no descriptor left.
 constexpr Millis accept_rest{50};
@@ -124,7 +124,8 @@ awaitable<Made> greet_as_server(tcp::socket& socket, const ChannelIdentity& iden
 }
 
 Error cannot_connect(const std::string& where, const std::string& reason) {
-  return Error(ErrorCode::unreachable, "could not connect to " + where, "The system says: " + reason + ".");
+  return Error(ErrorCode::unreachable, "could not connect to " + where,
+               "The system says: " + reason + ".");
 }
 
 /// Numeric addresses never touch the resolver; a name is looked up on Asio's resolver thread.

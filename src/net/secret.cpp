@@ -45,7 +45,8 @@ Outcome check_file(int descriptor, const std::filesystem::path& file) {
                  "chmod 0600 " + file.native());
   }
   if (found.st_uid != ::geteuid() && found.st_uid != 0) {
-    return Error(ErrorCode::permission, "the secret file " + file.native() + " belongs to another user",
+    return Error(ErrorCode::permission,
+                 "the secret file " + file.native() + " belongs to another user",
                  "It belongs to user id " + std::to_string(found.st_uid) + ".",
                  "Make it belong to the user that runs evergres.");
   }

@@ -13,16 +13,17 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 
-/// Structured concurrency for the control side. Everything here belongs to one executor that runs on
-/// one thread; only Wakeup::post may be called from elsewhere.
+/// Structured concurrency for the control side. Everything here belongs to one executor that runs
+/// on one thread; only Wakeup::post may be called from elsewhere.
 ///
-/// GCC 12 destroys braced values and lambdas twice inside `co_await` expressions: name what you pass,
-/// then await.
+/// GCC 12 destroys braced values and lambdas twice inside `co_await` expressions: name what you
+/// pass, then await.
 namespace evergres::net {
 
 using boost::asio::awaitable;
 
-/// Something to wait for. `automatic`: one wait consumes the signal; `manual`: it stays until reset().
+/// Something to wait for. `automatic`: one wait consumes the signal; `manual`: it stays until
+/// reset().
 class Wakeup {
  public:
   enum class Kind { automatic, manual };
@@ -57,8 +58,8 @@ class TaskGroup {
   void spawn(awaitable<void> task);
   /// Asks every running task to stop (terminal cancellation). Returns at once.
   void cancel();
-  /// Waits until no task is left. If the waiting task is cancelled, the group is cancelled, and this
-  /// still waits for all its tasks before it throws operation_aborted.
+  /// Waits until no task is left. If the waiting task is cancelled, the group is cancelled, and
+  /// this still waits for all its tasks before it throws operation_aborted.
   awaitable<void> join();
   [[nodiscard]] std::size_t size() const { return tasks_.size(); }
 

@@ -27,8 +27,8 @@ class Worker {
   Worker(Worker&&) = delete;
 
   /// Runs `work`, a function without arguments that returns a Result<T>, on the thread and resumes
-  /// the caller on its own executor with the outcome. A full queue is Error refused, an exception of
-  /// `work` is Error internal, a worker that ends is Error cancelled. If the caller is cancelled
+  /// the caller on its own executor with the outcome. A full queue is Error refused, an exception
+  /// of `work` is Error internal, a worker that ends is Error cancelled. If the caller is cancelled
   /// meanwhile this throws operation_aborted at once; the function runs to its end and its result
   /// is dropped, so it must own everything that it uses.
   template <typename F>

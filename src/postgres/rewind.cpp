@@ -111,7 +111,7 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
   if (!configured) return configured;
   auto named = replace_incarnation(server.data, server.node, request.incarnation);
   if (!named) return named;
-  return remove_rebuilding(server);
+  return {};
 }
 
 namespace {

@@ -25,8 +25,9 @@ struct RewindRequest {
 /// pg_rewind of the stopped server.data. Refused unless it was stopped cleanly (start once without
 /// upstream otherwise) and both the new incarnation and the sentinel are on disk. Afterwards
 /// incarnation and configuration are our own again (pg_rewind copies the source's), slots named
-/// evg_* are gone, and the sentinel is removed. On failure the sentinel stays: the directory must
-/// not be started, the next rung of the ladder is a clone.
+/// evg_* are gone. The sentinel stays in every case: a rewound server is consistent only once it has
+/// streamed up to where the source was, and the caller removes it then. After a failure the next rung
+/// of the ladder is a clone.
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop = {});
 

@@ -9,8 +9,8 @@
 
 namespace evergres::store {
 
-/// Opens the store that an address like "sqlite:/var/lib/evergres/store.db" names. An unknown scheme
-/// is Error config_invalid and lists the known ones.
+/// Opens the store that an address like "sqlite:/var/lib/evergres/store.db" names. An unknown
+/// scheme is Error config_invalid and lists the known ones.
 Result<std::unique_ptr<Store>> open_store(std::string_view address, const std::string& cluster,
                                           Create create);
 

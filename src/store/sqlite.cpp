@@ -16,7 +16,8 @@ namespace evergres::store {
 namespace {
 
 constexpr Millis open_deadline{2000};
-/// How often a waiter looks at data_version: one pread of shared memory, so idle costs next to nothing.
+/// How often a waiter looks at data_version: one pread of shared memory, so idle costs next to
+/// nothing.
 constexpr Millis poll_interval{20};
 
 /// The first key after all keys with this prefix; empty if there is none.
@@ -30,7 +31,8 @@ std::string after_prefix(std::string_view prefix) {
 Error gone(const std::filesystem::path& file) {
   return Error(ErrorCode::store_unavailable, "there is no store at " + file.native(),
                "The file does not exist.",
-               "If it was there before, put it back (with its -wal file); only init makes a new one.");
+               "If it was there before, put it back (with its -wal file); only init makes a new "
+               "one.");
 }
 
 Error lost_history(const std::filesystem::path& file, std::string detail) {
@@ -42,8 +44,8 @@ Error lost_history(const std::filesystem::path& file, std::string detail) {
 Error foreign_cluster(const std::filesystem::path& file, const std::string& found,
                       const std::string& ours) {
   return Error(ErrorCode::refused, "the store belongs to the cluster \"" + found + "\"",
-               file.native() + " was made for \"" + found + "\", but this is the cluster \"" + ours +
-                   "\". One store holds one cluster.",
+               file.native() + " was made for \"" + found + "\", but this is the cluster \"" +
+                   ours + "\". One store holds one cluster.",
                "Give this cluster a store file of its own, or correct the cluster's name.");
 }
 
@@ -110,6 +112,9 @@ class SqliteStore final : public Store {
   Result<PutOutcome> put_now(std::string_view key, std::string_view value, Expect expect);
   Result<PutOutcome> remove_now(std::string_view key, Expect expect);
   Result<bool> changed_under(std::string_view prefix, Revision seen);
+  /// Waits until another connection may have changed something, or the file is another one. False
+  /// if `until` came first.
+  Result<bool> watch(std::uint64_t version, Instant until);
 
   /// Runs `work` between `begin` and COMMIT on a connection to the file that is in place now. Every
   /// transaction first checks that the history is not older than what this handle has seen.
@@ -161,7 +166,10 @@ class SqliteStore final : public Store {
 
 Outcome SqliteStore::connect(Create create, Instant deadline) {
   if (!FileIdentity::of(file_)) {
-    if (errno == EACCES) return error_from_errno("could not look for the store " + file_.native(), errno);
+    const int reason = errno;
+    if (reason == EACCES) {
+      return error_from_errno("could not look for the store " + file_.native(), reason);
+    }
     return gone(file_);
   }
   auto opened = SqliteConnection::open(file_, deadline);
@@ -197,7 +205,8 @@ Result<Revision> SqliteStore::newest() {
 Result<Listing> SqliteStore::list_now(std::string_view prefix) {
   const std::string bound = after_prefix(prefix);
   auto select = connection_->prepare(
-      "SELECT key, value, revision FROM entry WHERE key >= ?1 AND (?2 = x'' OR key < ?2) ORDER BY key");
+      "SELECT key, value, revision FROM entry WHERE key >= ?1 AND (?2 = x'' OR key < ?2)"
+      " ORDER BY key");
   if (!select) return select.error();
   select->bind_bytes(prefix).bind_bytes(bound);
   Listing listing;
@@ -205,7 +214,8 @@ Result<Listing> SqliteStore::list_now(std::string_view prefix) {
     auto row = select->step();
     if (!row) return row.error();
     if (!row.value()) break;
-    listing.entries.push_back(Entry{select->bytes(0), select->bytes(1), Revision{select->number(2)}});
+    const Revision revision{select->number(2)};
+    listing.entries.push_back(Entry{select->bytes(0), select->bytes(1), revision});
   }
   auto revision = newest();
   if (!revision) return revision.error();
@@ -222,7 +232,8 @@ Result<std::optional<Entry>> SqliteStore::get_now(std::string_view key) {
   return std::optional(Entry{std::string(key), select->bytes(0), Revision{select->number(1)}});
 }
 
-Result<PutOutcome> SqliteStore::put_now(std::string_view key, std::string_view value, Expect expect) {
+Result<PutOutcome> SqliteStore::put_now(std::string_view key, std::string_view value,
+                                        Expect expect) {
   auto current = get_now(key);
   if (!current) return current.error();
   if (!expect.holds(current.value())) return PutOutcome(Conflict{std::move(current).value()});
@@ -259,37 +270,48 @@ Result<PutOutcome> SqliteStore::remove_now(std::string_view key, Expect expect) 
 Result<bool> SqliteStore::changed_under(std::string_view prefix, Revision seen) {
   const std::string bound = after_prefix(prefix);
   auto select = connection_->prepare(
-      "SELECT EXISTS (SELECT 1 FROM change WHERE newest_removal > ?1) OR EXISTS (SELECT 1 FROM entry"
-      " WHERE revision > ?1 AND key >= ?2 AND (?3 = x'' OR key < ?3))");
+      "SELECT EXISTS (SELECT 1 FROM change WHERE newest_removal > ?1) OR EXISTS"
+      " (SELECT 1 FROM entry WHERE revision > ?1 AND key >= ?2 AND (?3 = x'' OR key < ?3))");
   if (!select) return select.error();
   auto row = select->bind_number(seen.value).bind_bytes(prefix).bind_bytes(bound).step();
   if (!row) return row.error();
   return select->number(0) != 0;
 }
 
-Result<Revision> SqliteStore::changed_since(std::string_view prefix, Revision seen, Millis deadline) {
+Result<bool> SqliteStore::watch(std::uint64_t version, Instant until) {
+  // Prepared once, because this runs all the time.
+  auto select = connection_->prepare("PRAGMA data_version");
+  if (!select) return select.error();
+  while (connection_->still_in_place()) {
+    const Nanos left = until - boot_now();
+    if (left <= Nanos::zero()) return false;
+    std::this_thread::sleep_for(std::min<Nanos>(poll_interval, left));
+    auto row = select->step();
+    if (!row) return row.error();
+    if (select->number(0) != version) return true;
+    select->reset();
+  }
+  return true;
+}
+
+Result<Revision> SqliteStore::changed_since(std::string_view prefix, Revision seen,
+                                            Millis deadline) {
   const Instant until = boot_now() + deadline;
-  const auto left = [&] {
-    const auto span = std::chrono::duration_cast<Millis>(until - boot_now());
-    return std::max(span, Millis::zero());
-  };
   while (true) {
     // The version is read before the content, so that a change between the two is seen next time.
     if (auto ready = ensure_connected(until); !ready) return ready.error();
     auto version = connection_->number("PRAGMA data_version");
-    auto changed = in_transaction<bool>("BEGIN", left(), [&] { return changed_under(prefix, seen); });
+    const auto look = [&] { return changed_under(prefix, seen); };
+    const auto left = std::chrono::duration_cast<Millis>(until - boot_now());
+    auto changed = in_transaction<bool>("BEGIN", std::max(left, Millis::zero()), look);
     if (!changed) return changed.error();
     if (changed.value()) return seen_;
-    while (connection_ && connection_->still_in_place() && version) {
-      if (boot_now() >= until) return seen;
-      std::this_thread::sleep_for(std::min<Nanos>(poll_interval, std::max(until - boot_now(), Nanos(1))));
-      auto now = connection_->number("PRAGMA data_version");
-      if (!now) {
-        if (now.error().code() != ErrorCode::store_locked) connection_.reset();
-        break;
-      }
-      if (now.value() != version.value()) break;
-    }
+    if (!version) return version.error();
+    if (!connection_) continue;
+    // Whatever ended the watch, also a failure, the next look at the content tells what it means.
+    static_cast<void>(watch(version.value(), until));
+    if (connection_->broken()) connection_.reset();
+    if (boot_now() >= until) return seen;
   }
 }
 

@@ -21,7 +21,7 @@ Error locked(const std::filesystem::path& file, Nanos waited) {
   const auto millis = std::chrono::duration_cast<Millis>(waited).count();
   return Error(ErrorCode::store_locked, "the store is locked by another process",
                "Waited " + std::to_string(millis) + " ms for " + file.native() + ".",
-               "Look for a stopped process that has the file open: fuser -v " + file.native() + "-shm");
+               "Look for a stopped process that has it open: fuser -v " + file.native() + "-shm");
 }
 
 Error not_permitted(const std::filesystem::path& file, const std::string& reason) {
@@ -170,7 +170,8 @@ Error SqliteConnection::last_error() {
   }
   if (kind == SQLITE_NOTADB || kind == SQLITE_CORRUPT) {
     return Error(ErrorCode::data_invalid, file_.native() + " is not a usable SQLite database",
-                 "SQLite says: " + reason + ".", "Check the path of the store, or put the file back.");
+                 "SQLite says: " + reason + ".",
+                 "Check the path of the store, or put the file back.");
   }
   std::string detail = "SQLite says: " + reason;
   if (system != 0) detail += std::string(" (") + std::strerror(system) + ")";

@@ -14,7 +14,8 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-/// The part of SQLite that the store uses, with our errors. Only the store's .cpp files include this.
+/// The part of SQLite that the store uses, with our errors. Only the store's .cpp files include
+/// this.
 namespace evergres::store {
 
 /// Which file a path names now. Two looks that agree saw the same file.

@@ -70,7 +70,8 @@ Result<StoreIdentity> read_identity(SqliteConnection& connection,
   auto version = connection.number("PRAGMA user_version");
   if (!version) return version.error();
   if (version.value() != schema_version) {
-    return Error(ErrorCode::store_unavailable, "the store was written by another version of evergres",
+    return Error(ErrorCode::store_unavailable,
+                 "the store was written by another version of evergres",
                  file.native() + " has schema version " + std::to_string(version.value()) +
                      ", this program knows " + std::to_string(schema_version) + ".",
                  "Run the version that wrote it, or a newer one.");

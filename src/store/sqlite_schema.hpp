@@ -4,7 +4,8 @@
 
 #include "store/sqlite_connection.hpp"
 
-/// What is in the file beside the entries: whose store it is. Only the store's .cpp files include this.
+/// What is in the file beside the entries: whose store it is. Only the store's .cpp files include
+/// this.
 namespace evergres::store {
 
 struct StoreIdentity {

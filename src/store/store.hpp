@@ -25,7 +25,7 @@ struct Entry {
 
 struct Listing {
   std::vector<Entry> entries;  ///< ascending by key, bytewise
-  Revision revision;           ///< of the newest change of the whole store that this listing contains
+  Revision revision;           ///< of the newest change of the whole store in this listing
 };
 
 /// What a writer believes about the key before its change.
@@ -58,10 +58,10 @@ struct Conflict {
 using PutOutcome = std::variant<Applied, Conflict>;
 
 /// All functions block, at most about as long as the deadline given to them (a span from the call),
-/// and then fail with timed_out or store_locked. Errors: store_unavailable (it cannot be reached, or
-/// it lost its history), store_locked (somebody else holds it), no_space, permission, data_invalid,
-/// usage (key or value beyond the limits). After an error other than usage, data_invalid,
-/// store_locked the effect of put and remove is unknown: read before trying again.
+/// and then fail with timed_out or store_locked. Errors: store_unavailable (it cannot be reached,
+/// or it lost its history), store_locked (somebody else holds it), no_space, permission,
+/// data_invalid, usage (key or value beyond the limits). After an error other than usage,
+/// data_invalid, store_locked the effect of put and remove is unknown: read before trying again.
 /// One object may be used by one thread at a time; several objects may be open for one store.
 class Store {
  public:
@@ -76,8 +76,8 @@ class Store {
   /// Removes the key if the expectation holds. Removing what is not there, with
   /// Expect::anything(), is applied and changes nothing.
   virtual Result<PutOutcome> remove(std::string_view key, Expect expect, Millis deadline) = 0;
-  /// Waits until something under `prefix` has changed since `seen` (also by removal) and returns the
-  /// newest revision of the store; returns it unchanged when the deadline passes. It may return
+  /// Waits until something under `prefix` has changed since `seen` (also by removal) and returns
+  /// the newest revision of the store; returns it unchanged when the deadline passes. It may return
   /// early without a change under `prefix`; it never misses one.
   virtual Result<Revision> changed_since(std::string_view prefix, Revision seen,
                                          Millis deadline) = 0;

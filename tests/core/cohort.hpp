@@ -8,7 +8,8 @@
 #include "core/quorum.hpp"
 #include "core/transition.hpp"
 
-/// Small cohorts for exhaustive tests: nodes are numbers, sets of nodes are bit masks, node 0 leads.
+/// Small cohorts for exhaustive tests: nodes are numbers, sets of nodes are bit masks, node 0
+/// leads.
 namespace evergres::core::cohort {
 
 using Mask = unsigned;
@@ -16,8 +17,12 @@ using Mask = unsigned;
 inline Seat seat(unsigned node) {
   return {NodeName{"n" + std::to_string(node + 1)}, Incarnation{"i" + std::to_string(node + 1)}};
 }
-inline bool has(Mask mask, unsigned node) { return ((mask >> node) & 1U) != 0; }
-inline unsigned size_of(Mask mask) { return static_cast<unsigned>(std::popcount(mask)); }
+inline bool has(Mask mask, unsigned node) {
+  return ((mask >> node) & 1U) != 0;
+}
+inline unsigned size_of(Mask mask) {
+  return static_cast<unsigned>(std::popcount(mask));
+}
 inline std::vector<Seat> seats(Mask mask) {
   std::vector<Seat> list;
   for (unsigned node = 0; node < 5; ++node) {

@@ -25,7 +25,9 @@ Situation with(Situation s, const std::function<void(Situation&)>& change) {
   return s;
 }
 
-World crashed() { return World().silent("n1"); }
+World crashed() {
+  return World().silent("n1");
+}
 
 void add_safety(std::vector<Case>& cases) {
   const Situation leader = World().as_seen_by("n1");
@@ -34,27 +36,31 @@ void add_safety(std::vector<Case>& cases) {
                      s.record.reset();
                      s.record_missing = true;
                    })});
-  cases.push_back({"record older than our promise", with(standby, [](Situation& s) { s.promise.term = Term{8}; })});
+  cases.push_back({"record older than our promise",
+                   with(standby, [](Situation& s) { s.promise.term = Term{8}; })});
   cases.push_back({"record older than a peer's promise", with(standby, [](Situation& s) {
                      s.peers[node("n3")].said->promise.term = Term{8};
                    })});
-  cases.push_back({"a peer that knows a newer record is no lost history", with(standby, [](Situation& s) {
-                     s.peers[node("n3")].said->promise.term = Term{8};
-                     s.peers[node("n3")].said->revision = Revision{12};
-                   })});
-  cases.push_back({"data of another cluster", with(standby, [](Situation& s) { s.server.system_id = SystemId{8}; })});
-  cases.push_back({"primary that the record does not name", with(standby, [](Situation& s) {
-                     s.server.state = ServerState::primary;
-                   })});
-  cases.push_back({"primary whose incarnation is not the recorded one", with(leader, [](Situation& s) {
-                     s.server.incarnation = Incarnation{"other"};
-                   })});
+  cases.push_back(
+      {"a peer that knows a newer record is no lost history", with(standby, [](Situation& s) {
+         s.peers[node("n3")].said->promise.term = Term{8};
+         s.peers[node("n3")].said->revision = Revision{12};
+       })});
+  cases.push_back({"data of another cluster",
+                   with(standby, [](Situation& s) { s.server.system_id = SystemId{8}; })});
+  cases.push_back({"primary that the record does not name",
+                   with(standby, [](Situation& s) { s.server.state = ServerState::primary; })});
+  cases.push_back(
+      {"primary whose incarnation is not the recorded one",
+       with(leader, [](Situation& s) { s.server.incarnation = Incarnation{"other"}; })});
   cases.push_back({"asked to promote, then another term began",
-                   with(World().electing_by("n3").as_seen_by("n2"), [](Situation& s) { s.server.asked_to_promote = true; })});
+                   with(World().electing_by("n3").as_seen_by("n2"),
+                        [](Situation& s) { s.server.asked_to_promote = true; })});
   cases.push_back({"clone from a leader of an older term", with(standby, [](Situation& s) {
                      s.operation = Operation{Clone::kind, Term{4}, ago(9)};
                    })});
-  cases.push_back({"new term: fence first, whatever runs", with(World().electing_by("n3").as_seen_by("n2"), [](Situation& s) {
+  cases.push_back({"new term: fence first, whatever runs",
+                   with(World().electing_by("n3").as_seen_by("n2"), [](Situation& s) {
                      s.operation = Operation{Follow::kind, Term{5}, ago(1)};
                    })});
   cases.push_back({"restarted since the fence", with(standby, [](Situation& s) {
@@ -71,10 +77,17 @@ void add_handover(std::vector<Case>& cases) {
   cases.push_back({"handover: the leader stops", handing.as_seen_by("n1")});
   cases.push_back({"handover: the heir waits for the last WAL", handing.as_seen_by("n2")});
   cases.push_back({"handover: a bystander is fenced at once", handing.as_seen_by("n3")});
-  cases.push_back({"handover: all WAL arrived, the heir is fenced", World().handing_over_to("n2").fenced("n1", 4000, false).as_seen_by("n2")});
-  cases.push_back({"handover: the heir lacks WAL", with(World().handing_over_to("n2").fenced("n1", 6000, false).as_seen_by("n2"),
-                                                         [](Situation&) {})});
-  const Situation ready = with(World().handing_over_to("n2").fenced("n1", 5000, false).fenced("n2", 5000).fenced("n3", 4500).as_seen_by("n1"),
+  cases.push_back({"handover: all WAL arrived, the heir is fenced",
+                   World().handing_over_to("n2").fenced("n1", 4000, false).as_seen_by("n2")});
+  cases.push_back({"handover: the heir lacks WAL",
+                   with(World().handing_over_to("n2").fenced("n1", 6000, false).as_seen_by("n2"),
+                        [](Situation&) {})});
+  const Situation ready = with(World()
+                                   .handing_over_to("n2")
+                                   .fenced("n1", 5000, false)
+                                   .fenced("n2", 5000)
+                                   .fenced("n3", 4500)
+                                   .as_seen_by("n1"),
                                [](Situation& s) { s.server.state = ServerState::stopped; });
   cases.push_back({"handover: the heir is ready", ready});
   cases.push_back({"handover: the heir did not come in time", with(ready, [](Situation& s) {
@@ -92,10 +105,11 @@ void add_server(std::vector<Case>& cases) {
                      s.server = Server{};
                      s.server.state = ServerState::absent;
                    })});
-  cases.push_back({"a rebuild did not finish and nobody leads", with(World().vacant().as_seen_by("n2"), [](Situation& s) {
-                     s.server.rebuilding = true;
-                   })});
-  cases.push_back({"the server is stopped", with(standby, [](Situation& s) { s.server.state = ServerState::stopped; })});
+  cases.push_back(
+      {"a rebuild did not finish and nobody leads",
+       with(World().vacant().as_seen_by("n2"), [](Situation& s) { s.server.rebuilding = true; })});
+  cases.push_back({"the server is stopped",
+                   with(standby, [](Situation& s) { s.server.state = ServerState::stopped; })});
   cases.push_back({"the server starts", with(standby, [](Situation& s) {
                      s.server.state = ServerState::starting;
                      s.server.trouble = "consistent recovery state not yet reached";
@@ -104,39 +118,67 @@ void add_server(std::vector<Case>& cases) {
 
 void add_election(std::vector<Case>& cases) {
   cases.push_back({"leader silent: the first standby takes the term", crashed().as_seen_by("n2")});
-  cases.push_back({"leader silent, budget used up: the next waits", with(crashed().as_seen_by("n3"), [](Situation& s) {
-                     s.recent_terms = 20;
-                   })});
-  cases.push_back({"leader silent, the other standby hears it: no term", with(crashed().as_seen_by("n2"), [](Situation& s) {
+  cases.push_back({"leader silent, budget used up: the next waits",
+                   with(crashed().as_seen_by("n3"), [](Situation& s) { s.recent_terms = 20; })});
+  cases.push_back({"leader silent, the other standby hears it: no term",
+                   with(crashed().as_seen_by("n2"), [](Situation& s) {
                      s.peers[node("n3")].said->sees_somebody_in_charge = true;
                    })});
-  cases.push_back({"leader silent, an unproven policy is not covered", World().voters({"n2"}).unproven({"n3"}).silent("n1").silent("n3").as_seen_by("n2")});
-  cases.push_back({"leader silent, cluster paused", with(crashed().as_seen_by("n2"), [](Situation& s) { s.record->paused = true; })});
-  cases.push_back({"we alone are cut off, the others suffice", with(World().voters({"n2", "n3"}, 2).silent("n1").silent("n2").as_seen_by("n3"),
-                                                                    [](Situation& s) {
-                                                                      s.peers[node("n1")].card_moved = s.peers[node("n2")].card_moved = ago(0.2);
-                                                                      s.peers[node("n1")].card_hears = {node("n2")};
-                                                                      s.peers[node("n2")].card_hears = {node("n1")};
-                                                                    })});
-  cases.push_back({"not enough are fenced", World().electing_by("n2").fenced("n2", 5000).silent("n1").silent("n3").as_seen_by("n2")});
-  cases.push_back({"enough are fenced: the most advanced leads", World().electing_by("n2").fenced("n2", 5000).fenced("n3", 6000).silent("n1").as_seen_by("n2")});
-  cases.push_back({"an accepted loss drops the book",
-                   with(World().electing_by("n2").request(RequestKind::failover, "n2", true).fenced("n2", 5000).silent("n1").silent("n3").as_seen_by("n2"),
-                        [](Situation& s) { s.claimed_at = ago(4); })});
-  const Situation chosen = World().chosen("n2", {"n3"}).fenced("n2", 5000).fenced("n3", 5000).silent("n1").as_seen_by("n2");
+  cases.push_back(
+      {"leader silent, an unproven policy is not covered",
+       World().voters({"n2"}).unproven({"n3"}).silent("n1").silent("n3").as_seen_by("n2")});
+  cases.push_back(
+      {"leader silent, cluster paused",
+       with(crashed().as_seen_by("n2"), [](Situation& s) { s.record->paused = true; })});
+  cases.push_back({"we alone are cut off, the others suffice",
+                   with(World().voters({"n2", "n3"}, 2).silent("n1").silent("n2").as_seen_by("n3"),
+                        [](Situation& s) {
+                          s.peers[node("n1")].card_moved = s.peers[node("n2")].card_moved =
+                              ago(0.2);
+                          s.peers[node("n1")].card_hears = {node("n2")};
+                          s.peers[node("n2")].card_hears = {node("n1")};
+                        })});
+  cases.push_back(
+      {"not enough are fenced",
+       World().electing_by("n2").fenced("n2", 5000).silent("n1").silent("n3").as_seen_by("n2")});
+  cases.push_back({"enough are fenced: the most advanced leads", World()
+                                                                     .electing_by("n2")
+                                                                     .fenced("n2", 5000)
+                                                                     .fenced("n3", 6000)
+                                                                     .silent("n1")
+                                                                     .as_seen_by("n2")});
+  cases.push_back(
+      {"an accepted loss drops the book", with(World()
+                                                   .electing_by("n2")
+                                                   .request(RequestKind::failover, "n2", true)
+                                                   .fenced("n2", 5000)
+                                                   .silent("n1")
+                                                   .silent("n3")
+                                                   .as_seen_by("n2"),
+                                               [](Situation& s) { s.claimed_at = ago(4); })});
+  const Situation chosen = World()
+                               .chosen("n2", {"n3"})
+                               .fenced("n2", 5000)
+                               .fenced("n3", 5000)
+                               .silent("n1")
+                               .as_seen_by("n2");
   cases.push_back({"chosen: promote", chosen});
-  cases.push_back({"chosen, but restarted since: give it back", with(chosen, [](Situation& s) { s.fenced.reset(); })});
-  cases.push_back({"chosen, but the server died: give it back before starting it", with(chosen, [](Situation& s) {
-                     s.server.state = ServerState::stopped;
-                   })});
+  cases.push_back({"chosen, but restarted since: give it back",
+                   with(chosen, [](Situation& s) { s.fenced.reset(); })});
+  cases.push_back({"chosen, but the server died: give it back before starting it",
+                   with(chosen, [](Situation& s) { s.server.state = ServerState::stopped; })});
   const Situation promoted = with(chosen, [](Situation& s) {
     s.server.state = ServerState::primary;
     s.server.grant = Grant{GrantKind::promote, Term{6}, ago(-100)};
   });
-  const auto failed = [](Situation& s) { s.attempts[ProveBarrier::kind] = {Ending::timed_out, Term{6}, ago(1), 1, "nobody answered"}; };
+  const auto failed = [](Situation& s) {
+    s.attempts[ProveBarrier::kind] = {Ending::timed_out, Term{6}, ago(1), 1, "nobody answered"};
+  };
   cases.push_back({"promoted: prove the barrier", promoted});
-  cases.push_back({"barrier failed, the voter does not attach but is in touch: go on without", with(promoted, failed)});
-  cases.push_back({"barrier failed, the last voter may be electing elsewhere: keep it", with(promoted, [&](Situation& s) {
+  cases.push_back({"barrier failed, the voter does not attach but is in touch: go on without",
+                   with(promoted, failed)});
+  cases.push_back({"barrier failed, the last voter may be electing elsewhere: keep it",
+                   with(promoted, [&](Situation& s) {
                      failed(s);
                      s.peers[node("n3")].alive_at = ago(5);
                    })});
@@ -145,60 +187,81 @@ void add_election(std::vector<Case>& cases) {
 void add_leader(std::vector<Case>& cases) {
   const Situation leader = World().as_seen_by("n1");
   cases.push_back({"the leader has nothing to do", leader});
-  cases.push_back({"the agent of the leader was restarted", with(leader, [](Situation& s) { s.agent = Claim{"run-2"}; })});
-  cases.push_back({"the leader is cut off", with(World().silent("n2").silent("n3").as_seen_by("n1"), [](Situation& s) {
+  cases.push_back({"the agent of the leader was restarted",
+                   with(leader, [](Situation& s) { s.agent = Claim{"run-2"}; })});
+  cases.push_back({"the leader is cut off",
+                   with(World().silent("n2").silent("n3").as_seen_by("n1"), [](Situation& s) {
                      s.peers[node("n2")].card_moved = s.peers[node("n3")].card_moved = ago(0.2);
                      s.peers[node("n2")].card_hears = {node("n3")};
                      s.peers[node("n3")].card_hears = {node("n2")};
                    })});
-  cases.push_back({"the gate is closed", with(leader, [](Situation& s) { s.server.gate_open = false; })});
+  cases.push_back(
+      {"the gate is closed", with(leader, [](Situation& s) { s.server.gate_open = false; })});
+  cases.push_back({"a node has no slot here",
+                   with(leader, [](Situation& s) { s.server.slots_of.pop_back(); })});
   cases.push_back({"switchover", World().request(RequestKind::switchover, "n3").as_seen_by("n1")});
-  cases.push_back({"switchover to a silent node", World().request(RequestKind::switchover, "n3").silent("n3").as_seen_by("n1")});
-  cases.push_back({"restart of the leader", World().request(RequestKind::restart, "n1").as_seen_by("n1")});
-  cases.push_back({"restart of a node that is gone", World().request(RequestKind::restart, "n3").silent("n3").as_seen_by("n1")});
+  cases.push_back({"switchover to a silent node",
+                   World().request(RequestKind::switchover, "n3").silent("n3").as_seen_by("n1")});
+  cases.push_back(
+      {"restart of the leader", World().request(RequestKind::restart, "n1").as_seen_by("n1")});
+  cases.push_back({"restart of a node that is gone",
+                   World().request(RequestKind::restart, "n3").silent("n3").as_seen_by("n1")});
   cases.push_back({"a voter is silent", World().silent("n3").as_seen_by("n1")});
-  cases.push_back({"the last voter is silent, but its card moves", with(World().voters({"n2"}).silent("n2").silent("n3").as_seen_by("n1"),
-                                                                        [](Situation& s) { s.peers[node("n2")].card_moved = ago(0.2); })});
+  cases.push_back({"the last voter is silent, but its card moves",
+                   with(World().voters({"n2"}).silent("n2").silent("n3").as_seen_by("n1"),
+                        [](Situation& s) { s.peers[node("n2")].card_moved = ago(0.2); })});
   cases.push_back({"a member has caught up", World().voters({"n2"}).as_seen_by("n1")});
   cases.push_back({"a voter that entered a moment ago stays", with(leader, [](Situation& s) {
                      s.peers[node("n3")].acknowledged_at.reset();
                    })});
-  cases.push_back({"the leader did not checkpoint yet", with(leader, [](Situation& s) { s.record->rewind_ready = false; })});
-  cases.push_back({"a new node streams", with(World().voters({"n2"}).as_seen_by("n1"), [](Situation& s) {
-                     s.record->members = {node("n1"), node("n2")};
-                   })});
+  cases.push_back({"the leader did not checkpoint yet",
+                   with(leader, [](Situation& s) { s.record->rewind_ready = false; })});
+  cases.push_back(
+      {"a new node streams", with(World().voters({"n2"}).as_seen_by("n1"), [](Situation& s) {
+         s.record->members = {node("n1"), node("n2")};
+       })});
 }
 
 void add_follower(std::vector<Case>& cases) {
   const Situation standby = World().as_seen_by("n2");
   cases.push_back({"a standby streams", standby});
-  cases.push_back({"restart of a standby", World().request(RequestKind::restart, "n2").as_seen_by("n2")});
+  cases.push_back(
+      {"restart of a standby", World().request(RequestKind::restart, "n2").as_seen_by("n2")});
   const auto detached = [](Situation& s) {
     s.server.upstream.reset();
     s.server.receiving = s.server.gate_open = false;
   };
   const Situation fits = with(World().fenced("n2", 5000).as_seen_by("n2"), detached);
   cases.push_back({"fenced and fitting: follow", fits});
-  const Situation diverged = with(fits, [](Situation& s) { s.fenced->position = Position{TimelineId{1}, Lsn{2000}}; });
+  const Situation diverged = with(fits, [](Situation& s) {
+    s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
+  });
   cases.push_back({"diverged: rewind", diverged});
-  cases.push_back({"diverged, a policy is unproven: no WAL is destroyed", with(diverged, [](Situation& s) {
-                     s.record->policy.unproven.push_back(s.record->policy.current);
-                   })});
-  cases.push_back({"diverged, rewind failed: clone", with(diverged, [](Situation& s) {
-                     s.attempts[Rewind::kind] = {Ending::failed, Term{5}, ago(60), 1, "no common checkpoint"};
-                   })});
+  cases.push_back(
+      {"diverged, a policy is unproven: no WAL is destroyed", with(diverged, [](Situation& s) {
+         s.record->policy.unproven.push_back(s.record->policy.current);
+       })});
+  cases.push_back(
+      {"diverged, rewind failed: clone", with(diverged, [](Situation& s) {
+         s.attempts[Rewind::kind] = {Ending::failed, Term{5}, ago(60), 1, "no common checkpoint"};
+       })});
   cases.push_back({"promoted behind our back on a recorded id: clone", with(fits, [](Situation& s) {
                      s.fenced->history = {{TimelineId{2}, TimelineId{1}, Lsn{900}}};
                    })});
   cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
                      s.server.wal_removed = true;
                      s.server.receiving = false;
+                     s.server.not_receiving_since = ago(60);
                    })});
-  const Situation voter = World().chosen("n2", {"n3"}).fenced("n2", 5000).fenced("n3", 4000).silent("n1").as_seen_by("n3");
+  const Situation voter = World()
+                              .chosen("n2", {"n3"})
+                              .fenced("n2", 5000)
+                              .fenced("n3", 4000)
+                              .silent("n1")
+                              .as_seen_by("n3");
   cases.push_back({"voter of the chosen leader: attach before it opens", voter});
-  cases.push_back({"voter that found more WAL than the chosen has: wait", with(voter, [](Situation& s) {
-                     s.fenced->position->lsn = Lsn{5500};
-                   })});
+  cases.push_back({"voter that found more WAL than the chosen has: wait",
+                   with(voter, [](Situation& s) { s.fenced->position->lsn = Lsn{5500}; })});
 }
 
 std::vector<Case> all_cases() {

@@ -2,21 +2,23 @@
 
 #include "cohort.hpp"
 
-/// Candidate choice, for all small cohorts. Timeline 2 (term 1) forks from timeline 1 at 10; the node
-/// that ends at 30 on timeline 1 was the leader before and has a tail that nobody acknowledged.
+/// Candidate choice, for all small cohorts. Timeline 2 (term 1) forks from timeline 1 at 10; the
+/// node that ends at 30 on timeline 1 was the leader before and has a tail that nobody
+/// acknowledged.
 namespace evergres::core::cohort {
 namespace {
 
 const std::vector<Position> ends = {{TimelineId{1}, Lsn{5}},
                                     {TimelineId{1}, Lsn{30}},
-                                    {TimelineId{2}, Lsn{8}},   // it fetched the history, no more
+                                    {TimelineId{2}, Lsn{8}},  // it fetched the history, no more
                                     {TimelineId{2}, Lsn{15}},
                                     {TimelineId{2}, Lsn{20}}};
-// What each of these servers holds, written down by hand: bytes 5, 8, 10 of timeline 1, its tail, and
-// 15 and 20 of timeline 2.
+// What each of these servers holds, written down by hand: bytes 5, 8, 10 of timeline 1, its tail,
+// and 15 and 20 of timeline 2.
 constexpr Mask byte5 = 1, byte8 = 2, byte10 = 4, tail30 = 8, byte15 = 16, byte20 = 32;
 const std::vector<Mask> held = {byte5, byte5 | byte8 | byte10 | tail30, byte5 | byte8,
-                                byte5 | byte8 | byte10 | byte15, byte5 | byte8 | byte10 | byte15 | byte20};
+                                byte5 | byte8 | byte10 | byte15,
+                                byte5 | byte8 | byte10 | byte15 | byte20};
 
 Record record_of(const SmallPolicy& policy) {
   Record record;
@@ -46,7 +48,7 @@ struct Cohort {
   SmallPolicy policy;
   std::vector<unsigned> at;  ///< index into ends, by node
   Mask fenced;
-  Mask broken;               ///< fenced, but cannot run
+  Mask broken;  ///< fenced, but cannot run
 };
 
 /// What may have been acknowledged: held by the leader and by k voters.
@@ -65,23 +67,28 @@ Mask acknowledged_bytes(const Cohort& c) {
 using Choose = std::function<Elected(const Cohort&, const ElectionInput&)>;
 
 struct Found {
-  unsigned elected = 0, lost = 0, bad_voter = 0, bad_timeline = 0, cannot_run = 0, refused_though_covered = 0;
+  unsigned elected = 0, lost = 0, bad_voter = 0, bad_timeline = 0, cannot_run = 0,
+           refused_though_covered = 0;
 };
 
 void judge(const Cohort& c, const Choose& choose_leader_of, Found& found) {
   const Record record = record_of(c.policy);
   std::vector<Fenced> answers;
   for (unsigned node = 0; node < c.nodes; ++node) {
-    if (has(c.fenced, node)) answers.push_back(answer_of(node, ends[c.at[node]], !has(c.broken, node)));
+    if (has(c.fenced, node))
+      answers.push_back(answer_of(node, ends[c.at[node]], !has(c.broken, node)));
   }
   const ElectionInput input{record, answers, 1, std::nullopt, false};
   const Elected elected = choose_leader_of(c, input);
   if (!elected.choice) {
-    found.refused_though_covered += c.broken == 0 && covers(c.policy.real(Term{1}), seats(c.fenced)) ? 1U : 0U;
+    found.refused_though_covered +=
+        c.broken == 0 && covers(c.policy.real(Term{1}), seats(c.fenced)) ? 1U : 0U;
     return;
   }
   ++found.elected;
-  const auto index_of = [](const Seat& who) { return static_cast<unsigned>(who.node.value[1] - '1'); };
+  const auto index_of = [](const Seat& who) {
+    return static_cast<unsigned>(who.node.value[1] - '1');
+  };
   const unsigned winner = index_of(elected.choice->leader);
   const Mask missing = acknowledged_bytes(c) & ~held[c.at[winner]];
   found.lost += missing != 0 ? 1U : 0U;
@@ -103,12 +110,14 @@ Found search(unsigned largest, bool with_broken, const Choose& choose_leader_of)
     for (unsigned node = 1; node < nodes; ++node) assignments *= 5;
     for (unsigned assignment = 0; assignment < assignments; ++assignment) {
       std::vector<unsigned> at{3 + assignment % 2};
-      for (unsigned node = 1, rest = assignment / 2; node < nodes; ++node, rest /= 5) at.push_back(rest % 5);
+      for (unsigned node = 1, rest = assignment / 2; node < nodes; ++node, rest /= 5)
+        at.push_back(rest % 5);
       for (unsigned k = nodes > 1 ? 1 : 0; k < std::max(nodes, 1U); ++k) {
         const SmallPolicy policy{0, ((1U << nodes) - 1) & ~1U, k};
         for (Mask fenced = 0; fenced < (1U << nodes); ++fenced) {
           for (Mask broken = 0; broken <= (with_broken ? fenced : 0); ++broken) {
-            if ((broken & fenced) == broken) judge({nodes, policy, at, fenced, broken}, choose_leader_of, found);
+            if ((broken & fenced) == broken)
+              judge({nodes, policy, at, fenced, broken}, choose_leader_of, found);
           }
         }
       }
@@ -117,7 +126,9 @@ Found search(unsigned largest, bool with_broken, const Choose& choose_leader_of)
   return found;
 }
 
-Elected real(const Cohort&, const ElectionInput& input) { return choose(input); }
+Elected real(const Cohort&, const ElectionInput& input) {
+  return choose(input);
+}
 
 TEST(Election, TheChosenHoldsEverythingThatWasAcknowledged) {
   const Found found = search(5, false, real);
@@ -141,7 +152,8 @@ Elected by_lsn_alone(const Cohort& c, const ElectionInput& input) {
   Elected elected = choose(input);
   if (!elected.choice) return elected;
   for (const Fenced& answer : input.answers) {
-    if (answer.position->lsn > ends[c.at[static_cast<unsigned>(elected.choice->leader.node.value[1] - '1')]].lsn) {
+    if (answer.position->lsn >
+        ends[c.at[static_cast<unsigned>(elected.choice->leader.node.value[1] - '1')]].lsn) {
       elected.choice->leader = answer.seat;
       elected.choice->policy.leader = answer.seat;
     }
@@ -161,7 +173,8 @@ TEST(Election, PlantedChoicesAreCaught) {
   const auto with = [](const Covers& enough) {
     return [enough](const Cohort&, const ElectionInput& input) {
       const auto fenced = counting_seats(input.answers, input.record.term, input.record.system_id);
-      ElectionInput forced{input.record, input.answers, 1, std::nullopt, enough(input.record.policy, fenced)};
+      ElectionInput forced{input.record, input.answers, 1, std::nullopt,
+                           enough(input.record.policy, fenced)};
       return forced.accept_data_loss ? choose(forced) : Elected{};
     };
   };
@@ -188,7 +201,8 @@ TEST(Election, ABrokenServerWithATailDoesNotHoldUpEnoughOthers) {
 // only what it had: nodes that went on there have diverged from it.
 TEST(Positions, LeavingATimelineBeforeItsBeginningBoundsTheCommonPart) {
   TimelineTree tree(record_of({0, 0, 0}).lineage);
-  tree.learn({{TimelineId{3}, TimelineId{2}, Lsn{6}}});  // promoted at 6, naming timeline 2 as parent
+  tree.learn(
+      {{TimelineId{3}, TimelineId{2}, Lsn{6}}});  // promoted at 6, naming timeline 2 as parent
   EXPECT_TRUE(tree.is_prefix({TimelineId{1}, Lsn{6}}, {TimelineId{3}, Lsn{9}}));
   EXPECT_FALSE(tree.is_prefix({TimelineId{1}, Lsn{9}}, {TimelineId{3}, Lsn{9}}));
   EXPECT_TRUE(tree.fits({TimelineId{1}, Lsn{6}}, TimelineId{3}));

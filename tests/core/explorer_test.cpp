@@ -6,8 +6,8 @@
 #include "small_operations.hpp"
 
 /// Many random walks through small clusters: crashes, freezes, cuts, lost and late messages, lost
-/// replies of the store, operators. On failure it prints the seed; put it into seeds.txt, whose seeds
-/// are replayed first. EVERGRES_SEED=n replays one walk and prints its decisions.
+/// replies of the store, operators. On failure it prints the seed; put it into seeds.txt, whose
+/// seeds are replayed first. EVERGRES_SEED=n replays one walk and prints its decisions.
 namespace evergres::core::small {
 namespace {
 
@@ -39,9 +39,11 @@ Walk walk(std::uint64_t seed) {
     missing = world.missing();
     calm = missing.empty() ? calm + 1 : 0;
   }
-  Walk walk{world.violation, world.trace.str(), world.opened, world.answered() - before, world.rules_seen};
+  Walk walk{world.violation, world.trace.str(), world.opened, world.answered() - before,
+            world.rules_seen};
   if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
-  if (walk.failure.empty() && walk.answered == 0) walk.failure = "nothing was acknowledged after the healing";
+  if (walk.failure.empty() && walk.answered == 0)
+    walk.failure = "nothing was acknowledged after the healing";
   return walk;
 }
 
@@ -71,7 +73,9 @@ TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
   const char* only = std::getenv("EVERGRES_SEED");
   const char* count = std::getenv("EVERGRES_WALKS");
   const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : count != nullptr ? std::strtoull(count, nullptr, 10) : 150;
+  const std::uint64_t walks = only != nullptr    ? 1
+                              : count != nullptr ? std::strtoull(count, nullptr, 10)
+                                                 : 1000;
   int opened = 0;
   int failures = 0;
   std::map<std::string, int> seen;
@@ -85,10 +89,13 @@ TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
   }
   if (only != nullptr || failures > 0) return;
   EXPECT_GT(opened, static_cast<int>(walks) * 3) << "the walks are too quiet to prove anything";
-  for (const Rule& rule : rules()) RecordProperty(std::string(rule.name), seen[std::string(rule.name)]);
+  for (const Rule& rule : rules())
+    RecordProperty(std::string(rule.name), seen[std::string(rule.name)]);
 }
 
-TEST(Explorer, OneSeedIsOneStory) { EXPECT_EQ(walk(7).trace, walk(7).trace); }
+TEST(Explorer, OneSeedIsOneStory) {
+  EXPECT_EQ(walk(7).trace, walk(7).trace);
+}
 
 }  // namespace
 }  // namespace evergres::core::small

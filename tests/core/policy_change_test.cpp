@@ -2,8 +2,9 @@
 
 #include "cohort.hpp"
 
-/// One leader changes its policy step by step and dies at every step; then the new leader dies before
-/// its barrier. A commit counts as acknowledged under any policy that some walsender may still obey.
+/// One leader changes its policy step by step and dies at every step; then the new leader dies
+/// before its barrier. A commit counts as acknowledged under any policy that some walsender may
+/// still obey.
 namespace evergres::core::cohort {
 namespace {
 
@@ -11,9 +12,9 @@ enum class Step { recorded, applying, proven };
 
 struct Rules {
   Covers covers_book = covers_all;
-  bool one_slot = false;       ///< planted: the newest unproven policy replaces the others
-  bool record_late = false;    ///< planted: PostgreSQL hears of a policy before the record does
-  bool prove_early = false;    ///< planted: proven while an old walsender still runs
+  bool one_slot = false;     ///< planted: the newest unproven policy replaces the others
+  bool record_late = false;  ///< planted: PostgreSQL hears of a policy before the record does
+  bool prove_early = false;  ///< planted: proven while an old walsender still runs
 };
 
 void keep_one(PolicyBook& book) {
@@ -41,14 +42,15 @@ Record after(const SmallPolicy& from, const SmallPolicy& to, Step step, const Ru
   return record;
 }
 
-std::vector<SmallPolicy> live(const SmallPolicy& from, const SmallPolicy& to, Step step, const Rules& rules) {
+std::vector<SmallPolicy> live(const SmallPolicy& from, const SmallPolicy& to, Step step,
+                              const Rules& rules) {
   if (step == Step::recorded) return {from};
   if (step == Step::applying || rules.prove_early) return {from, to};
   return {to};
 }
 
-/// Levels: 1 for a commit before the change, 2 for the probe of its proof, 3 for one during or after;
-/// 9 is the tail of the first leader, and a commit of the next term ranks above that.
+/// Levels: 1 for a commit before the change, 2 for the probe of its proof, 3 for one during or
+/// after; 9 is the tail of the first leader, and a commit of the next term ranks above that.
 constexpr unsigned tail = 9;
 constexpr unsigned next_term = 12;
 using Levels = std::vector<unsigned>;
@@ -73,8 +75,8 @@ struct Found {
 };
 
 /// The second failure: the new leader got P' into the record, acknowledged one commit, and died.
-void fail_again(const Record& first, const Levels& levels, Mask fenced, unsigned acked, const Rules& rules,
-                Found& found) {
+void fail_again(const Record& first, const Levels& levels, Mask fenced, unsigned acked,
+                const Rules& rules, Found& found) {
   const auto nodes = static_cast<unsigned>(levels.size());
   const unsigned leader = best_of(levels, fenced);
   const Mask others = fenced & ~(1U << leader);
@@ -103,7 +105,8 @@ void fail_again(const Record& first, const Levels& levels, Mask fenced, unsigned
   }
 }
 
-void fail(const Record& record, const Levels& levels, unsigned acked, bool twice, const Rules& rules, Found& found) {
+void fail(const Record& record, const Levels& levels, unsigned acked, bool twice,
+          const Rules& rules, Found& found) {
   const auto nodes = static_cast<unsigned>(levels.size());
   for (Mask fenced = 1; fenced < (1U << nodes); ++fenced) {
     if (!rules.covers_book(record.policy, seats(fenced))) continue;
@@ -113,8 +116,8 @@ void fail(const Record& record, const Levels& levels, unsigned acked, bool twice
   }
 }
 
-void change(const SmallPolicy& from, const SmallPolicy& to, unsigned nodes, bool twice, const Rules& rules,
-            Found& found) {
+void change(const SmallPolicy& from, const SmallPolicy& to, unsigned nodes, bool twice,
+            const Rules& rules, Found& found) {
   for (const Step step : {Step::recorded, Step::applying, Step::proven}) {
     const Record record = after(from, to, step, rules);
     for (const Mask first : acknowledging(from, nodes)) {
@@ -122,12 +125,14 @@ void change(const SmallPolicy& from, const SmallPolicy& to, unsigned nodes, bool
       std::vector<Levels> proven{before};
       if (step == Step::proven) {
         proven.clear();
-        for (const Mask probe : acknowledging(to, nodes)) proven.push_back(raised(before, probe, 2));
+        for (const Mask probe : acknowledging(to, nodes))
+          proven.push_back(raised(before, probe, 2));
       }
       for (const Levels& levels : proven) {
         fail(record, levels, step == Step::proven ? 2 : 1, twice, rules, found);
         for (const SmallPolicy& obeyed : live(from, to, step, rules)) {
-          for (const Mask set : acknowledging(obeyed, nodes)) fail(record, raised(levels, set, 3), 3, twice, rules, found);
+          for (const Mask set : acknowledging(obeyed, nodes))
+            fail(record, raised(levels, set, 3), 3, twice, rules, found);
         }
       }
     }
@@ -160,7 +165,8 @@ TEST(PolicyChange, NorDoesASecondFailureBeforeTheBarrier) {
 
 TEST(PolicyChange, PlantedBugsAreCaught) {
   EXPECT_GT(search(3, true, Rules{covers_all, true, false, false}).lost, 0U) << "one pending slot";
-  EXPECT_GT(search(3, false, Rules{covers_all, false, true, false}).lost, 0U) << "recorded too late";
+  EXPECT_GT(search(3, false, Rules{covers_all, false, true, false}).lost, 0U)
+      << "recorded too late";
   EXPECT_GT(search(3, false, Rules{covers_all, false, false, true}).lost, 0U) << "proven too early";
   EXPECT_GT(search(3, false, Rules{one_too_few, false, false, false}).lost, 0U) << "|S| - k";
   EXPECT_GT(search(4, false, Rules{majority, false, false, false}).lost, 0U) << "a majority";

@@ -53,7 +53,8 @@ TEST(Quorum, PlantedArithmeticIsCaught) {
 TEST(Quorum, AcknowledgesCountsVotersOnly) {
   for (const SmallPolicy& policy : policies(0, 5)) {
     for (Mask set = 0; set < 32; ++set) {
-      EXPECT_EQ(acknowledges(policy.real(Term{1}), seats(set)), size_of(set & policy.voters) >= policy.k);
+      EXPECT_EQ(acknowledges(policy.real(Term{1}), seats(set)),
+                size_of(set & policy.voters) >= policy.k);
     }
   }
 }
@@ -72,8 +73,9 @@ TEST(Quorum, SaysWhatIsMissing) {
   PolicyBook book{SmallPolicy{0, 0b110, 1}.real(Term{1}), {SmallPolicy{0, 0, 0}.real(Term{1})}};
   const auto missing = what_is_missing(book, {seat(1)});
   ASSERT_EQ(missing.size(), 2U);
-  EXPECT_EQ(missing[0], "policy \"n1 with any 1 of n2, n3\" needs n1 stopped and read, or 2 of 2 voters; "
-                        "fenced with a known position: n2");
+  EXPECT_EQ(missing[0],
+            "policy \"n1 with any 1 of n2, n3\" needs n1 stopped and read, or 2 of 2 voters; "
+            "fenced with a known position: n2");
   EXPECT_EQ(missing[1], "unproven policy \"n1 alone\" needs n1 itself, stopped and read");
   EXPECT_TRUE(what_is_missing(book, {seat(0)}).empty());
 }

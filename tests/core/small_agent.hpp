@@ -22,15 +22,17 @@ inline void World::look_at_server(Node& node) {
   seen.grant = own.grant;
   if (own.runs()) seen.position = own.position();
   seen.receiving = own.receiving;
-  if (!own.receiving) seen.not_receiving_since = not_receiving_since ? *not_receiving_since : at(tick_);
+  if (!own.receiving)
+    seen.not_receiving_since = not_receiving_since ? *not_receiving_since : at(tick_);
   seen.upstream = own.upstream;
   seen.gate_open = own.gate_open;
+  seen.slots_of.assign(own.slots.begin(), own.slots.end());
   seen.diverged = own.diverged;
   for (const auto& [name, flush] : own.acknowledged) {
     const auto reply = own.replied_at.find(name);
     if (reply == own.replied_at.end() || own.state != ServerState::primary) continue;
-    seen.senders.push_back(Sender{name, tick_ - reply->second < 3, Lsn{flush},
-                                  Millis{100 * (tick_ - reply->second)}});
+    seen.senders.push_back(
+        Sender{name, tick_ - reply->second < 3, Lsn{flush}, Millis{100 * (tick_ - reply->second)}});
   }
 }
 
@@ -63,8 +65,10 @@ inline void World::look(std::size_t index) {
                      claim_is_mine(s) && s.server.state == ServerState::primary;
   if (!leads) s.leading_since.reset();
   if (leads && !s.leading_since) s.leading_since = s.now;
-  if (somebody_in_charge(s).yes) s.nobody_in_charge_since.reset();
-  else if (!s.nobody_in_charge_since) s.nobody_in_charge_since = s.now;
+  if (somebody_in_charge(s).yes)
+    s.nobody_in_charge_since.reset();
+  else if (!s.nobody_in_charge_since)
+    s.nobody_in_charge_since = s.now;
   if (!node.store_ok) return;
   node.card_hears.clear();
   for (const auto& [name, peer] : s.peers) {
@@ -78,13 +82,16 @@ inline void World::think(Node& node) {
   if (wish.kind && node.postgres.grant && node.postgres.grant->term == wish.term) {
     const Instant until = wish.counted_from + node.s.tuning.grant_length;
     Grant& grant = *node.postgres.grant;
-    if (*wish.kind == GrantKind::lead && (grant.kind != GrantKind::lead || grant.deadline < until)) {
+    if (*wish.kind == GrantKind::lead &&
+        (grant.kind != GrantKind::lead || grant.deadline < until)) {
       grant = Grant{GrantKind::lead, wish.term, until};
     }
     node.s.server.grant = node.postgres.grant;
   }
-  if (node.running) node.s.operation = Operation{node.running->kind, node.running->term, at(node.running->started)};
-  else node.s.operation.reset();
+  if (node.running)
+    node.s.operation = Operation{node.running->kind, node.running->term, at(node.running->started)};
+  else
+    node.s.operation.reset();
   const Decision decision = decide(node.s);
   ++rules_seen[decision.rule];
   const std::string line = describe(decision);
@@ -122,7 +129,9 @@ inline void World::send(std::size_t index) {
   beat.server = s.server.state;
   const bool leads = s.record && s.record->phase == Phase::leading && record_names_me(s) &&
                      s.server.state == ServerState::primary && entitled_to_be_primary(s).yes;
-  beat.leads = s.server.state == ServerState::unknown ? Leads::unknown : leads ? Leads::yes : Leads::no;
+  beat.leads = s.server.state == ServerState::unknown ? Leads::unknown
+               : leads                                ? Leads::yes
+                                                      : Leads::no;
   beat.sees_somebody_in_charge = somebody_in_charge(s).yes;
   beat.fenced = s.fenced;
   beat.position = s.server.position;
@@ -143,7 +152,8 @@ inline void World::step() {
   for (const std::size_t index : order) {
     Node& node = nodes_[index];
     if (node.frozen_until >= tick_) continue;
-    if (chance(50)) supervise(node);  // after a freeze PostgreSQL may be quicker than its supervisor
+    if (chance(50))
+      supervise(node);  // after a freeze PostgreSQL may be quicker than its supervisor
     node.postgres.tick(tick_);
     replicate(index);
     write_and_answer(node);

@@ -19,7 +19,8 @@ inline World::World(std::uint64_t seed, std::size_t size) : random_(seed) {
   first.wal = {next_record_++};
   first.state = ServerState::stopped;
   Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
-  register_.record = *finish_bootstrap(record, claim, SystemId{77}, Seat{nodes_[0].name, first.incarnation});
+  register_.record =
+      *finish_bootstrap(record, claim, SystemId{77}, Seat{nodes_[0].name, first.incarnation});
   for (Node& node : nodes_) start_agent(node);
 }
 
@@ -56,7 +57,8 @@ inline void World::trouble() {
   const std::size_t b = random_() % nodes_.size();
   switch (below(24)) {
     case 0: stop_agent(node); break;
-    case 1: case 2: node.postgres.kill(); break;
+    case 1:
+    case 2: node.postgres.kill(); break;
     case 3:  // the machine
       stop_agent(node);
       node.postgres.kill();
@@ -65,12 +67,22 @@ inline void World::trouble() {
       break;
     case 4: node.frozen_until = tick_ + below(70); break;
     case 5: cut_[a][b] = true; break;
-    case 6: for (std::size_t i = 0; i < nodes_.size(); ++i) cut_[a][i] = cut_[i][a] = i != a; break;
-    case 7: case 8: case 9: for (auto& row : cut_) row.assign(nodes_.size(), false); break;
+    case 6:
+      for (std::size_t i = 0; i < nodes_.size(); ++i) cut_[a][i] = cut_[i][a] = i != a;
+      break;
+    case 7:
+    case 8:
+    case 9:
+      for (auto& row : cut_) row.assign(nodes_.size(), false);
+      break;
     case 10: node.store_ok = false; break;
-    case 11: case 12: for (Node& each : nodes_) each.store_ok = true; break;
+    case 11:
+    case 12:
+      for (Node& each : nodes_) each.store_ok = true;
+      break;
     case 13: {
-      const Request wish{"r" + std::to_string(tick_), chance(30) ? RequestKind::restart : RequestKind::switchover,
+      const Request wish{"r" + std::to_string(tick_),
+                         chance(30) ? RequestKind::restart : RequestKind::switchover,
                          nodes_[a].name, false, 0};
       if (auto asked = ask(register_.record, wish)) {
         register_.record = *asked;
@@ -97,22 +109,35 @@ inline void World::replicate(std::size_t index) {
   Node& node = nodes_[index];
   Postgres& own = node.postgres;
   own.receiving = false;
-  if (own.state != ServerState::standby || !own.upstream) { own.attached = false; return; }
+  if (own.state != ServerState::standby || !own.upstream) {
+    own.attached = false;
+    return;
+  }
   const std::size_t from = index_of(own.upstream->node);
   Postgres& other = nodes_[from].postgres;
   const bool reached = linked(index, from) && other.runs() && nodes_[from].frozen_until < tick_;
-  if (!reached) { own.attached = false; return; }
+  if (!reached) {
+    own.attached = false;
+    return;
+  }
   const std::string name = application_name({node.name, own.incarnation}, own.upstream->term);
   auto& reported = other.acknowledged[name];
-  if (other.timeline < own.timeline) { own.attached = false; return; }  // "behind recovery timeline"
+  if (other.timeline < own.timeline) {
+    own.attached = false;
+    return;
+  }  // "behind recovery timeline"
   if (!own.attached) {
     own.attached = true;
-    own.wal.resize(own.flushed);  // replay is never ahead of the flush; the receiver writes from there
+    own.wal.resize(
+        own.flushed);  // replay is never ahead of the flush; the receiver writes from there
     reported = std::max(reported, own.wal.size());  // flush := replay, whatever the timeline
     own.diverged = !own.has_prefix_in(other) && own.wal.size() <= other.wal.size();
-    if (own.diverged) complain(node.name.value + " attached to " + nodes_[from].name.value + " with WAL that it lacks");
+    if (own.diverged)
+      complain(node.name.value + " attached to " + nodes_[from].name.value +
+               " with WAL that it lacks");
     if (!own.diverged && other.timeline > own.timeline) {
-      own.timeline = other.timeline;  // it fetched the history file, and may still be before the fork
+      own.timeline =
+          other.timeline;  // it fetched the history file, and may still be before the fork
       own.history = other.history;
       own.newest = std::max(own.newest, other.newest);
     }
@@ -121,7 +146,10 @@ inline void World::replicate(std::size_t index) {
     own.diverged = own.diverged || !own.has_prefix_in(other);
     return;
   }
-  if (other.timeline > own.timeline) { own.attached = false; return; }  // the stream ends; anew
+  if (other.timeline > own.timeline) {
+    own.attached = false;
+    return;
+  }  // the stream ends; anew
   own.receiving = true;
   const auto arrived = std::min<std::size_t>(other.flushed - own.wal.size(), random_() % 4);
   for (std::size_t i = 0; i < arrived; ++i) own.wal.push_back(other.wal[own.wal.size()]);
@@ -140,15 +168,16 @@ inline void World::write_and_answer(Node& node) {
   const std::size_t end = own.acknowledged_end();
   for (std::size_t i = own.settled; i < end; ++i) {
     acknowledged_.insert(own.wal[i]);
-    trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at " << i << '\n';
-    // A thawed leader may still answer what its standbys had flushed before they were fenced; what the
-    // leader of a newer term lacks it must not.
+    trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at "
+          << i << '\n';
+    // A thawed leader may still answer what its standbys had flushed before they were fenced; what
+    // the leader of a newer term lacks it must not.
     const auto opener = opened_by_.find(register_.record.term);
     if (opener == opened_by_.end() || opener->second == node.name) continue;
     const std::vector<int>& held = nodes_[index_of(opener->second)].postgres.wal;
     if (std::find(held.begin(), held.end(), own.wal[i]) != held.end()) continue;
-    complain(node.name.value + " acknowledges what " + opener->second.value + " lacks, which leads term " +
-             std::to_string(register_.record.term.value));
+    complain(node.name.value + " acknowledges what " + opener->second.value +
+             " lacks, which leads term " + std::to_string(register_.record.term.value));
   }
   own.settled = std::max(own.settled, end);
 }
@@ -163,7 +192,10 @@ inline void World::supervise(Node& node) {
 }
 
 inline void World::read_store(Node& node) {
-  if (!node.store_ok) { node.s.store_trouble = "the store does not answer"; return; }
+  if (!node.store_ok) {
+    node.s.store_trouble = "the store does not answer";
+    return;
+  }
   if (!chance(70)) return;
   node.s.store_trouble.clear();
   node.s.store_read_at = at(tick_);
@@ -176,7 +208,10 @@ inline void World::deliver() {
   std::deque<Letter> later;
   for (Letter& letter : post_) {
     Node& node = nodes_[letter.to];
-    if (letter.due > tick_ || node.frozen_until >= tick_) { later.push_back(letter); continue; }
+    if (letter.due > tick_ || node.frozen_until >= tick_) {
+      later.push_back(letter);
+      continue;
+    }
     if (!node.agent_alive) continue;
     Peer& peer = node.s.peers[letter.heartbeat.node];
     if (peer.alive_at && *peer.alive_at > at(letter.sent - 1)) continue;  // an older one
@@ -223,8 +258,9 @@ inline void World::check_record(const Record& record) {
   const std::set<int> held(leader.wal.begin(), leader.wal.end());
   for (const int id : acknowledged_) {
     if (held.contains(id)) continue;
-    return complain(record.leader->node.value + " opened term " + std::to_string(record.term.value) +
-                    " without the acknowledged record " + std::to_string(id));
+    return complain(record.leader->node.value + " opened term " +
+                    std::to_string(record.term.value) + " without the acknowledged record " +
+                    std::to_string(id));
   }
 }
 

@@ -2,14 +2,19 @@
 
 #include "small_agent.hpp"
 
-/// How intents are performed, a step at a time; between two steps everything may happen. Each returns
-/// true when it is over and sets `failed` when it did not work.
+/// How intents are performed, a step at a time; between two steps everything may happen. Each
+/// returns true when it is over and sets `failed` when it did not work.
 namespace evergres::core::small {
 
 class Hand {
  public:
   Hand(World& world, Node& at_node, Running& running, bool& has_failed)
-      : w(world), node(at_node), pg(at_node.postgres), s(at_node.s), op(running), failed(has_failed) {}
+      : w(world),
+        node(at_node),
+        pg(at_node.postgres),
+        s(at_node.s),
+        op(running),
+        failed(has_failed) {}
 
   bool operator()(const StayPut&) { return true; }
   bool operator()(const Wait&) { return true; }
@@ -21,9 +26,16 @@ class Hand {
     }
     return pg.state != ServerState::starting;
   }
-  bool operator()(const StopServer&) { pg.kill(); return true; }
+  bool operator()(const StopServer&) {
+    pg.kill();
+    return true;
+  }
   bool operator()(const RestartServer& i) {
-    if (pg.state == ServerState::standby) { pg.kill(); s.fenced.reset(); pg.start(w.tick_, 2); }
+    if (pg.state == ServerState::standby) {
+      pg.kill();
+      s.fenced.reset();
+      pg.start(w.tick_, 2);
+    }
     return put(clear_request(*s.record, i.request_id));
   }
   bool operator()(const Fence& i) {
@@ -53,7 +65,9 @@ class Hand {
     s.claimed_at = at(w.tick_);
     return true;
   }
-  bool operator()(const Vacate& i) { return here(i.term) && put(vacate(*s.record, s.agent, i.why)); }
+  bool operator()(const Vacate& i) {
+    return here(i.term) && put(vacate(*s.record, s.agent, i.why));
+  }
   bool operator()(const ChooseLeader& i) {
     Choice choice{i.leader, i.agent, i.position, i.policy, i.timeline, i.learned, i.facts};
     return here(i.term) && put(choose_leader(*s.record, s.agent, choice, i.replace_book));
@@ -92,12 +106,22 @@ class Hand {
     const auto seat = my_seat(s);
     return here(i.term) && put(resume_leadership(*s.record, *seat, s.agent));
   }
-  bool operator()(const OpenGate&) { pg.gate_open = true; return true; }
-  bool operator()(const AllowRewinds& i) { return here(i.term) && put(set_rewind_ready(*s.record, s.agent)); }
+  bool operator()(const OpenGate&) {
+    pg.gate_open = true;
+    return true;
+  }
+  bool operator()(const MakeSlots& i) {
+    pg.slots.insert(i.nodes.begin(), i.nodes.end());
+    return true;
+  }
+  bool operator()(const AllowRewinds& i) {
+    return here(i.term) && put(set_rewind_ready(*s.record, s.agent));
+  }
   bool operator()(const AddMember& i) { return put(add_member(*s.record, s.agent, i.node)); }
   bool operator()(const BeginHandover& i) {
     const auto seat = my_seat(s);
-    if (!here(i.after) || !put(begin_handover(*s.record, *seat, s.agent, i.heir, i.why))) return true;
+    if (!here(i.after) || !put(begin_handover(*s.record, *seat, s.agent, i.heir, i.why)))
+      return true;
     s.claimed_at = at(w.tick_);
     return true;
   }
@@ -121,7 +145,8 @@ class Hand {
     return true;
   }
   bool operator()(const Follow& i) {
-    if (!here(i.term) || node.promise.term != i.term || pg.state != ServerState::standby) return fail();
+    if (!here(i.term) || node.promise.term != i.term || pg.state != ServerState::standby)
+      return fail();
     pg.upstream = Upstream{i.leader.node, i.term};
     pg.attached = pg.diverged = false;
     return true;
@@ -131,7 +156,10 @@ class Hand {
   bool operator()(const ClearRequest& i) { return put(clear_request(*s.record, i.request_id)); }
 
  private:
-  bool fail() { failed = true; return true; }
+  bool fail() {
+    failed = true;
+    return true;
+  }
   bool here(Term term) {
     if (s.record->term != term) failed = true;
     return true;
@@ -193,8 +221,9 @@ class Hand {
                          w.linked(w.index_of(node.name), w.index_of(leader.node));
     if (!reached || (!w.calm_ && w.chance(20))) return fail();
     const Incarnation incarnation = pg.incarnation;
-    pg.wal.assign(source.postgres.wal.begin(),
-                  source.postgres.wal.begin() + static_cast<std::ptrdiff_t>(source.postgres.flushed));
+    pg.wal.assign(
+        source.postgres.wal.begin(),
+        source.postgres.wal.begin() + static_cast<std::ptrdiff_t>(source.postgres.flushed));
     pg.flushed = pg.wal.size();
     pg.timeline = pg.newest = source.postgres.timeline;
     pg.history = source.postgres.history;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -10,25 +11,26 @@
 #include "core/situation.hpp"
 
 /// A PostgreSQL that fits into a walk of thousands of steps, with the habits that cost commits: a
-/// standby reports its replay position as flushed when it attaches, that report sticks, WAL that was
-/// written but not flushed reappears after a restart, and a promotion goes on after its order gave up.
+/// standby reports its replay position as flushed when it attaches, that report sticks, WAL that
+/// was written but not flushed reappears after a restart, and a promotion goes on after its order
+/// gave up.
 namespace evergres::core::small {
 
 struct Postgres {
   ServerState state = ServerState::absent;
   Incarnation incarnation;
-  std::vector<int> wal;           ///< ids of records; the index is the LSN
+  std::vector<int> wal;  ///< ids of records; the index is the LSN
   std::size_t flushed = 0;
   TimelineId timeline{1};
   std::vector<Fork> history;
   TimelineId newest{1};
-  Policy names;                   ///< in force; meaningless while `nobody`
-  bool nobody = true;             ///< the resting value: no commit is ever acknowledged
+  Policy names;        ///< in force; meaningless while `nobody`
+  bool nobody = true;  ///< the resting value: no commit is ever acknowledged
   bool rebuilding = false;
   bool asked_to_promote = false;
-  int promotes_at = -1;           ///< tick at which an order to promote takes effect
+  int promotes_at = -1;  ///< tick at which an order to promote takes effect
   TimelineId promotes_to;
-  int ready_at = -1;              ///< tick at which a start is over
+  int ready_at = -1;  ///< tick at which a start is over
   std::optional<Grant> grant;
   std::optional<Upstream> upstream;
   bool attached = false;
@@ -37,7 +39,8 @@ struct Postgres {
   bool gate_open = false;
   std::map<std::string, std::size_t> acknowledged;  ///< by application name; sticks
   std::map<std::string, int> replied_at;            ///< by application name, a tick
-  std::size_t settled = 0;                          ///< records below were answered to their clients
+  std::set<NodeName> slots;
+  std::size_t settled = 0;  ///< records below were answered to their clients
 
   [[nodiscard]] bool runs() const {
     return state == ServerState::standby || state == ServerState::primary;

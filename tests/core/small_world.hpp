@@ -14,7 +14,9 @@
 /// One tick is a tenth of a second. Everything follows from the seed.
 namespace evergres::core::small {
 
-inline Instant at(int tick) { return Instant{std::int64_t{tick} * 100'000'000}; }
+inline Instant at(int tick) {
+  return Instant{std::int64_t{tick} * 100'000'000};
+}
 
 struct Running {
   Intent intent;
@@ -22,16 +24,16 @@ struct Running {
   Term term;
   int started = 0;
   int step = 0;
-  int next = 0;          ///< tick of the next step
-  std::size_t probe = 0; ///< LSN after the probe
+  int next = 0;           ///< tick of the next step
+  std::size_t probe = 0;  ///< LSN after the probe
 };
 
 struct Node {
   NodeName name;
   Postgres postgres;
-  Promise promise;        ///< on disk
+  Promise promise;  ///< on disk
   bool agent_alive = false;
-  int agent_back = 0;     ///< tick at which a dead agent is started again
+  int agent_back = 0;  ///< tick at which a dead agent is started again
   int frozen_until = -1;
   bool store_ok = true;
   Situation s;
@@ -64,8 +66,8 @@ class World {
   /// What is missing to a healthy cluster; empty if nothing is.
   [[nodiscard]] std::string missing() const;
 
-  std::string violation;      ///< the first broken promise
-  std::ostringstream trace;   ///< decisions that differ from the one before
+  std::string violation;     ///< the first broken promise
+  std::ostringstream trace;  ///< decisions that differ from the one before
   int opened = 0;
   std::size_t answered() const { return acknowledged_.size(); }
   std::map<std::string, int> rules_seen;
@@ -96,7 +98,6 @@ class World {
   bool put(Node& node, const Result<Record>& next);
   void check_record(const Record& record);
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
-
 
   std::mt19937_64 random_;
   int tick_ = 0;

@@ -12,7 +12,9 @@ Record fresh() {
   const Record claimed = claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine);
   return *finish_bootstrap(claimed, mine, SystemId{7}, seat(0));
 }
-Record electing() { return *claim_term(fresh(), NodeName{"n2"}, mine, "n1 is silent"); }
+Record electing() {
+  return *claim_term(fresh(), NodeName{"n2"}, mine, "n1 is silent");
+}
 Choice choice_of(const Record& record, TimelineId timeline) {
   Choice choice;
   choice.leader = seat(1);
@@ -28,10 +30,13 @@ Record chosen() {
 }
 Record leading() {
   const Record record = chosen();
-  return *open_leadership(record, other, record.policy.unproven.back(), {TimelineId{2}, TimelineId{1}, Lsn{95}});
+  return *open_leadership(record, other, record.policy.unproven.back(),
+                          {TimelineId{2}, TimelineId{1}, Lsn{95}});
 }
 
-std::string refused(const Result<Record>& result) { return result ? "done" : result.error().message(); }
+std::string refused(const Result<Record>& result) {
+  return result ? "done" : result.error().message();
+}
 
 TEST(Transition, AWholeLeadership) {
   const Record record = leading();
@@ -50,7 +55,8 @@ TEST(Transition, AWholeLeadership) {
 TEST(Transition, EachTakesTheClaimSeriously) {
   const std::string not_ours = "the claim of term 1 is not ours";
   const Policy policy = SmallPolicy{1, 0, 0}.real(Term{1});
-  EXPECT_EQ(refused(choose_leader(electing(), other, choice_of(electing(), TimelineId{2}), false)), not_ours);
+  EXPECT_EQ(refused(choose_leader(electing(), other, choice_of(electing(), TimelineId{2}), false)),
+            not_ours);
   EXPECT_EQ(refused(open_leadership(chosen(), mine, policy, {})), not_ours);
   EXPECT_EQ(refused(vacate(leading(), mine, "")), not_ours);
   EXPECT_EQ(refused(vacate(leading(), Claim{}, "")), not_ours);
@@ -70,12 +76,15 @@ TEST(Transition, NobodyHoldsTheClaimOfAVacantRecord) {
 }
 
 TEST(Transition, BootstrapHappensOnce) {
-  EXPECT_EQ(refused(finish_bootstrap(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine), other, SystemId{7}, seat(0))),
+  EXPECT_EQ(refused(finish_bootstrap(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine), other,
+                                     SystemId{7}, seat(0))),
             "the claim of term 0 is not ours");
   Record again = fresh();
   again.claim = mine;
-  EXPECT_EQ(refused(finish_bootstrap(again, mine, SystemId{8}, seat(0))), "the cluster is already initialised");
-  EXPECT_EQ(refused(claim_term(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine), NodeName{"n2"}, other, "")),
+  EXPECT_EQ(refused(finish_bootstrap(again, mine, SystemId{8}, seat(0))),
+            "the cluster is already initialised");
+  EXPECT_EQ(refused(claim_term(claim_bootstrap(ClusterId{"c"}, NodeName{"n1"}, mine),
+                               NodeName{"n2"}, other, "")),
             "the cluster is not initialised yet");
 }
 
@@ -94,7 +103,8 @@ TEST(Transition, ATimelineIsGivenOutOnce) {
 TEST(Transition, AChoiceBelongsToItsTerm) {
   Choice late = choice_of(electing(), TimelineId{2});
   late.policy.term = Term{0};
-  EXPECT_EQ(refused(choose_leader(electing(), mine, late, false)), "the policy of the choice is of another term");
+  EXPECT_EQ(refused(choose_leader(electing(), mine, late, false)),
+            "the policy of the choice is of another term");
 }
 
 TEST(Transition, OnlyTheChosenOpensUnderARecordedPolicy) {
@@ -125,7 +135,9 @@ TEST(Transition, NoPolicyLeavesTheBookAlone) {
 }
 
 TEST(Transition, AMalformedPolicyIsRefused) {
-  const auto propose = [](Policy policy) { return refused(propose_policy(leading(), other, policy)); };
+  const auto propose = [](Policy policy) {
+    return refused(propose_policy(leading(), other, policy));
+  };
   Policy policy = SmallPolicy{1, 0b101, 1}.real(Term{1});
   EXPECT_EQ(propose(policy), "done");
   policy.k = 0;
@@ -137,12 +149,15 @@ TEST(Transition, AMalformedPolicyIsRefused) {
   policy.voters = {seat(2), seat(0)};
   EXPECT_EQ(propose(policy), "the voters of a policy are not sorted and unique");
   EXPECT_EQ(propose(SmallPolicy{1, 0, 0}.real(Term{0})), "the policy is of another term");
-  EXPECT_EQ(propose(SmallPolicy{0, 0, 0}.real(Term{1})), "only the chosen or open leader changes the policy");
+  EXPECT_EQ(propose(SmallPolicy{0, 0, 0}.real(Term{1})),
+            "only the chosen or open leader changes the policy");
 }
 
 TEST(Transition, OnlyAnOpenLeaderHandsOverRenewsAndResumes) {
-  EXPECT_EQ(refused(begin_handover(chosen(), seat(1), other, NodeName{"n3"}, "")), "no leader is open");
-  EXPECT_EQ(refused(begin_handover(leading(), seat(0), other, NodeName{"n3"}, "")), "only the leader hands over");
+  EXPECT_EQ(refused(begin_handover(chosen(), seat(1), other, NodeName{"n3"}, "")),
+            "no leader is open");
+  EXPECT_EQ(refused(begin_handover(leading(), seat(0), other, NodeName{"n3"}, "")),
+            "only the leader hands over");
   EXPECT_EQ(refused(renew(chosen(), other)), "no leader is open");
   EXPECT_EQ(refused(resume_leadership(leading(), seat(0), mine)), "\"n1\" does not lead");
   EXPECT_EQ(refused(resume_leadership(chosen(), seat(1), mine)), "\"n2\" does not lead");

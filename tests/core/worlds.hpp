@@ -17,9 +17,15 @@ inline constexpr Instant now{100 * second};
 inline Instant ago(double seconds) {
   return Instant{now.nanos - static_cast<std::int64_t>(seconds * static_cast<double>(second))};
 }
-inline NodeName node(const std::string& name) { return NodeName{name}; }
-inline Seat seat(const std::string& name) { return {node(name), Incarnation{"i" + name}}; }
-inline Claim run_of(const std::string& name) { return Claim{"run-" + name}; }
+inline NodeName node(const std::string& name) {
+  return NodeName{name};
+}
+inline Seat seat(const std::string& name) {
+  return {node(name), Incarnation{"i" + name}};
+}
+inline Claim run_of(const std::string& name) {
+  return Claim{"run-" + name};
+}
 
 class World {
  public:
@@ -84,7 +90,10 @@ class World {
     record_.request = Request{"r1", kind, node(to), accept_loss, 0};
     return *this;
   }
-  World& silent(const std::string& name) { silent_.push_back(name); return *this; }
+  World& silent(const std::string& name) {
+    silent_.push_back(name);
+    return *this;
+  }
   World& fenced(const std::string& name, std::uint64_t lsn, bool can_run = true) {
     fenced_[name] = {lsn, can_run};
     return *this;
@@ -106,8 +115,10 @@ class World {
     const bool leads = record_.leader == seat(me) && record_.phase != Phase::electing;
     s.server.state = leads ? ServerState::primary : ServerState::standby;
     s.server.position = Position{TimelineId{2}, Lsn{5000}};
-    if (leads) lead(s);
-    else if (record_.phase == Phase::leading) follow(s);
+    if (leads)
+      lead(s);
+    else if (record_.phase == Phase::leading)
+      follow(s);
     s.fenced = answer_of(me);
     if (record_.claim == s.agent) s.claimed_at = claimed_;
     s.nobody_in_charge_since = ago(2);
@@ -118,7 +129,8 @@ class World {
   }
 
  private:
-  [[nodiscard]] Policy policy(const std::string& leader, const std::vector<std::string>& names, std::uint32_t k) const {
+  [[nodiscard]] Policy policy(const std::string& leader, const std::vector<std::string>& names,
+                              std::uint32_t k) const {
     Policy policy{Durability::quorum, record_.term, seat(leader), {}, names.empty() ? 0 : k};
     for (const std::string& name : names) policy.voters.push_back(seat(name));
     return policy;
@@ -142,12 +154,17 @@ class World {
     return answer;
   }
   void lead(Situation& s) const {
-    s.server.grant = Grant{GrantKind::lead, record_.phase == Phase::leading ? record_.term : Term{5}, ago(-4)};
+    s.server.grant =
+        Grant{GrantKind::lead, record_.phase == Phase::leading ? record_.term : Term{5}, ago(-4)};
     s.server.gate_open = true;
     s.leading_since = ago(30);
     for (const std::string name : {"n1", "n2", "n3"}) {
+      if (name != s.me.value) s.server.slots_of.push_back(node(name));
+    }
+    for (const std::string name : {"n1", "n2", "n3"}) {
       if (name == s.me.value || is_silent(name)) continue;
-      s.server.senders.push_back({application_name(seat(name), record_.term), true, Lsn{5000}, Millis{50}});
+      s.server.senders.push_back(
+          {application_name(seat(name), record_.term), true, Lsn{5000}, Millis{50}});
     }
   }
   void follow(Situation& s) const {
@@ -177,7 +194,8 @@ class World {
     said.server = leads ? ServerState::primary : ServerState::standby;
     said.leads = leads ? Leads::yes : Leads::no;
     const bool gone = !record_.leader || is_silent(record_.leader->node.value);
-    said.sees_somebody_in_charge = record_.phase == Phase::leading ? !gone : record_.phase != Phase::vacant;
+    said.sees_somebody_in_charge =
+        record_.phase == Phase::leading ? !gone : record_.phase != Phase::vacant;
     said.fenced = answer_of(name);
     said.position = Position{TimelineId{2}, Lsn{5000}};
     if (record_.phase == Phase::leading && !leads) {

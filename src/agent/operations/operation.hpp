@@ -102,6 +102,8 @@ Outcome carry_out(const core::ClearRequest& intent, Hands& hands);
 /// Writes the configuration with the resting names, no upstream and a closed gate, starts, and waits
 /// until PostgreSQL answers or has ended.
 Outcome start_as_standby(Hands& hands, bool without_hot_standby);
+/// The same for a rewound server, which is consistent only after it streamed from `upstream`.
+Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream);
 /// Stops until no process of the data directory is alive. Returns whether it was a clean shutdown.
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline);
 /// Stops and learns that it is stopped.

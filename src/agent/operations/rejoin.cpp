@@ -119,16 +119,24 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   hands.progress("rewinding from " + intent.leader.node.value);
   auto done = postgres::rewind(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
   if (!done) return done;
-  learn_rebuilt(hands, *fresh);
-  return start_as_standby(hands, false);
+  const core::Seat seat{hands.situation().me, *fresh};
+  source->application_name = core::application_name(seat, intent.term);
+  hands.progress("streaming up to where " + intent.leader.node.value + " was");
+  if (auto started = start_streaming(hands, *source); !started) return started;
+  if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
+  hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
+    k.situation.server.upstream = core::Upstream{leader, term};
+    k.situation.server.rebuilding = false;
+  });
+  return {};
 }
 
 Outcome carry_out(const core::Clone& intent, Hands& hands) {
   auto source = hands.upstream_to(intent.leader.node, "evergres_clone_" + hands.situation().me.value);
   if (!source) return source.error();
   const bool data_exists = hands.situation().server.state != core::ServerState::absent;
-  const bool runs = hands.situation().server.state == core::ServerState::standby;
-  if (runs) {
+  const auto state = hands.situation().server.state;
+  if (state != core::ServerState::absent && state != core::ServerState::stopped) {
     auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{10'000});
     if (!stopped) return stopped.error();
   }

@@ -75,7 +75,9 @@ void crash_point(const Hands& hands, const char* step) {
   if (::unlink(once.c_str()) == 0) ::kill(::getpid(), SIGKILL);
 }
 
-Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
+namespace {
+
+Outcome start(Hands& hands, bool without_hot_standby, const std::optional<postgres::Upstream>& upstream) {
   const auto& server = hands.server();
   auto data = postgres::inspect(server, hands.setup.major);
   if (!data) return data.error();
@@ -85,7 +87,7 @@ Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
       !written) {
     return written;
   }
-  if (auto written = postgres::write_upstream(server, std::nullopt); !written) return written;
+  if (auto written = postgres::write_upstream(server, upstream); !written) return written;
   supervisor::AskStart ask;
   if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};
   auto reply = hands.ask_supervisor(ask, Millis{30'000});
@@ -109,6 +111,16 @@ Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
   });
   if (without_hot_standby) return {};
   return wait_until_it_answers(hands);
+}
+
+}  // namespace
+
+Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
+  return start(hands, without_hot_standby, std::nullopt);
+}
+
+Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream) {
+  return start(hands, false, upstream);
 }
 
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline) {

@@ -127,7 +127,9 @@ Judgement choose_the_leader(const Situation& s) {
     return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};
   }
   return Answer{as_intent(*elected.choice, record, !covered),
-                elected.choice->leader.node.value + " holds everything that was acknowledged",
+                elected.choice->leader.node.value +
+                    (covered ? " holds everything that was acknowledged"
+                             : " holds the most of what is left, and an operator accepted the loss"),
                 elected.choice->facts};
 }
 
