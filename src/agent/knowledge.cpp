@@ -65,6 +65,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.wal_removed = false;
   server.diverged = false;
   server.gate_open = false;
+  server.cold = false;
   server.asked_to_promote = false;
 }
 

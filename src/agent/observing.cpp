@@ -74,6 +74,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   core::Situation& s = k.situation;
   core::Server& server = s.server;
   server.state = seen.in_recovery ? core::ServerState::standby : core::ServerState::primary;
+  server.cold = false;
   server.system_id = seen.system_id;
   server.trouble.clear();
   take_position(k, seen);

@@ -76,6 +76,8 @@ constexpr std::array rule_list{
          rejoin_a_diverged_server},
     Rule{"clone_when_wal_is_gone",
          "A standby whose next WAL the leader no longer has is cloned.", clone_when_wal_is_gone},
+    Rule{"warm_up_a_cold_standby",
+         "A standby without SQL is restarted once it follows a leader.", warm_up_a_cold_standby},
     Rule{"follow_the_leader",
          "A fenced standby whose WAL fits the leader's lineage attaches to it.", follow_the_leader},
     Rule{"carry_on", "Nothing to do.", carry_on},

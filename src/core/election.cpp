@@ -78,7 +78,9 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   std::vector<Seat> spare;
   for (const Candidate& candidate : candidates) {
     const Fenced& answer = *candidate.answer;
-    if (answer.seat == policy.leader || !answer.can_run) continue;
+    // A leader that stopped for its handover is about to start again as a standby.
+    const bool will_run = answer.can_run || (input.record.phase == Phase::handover && answer.seat.node == former);
+    if (answer.seat == policy.leader || !will_run) continue;
     if (!tree.is_prefix(*answer.position, *best.answer->position)) continue;
     (answer.seat.node == former ? spare : policy.voters).push_back(answer.seat);
   }

@@ -370,19 +370,24 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::incomplete);
   const auto done = rewind(a.server, request, {}, soon(120));
   ASSERT_TRUE(done.ok()) << done.error().for_people();
-  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
+  EXPECT_TRUE(read_rebuilding(a.server)->has_value());
   EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), request.incarnation);
   ASSERT_NO_FATAL_FAILURE(a.follow(b, "evg_a_2"));
   ASSERT_NO_FATAL_FAILURE(a.start());
   ASSERT_TRUE(catches_up(b, "evg_a_2"));
   EXPECT_TRUE(eventually([&] { return a.ask("SELECT count(*) FROM public.t") == "7"; }));
   EXPECT_EQ(a.observe().timeline, TimelineId{3});
+  // Only now is it as whole as its source was; the clone below meets a sentinel left by a rewind.
+  ASSERT_TRUE(remove_rebuilding(a.server).ok());
+  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
+  ASSERT_TRUE(write_rebuilding(a.server, {"rewind", Incarnation("a2")}).ok());
 
   a.stop("immediate");
   ASSERT_NO_FATAL_FAILURE(a.clone_from(b, "a3"));
   EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), Incarnation("a3"));
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("replaced-a3")));
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("clone-a3")));
+  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
   ASSERT_NO_FATAL_FAILURE(a.start());
   ASSERT_TRUE(catches_up(b, "evg_a_2"));
   EXPECT_EQ(a.ask("SELECT count(*) FROM public.t"), "7");

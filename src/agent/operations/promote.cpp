@@ -1,5 +1,9 @@
+#include <csignal>
+#include <thread>
+
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
+#include "base/file.hpp"
 #include "core/transition.hpp"
 #include "postgres/history.hpp"
 #include "postgres/probe.hpp"
@@ -108,13 +112,36 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   if (!put) hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
 }
 
-}  // namespace
+/// A standby without SQL: the signal file of pg_ctl does it. Its resting names are in force until the
+/// barrier writes the policy's, so nothing can be acknowledged before.
+Outcome promote_cold(Hands& hands, const core::Promote& intent) {
+  const auto pid = hands.known.supervisor.postmaster_pid;
+  if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
+  if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
+  if (auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands)); !noted) {
+    return noted;
+  }
+  hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
+  crash_point(hands, "names");
+  if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked) return asked;
+  if (::kill(*pid, SIGUSR1) != 0) return error_from_errno("could not signal the postmaster", errno);
+  hands.progress("promoting on timeline " + std::to_string(intent.timeline.value));
+  const Instant until = boot_now() + hands.setup.settings.promote_timeout;
+  while (boot_now() < until && !hands.stopped()) {
+    auto session = postgres::Session::connect(hands.server(), {}, boot_now() + Millis{1000});
+    if (session) {
+      auto rows = session->query("SELECT pg_is_in_recovery()", boot_now() + sql_deadline);
+      const bool primary = rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
+      if (primary) return postgres::create_member_slots(*session, slots_of_others(hands), boot_now() + sql_deadline);
+    }
+    std::this_thread::sleep_for(Millis{10});
+  }
+  return Error(ErrorCode::timed_out, "PostgreSQL was asked to promote itself and has not become primary",
+               "It may still become one, so it has to be stopped.");
+}
 
-// Names of P' in force, nobody inside, the timeline reserved, the grant, and only then pg_promote.
-Outcome carry_out(const core::Promote& intent, Hands& hands) {
-  const Instant deadline = boot_now() + Millis{20'000};
-  auto asked_at = confirm_choice(hands, intent.term);
-  if (!asked_at) return asked_at.error();
+/// The same by SQL: names in force, nobody inside, slots for all, nothing that blocks the replay.
+Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
   if (!session) return session.error();
   const std::string names = core::synchronous_standby_names(intent.policy);
@@ -122,15 +149,27 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   if (!names.empty()) {
     auto in_force = postgres::set_names(hands.server(), *session, hands.safety(names), deadline);
     if (!in_force) return in_force;
+    hands.learn([names](Knowledge& k) { k.applied_names = names; });
   }
-  hands.learn([names](Knowledge& k) { k.applied_names = names.empty() ? core::names_nobody : names; });
   if (auto closed = close_to_everybody(hands, *session); !closed) return closed;
   if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline); !slots) return slots;
+  return ask_to_promote(hands, *session, intent);
+}
+
+}  // namespace
+
+// The record still names us, the timeline is reserved, the supervisor's grant is there: only then may
+// the server be asked.
+Outcome carry_out(const core::Promote& intent, Hands& hands) {
+  auto asked_at = confirm_choice(hands, intent.term);
+  if (!asked_at) return asked_at.error();
   const auto& fenced = hands.situation().fenced;
   const TimelineId parent = fenced && fenced->position ? fenced->position->timeline : TimelineId{1};
   if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved) return reserved;
   if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at); !granted) return granted;
-  if (auto promoted = ask_to_promote(hands, *session, intent); !promoted) return promoted;
+  const bool cold = hands.situation().server.cold;
+  auto promoted = cold ? promote_cold(hands, intent) : promote_warm(hands, intent, boot_now() + Millis{20'000});
+  if (!promoted) return promoted;
   std::vector<NodeName> with_slots;
   for (const auto& [name, card] : hands.known.cards) {
     if (name != hands.situation().me) with_slots.push_back(name);

@@ -47,7 +47,9 @@ Outcome wait_until_it_answers(Hands& hands) {
   const Instant began = boot_now();
   while (!hands.stopped()) {
     auto observation = observer.observe(boot_now() + Millis{500});
-    if (observation) return {};
+    const bool cold = !observation && observation.error().one_line().find("Hot standby mode is disabled") !=
+                                          std::string::npos;
+    if (observation || cold) return {};
     auto status = hands.supervisor_status();
     if (!status) return status.error();
     if (status->state != supervisor::State::running && status->state != supervisor::State::starting) {
@@ -109,7 +111,6 @@ Outcome start(Hands& hands, bool without_hot_standby, const std::optional<postgr
     k.applied_names = names;
     k.server_changed_at = boot_now();
   });
-  if (without_hot_standby) return {};
   return wait_until_it_answers(hands);
 }
 

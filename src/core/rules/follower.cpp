@@ -113,6 +113,16 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
                 leader->node.value + " no longer has the WAL that we need next", {}};
 }
 
+// A standby without SQL is started again once it follows a leader: the limits that kept it so may
+// have reached its control file by then.
+Judgement warm_up_a_cold_standby(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  if (!s.server.cold || leader == nullptr || s.record->phase != Phase::leading) return std::nullopt;
+  if (!points_to(s, *leader) || !refused_for_long(s)) return std::nullopt;
+  if (!may_try(s, RestartServer::kind, Millis{3000})) return std::nullopt;
+  return Answer{RestartServer{""}, "it runs without hot standby, because limits were lowered", {}};
+}
+
 // A fenced standby whose WAL fits the leader's lineage attaches to it.
 Judgement follow_the_leader(const Situation& s) {
   const Seat* leader = leader_to_follow(s);

@@ -43,6 +43,7 @@ Judgement add_a_member(const Situation& s);
 
 // rules/follower.cpp
 Judgement restart_on_request(const Situation& s);
+Judgement warm_up_a_cold_standby(const Situation& s);
 Judgement follow_the_leader(const Situation& s);
 Judgement clone_when_wal_is_gone(const Situation& s);
 Judgement rejoin_a_diverged_server(const Situation& s);
