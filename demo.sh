@@ -22,4 +22,3 @@ NINJA_STATUS='[%f/%t %es] ' cmake --build build/demo --target evergres
 say "3 of 3: starting the demo cluster"
 evergres=$PWD/build/demo/evergres
 "$evergres" demo up "$@"
-"$evergres" list

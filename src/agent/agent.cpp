@@ -101,7 +101,8 @@ void Agent::resolve_upstream() {
     if (card.postgres_host + ":" + std::to_string(card.postgres_port) != address) continue;
     const std::string digits = name.substr(t + 2, at - t - 2);
     if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18) return;
-    know_.situation.server.upstream = core::Upstream{node, Term{std::stoull(digits)}};
+    learn_upstream(know_, core::Upstream{node, Term{std::stoull(digits)}});
+    return;
   }
 }
 
@@ -110,6 +111,9 @@ void Agent::look_around(const core::Situation& s) {
   const bool leads = s.record && core::record_names_me(s) && s.record->phase == core::Phase::leading;
   const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since && !s.operation;
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
+  observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
+  observing_->set_files_in_flux(s.operation && (s.operation->kind == core::Clone::kind ||
+                                                s.operation->kind == core::Rewind::kind));
   StoreKeeper::Duty duty;
   duty.renew = leads && core::claim_is_mine(s);
   duty.agent = s.agent;
@@ -148,7 +152,7 @@ net::awaitable<void> Agent::think() {
       if (run != run_noted_) {
         run_noted_ = run;
         auto asked = was_asked_to_promote(setup_.settings.state_directory, run);
-        know_.situation.server.asked_to_promote = asked && *asked;
+        know_.situation.server.asked_to_promote = !asked || *asked;  // unreadable: it may have been
       }
     }
     resolve_upstream();

@@ -39,13 +39,19 @@ void learn_record(Knowledge& knowledge, const core::Record& record, Revision rev
   const bool new_term = s.record && s.record->term != record.term;
   if (new_term) {
     s.recent_terms += 1;
-    if (s.claimed_at && record.claim != s.agent) s.claimed_at.reset();
+    s.claimed_at.reset();
+    if (record.claim == s.agent) s.claimed_at = now;  // also if the reply to our claim was lost
     s.leading_since.reset();
   }
   s.record = record;
   s.revision = revision;
   s.record_missing = false;
   note_term(knowledge, record, now);
+}
+
+void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream) {
+  knowledge.upstream_name.reset();
+  knowledge.situation.server.upstream = std::move(upstream);
 }
 
 void forget_server_run(Knowledge& knowledge) {
@@ -56,6 +62,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.replay.reset();
   server.names.reset();
   server.names_wrong_since.reset();
+  server.drift.clear();
   server.senders.clear();
   server.slots_of.clear();
   server.receiving = false;
@@ -85,6 +92,14 @@ const core::Situation& look(Knowledge& knowledge, Instant now) {
     s.leading_since = now;
   }
   return s;
+}
+
+std::optional<std::string> expected_names(const core::Situation& s) {
+  if (s.server.state == core::ServerState::standby && !s.server.asked_to_promote) return core::names_nobody;
+  const bool leads = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s) &&
+                     s.server.state == core::ServerState::primary;
+  if (!leads || !s.record->policy.unproven.empty()) return std::nullopt;
+  return core::synchronous_standby_names(s.record->policy.current);
 }
 
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {

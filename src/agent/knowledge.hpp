@@ -49,11 +49,17 @@ using Tell = std::function<void(Learn)>;
 /// The record became known, from the store or from a peer. Older revisions are ignored.
 void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now);
 
+/// The service file was written by this run: what stood there at our start counts no more.
+void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream);
+
 /// Forgets what was true of the last start of the server.
 void forget_server_run(Knowledge& knowledge);
 
 /// Derives what depends on the clock and returns the situation as of now.
 const core::Situation& look(Knowledge& knowledge, Instant now);
+
+/// What synchronous_standby_names has to be now; nothing while a policy or a promotion is under way.
+std::optional<std::string> expected_names(const core::Situation& situation);
 
 /// What this agent says to its peers.
 core::Heartbeat heartbeat_of(const Knowledge& knowledge);

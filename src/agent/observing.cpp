@@ -1,10 +1,12 @@
 #include "agent/observing.hpp"
 
+#include <algorithm>
 #include <fstream>
 
 #include "core/view.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/promotion.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -39,12 +41,28 @@ void note_acknowledgements(Knowledge& k, Instant at) {
   }
 }
 
-/// Settings that decide about safety are compared with what was written, on every look.
+/// Every recorded policy of this leadership is covered by a failover; the resting names, with which
+/// nobody acknowledges, may be left behind by a change that did not finish and is tried again.
+bool names_are_recorded(const core::Record& record, const std::string& names) {
+  const auto applies = [&](const core::Policy& policy) {
+    return policy.term == record.term && record.leader == policy.leader &&
+           core::synchronous_standby_names(policy) == names;
+  };
+  const auto& unproven = record.policy.unproven;
+  if (!unproven.empty() && names == core::names_nobody) return true;
+  return applies(record.policy.current) || std::any_of(unproven.begin(), unproven.end(), applies);
+}
+
+/// The names of an open leader are compared with the record on every look, also after a restart of
+/// the agent, unless an operation is just changing them.
 void check_names(Knowledge& k, Instant at) {
   core::Situation& s = k.situation;
-  const bool changing = s.operation.has_value();
-  const bool comparable = s.server.state == core::ServerState::primary && k.applied_names && !changing;
-  if (!comparable || s.server.names == k.applied_names) {
+  const bool changing = s.operation && (s.operation->kind == core::ChangePolicy::kind ||
+                                        s.operation->kind == core::ProveBarrier::kind ||
+                                        s.operation->kind == core::Promote::kind);
+  const bool leads = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
+  const bool comparable = leads && s.server.state == core::ServerState::primary && s.server.names && !changing;
+  if (!comparable || names_are_recorded(*s.record, *s.server.names)) {
     s.server.names_wrong_since.reset();
   } else if (!s.server.names_wrong_since) {
     s.server.names_wrong_since = at;
@@ -120,6 +138,7 @@ void Observing::run(const std::stop_token& stop) {
       status = status_;
     }
     if (!status) continue;
+    bound_log();
     if (status->state == supervisor::State::running) {
       look_at_running(*status);
     } else if (status->state == supervisor::State::stopped) {
@@ -134,6 +153,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
   auto seen = observer_.observe(began + Millis{1000});
   const std::uint64_t start_id = status.start_id;
   if (seen) {
+    time_replies(*seen);
     answered_start_ = start_id;
     const bool quiet = seen->in_recovery && !seen->receiver;
     tell_([observation = *seen, start_id](Knowledge& k) {
@@ -141,6 +161,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
       take_observation(k, observation);
     });
     if (quiet) look_for_removed_wal();
+    look_for_drift(start_id);
     return;
   }
   const bool answered_before = answered_start_ == start_id;
@@ -156,10 +177,51 @@ void Observing::look_at_running(const supervisor::Status& status) {
   });
 }
 
+// reply_time is of the standby's clock, which may differ from ours or jump: only whether it moves
+// says something. An idle standby replies each second (wal_receiver_status_interval).
+void Observing::time_replies(postgres::Observation& seen) {
+  constexpr std::int64_t moved_ms = 200;  // more than the time between the query's clock and ours
+  std::map<std::string, Reply> replies;
+  const std::int64_t wall = wall_now_ms();
+  for (auto& sender : seen.senders) {
+    if (!sender.reply_age_ms) continue;
+    const std::string key = std::to_string(sender.pid) + " " + sender.application_name;
+    Reply reply{wall - *sender.reply_age_ms, seen.at};
+    if (const auto before = replies_.find(key); before != replies_.end()) {
+      const std::int64_t moved = reply.time_ms - before->second.time_ms;
+      if (moved > -moved_ms && moved < moved_ms) reply = before->second;
+    }
+    sender.reply_age_ms = (seen.at - reply.seen).count() / 1'000'000;
+    replies.emplace(key, reply);
+  }
+  replies_ = std::move(replies);
+}
+
+// ALTER SYSTEM changes a file that we own; each few seconds a new connection shows what is in force.
+void Observing::look_for_drift(std::uint64_t start_id) {
+  std::optional<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
+    names = expected_names_;
+  }
+  const Instant now = boot_now();
+  if (!names || now - drift_looked_at_ < Millis{5000}) return;
+  drift_looked_at_ = now;
+  postgres::SafetySettings safety;
+  safety.synchronous_standby_names = *names;
+  safety.primary_slot_name = core::slot_name(setup_.settings.node);
+  auto drift = postgres::differing_safety(setup_.server, safety, now + Millis{2000});
+  if (!drift) return;
+  tell_([start_id, now, differences = *drift](Knowledge& k) {
+    const bool changing = k.situation.operation.has_value() || now < k.server_changed_at;
+    if (k.supervisor.start_id == start_id && !changing) k.situation.server.drift = differences;
+  });
+}
+
 // Files change only by our own operations, which report what they did: one look per stop is enough.
 void Observing::look_at_stopped(const supervisor::Status& status) {
   const std::string run = status.supervisor_run + "/" + std::to_string(status.start_id);
-  if (files_seen_of_ == run) return;
+  if (files_seen_of_ == run || files_in_flux_) return;
   const Instant began = boot_now();
   const auto& server = setup_.server;
   auto data = postgres::inspect(server, setup_.major);
@@ -185,7 +247,9 @@ void Observing::look_at_stopped(const supervisor::Status& status) {
   const auto kind = data->kind;
   files_seen_of_ = run;
   tell_([kind, exists, incarnation, system_id, clean, began, why = data->why](Knowledge& k) {
-    if (began < k.server_changed_at) return;
+    const bool in_flux = k.situation.operation && (k.situation.operation->kind == core::Clone::kind ||
+                                                   k.situation.operation->kind == core::Rewind::kind);
+    if (began < k.server_changed_at || in_flux) return;
     core::Server& here = k.situation.server;
     here.state = exists ? core::ServerState::stopped : core::ServerState::absent;
     here.incarnation = incarnation;
@@ -194,6 +258,21 @@ void Observing::look_at_stopped(const supervisor::Status& status) {
     here.rebuilding = kind == postgres::DataKind::incomplete;
     if (!why.empty()) here.trouble = why;
   });
+}
+
+// PostgreSQL appends to one file (O_APPEND, so that it may be cut under it), and a standby without
+// upstream says so ten times a second.
+void Observing::bound_log() {
+  constexpr std::uintmax_t largest = 64U << 20U;
+  if (boot_now() - log_bounded_at_ < Millis{10'000}) return;
+  log_bounded_at_ = boot_now();
+  const auto path = setup_.settings.state_directory / "log" / "postgres.log";
+  std::error_code failure;
+  if (std::filesystem::file_size(path, failure) <= largest || failure) return;
+  auto older = path;
+  older.replace_filename("postgres.1.log");
+  std::filesystem::copy_file(path, older, std::filesystem::copy_options::overwrite_existing, failure);
+  std::filesystem::resize_file(path, 0, failure);
 }
 
 // The reason why a walreceiver gets no WAL stands in the log alone.

@@ -20,6 +20,13 @@ class Observing {
     const int wanted = static_cast<int>(period.count());
     if (period_ms_.exchange(wanted) > wanted) pulse_.poke();
   }
+  /// What synchronous_standby_names should be; absent while an operation may be changing it.
+  void set_expected_names(std::optional<std::string> names) {
+    const std::lock_guard lock(mutex_);
+    expected_names_ = std::move(names);
+  }
+  /// While an operation rewrites the data directory its files say nothing.
+  void set_files_in_flux(bool in_flux) { files_in_flux_ = in_flux; }
   /// The supervisor's word about the process, from the control thread.
   void set_supervisor(const supervisor::Status& status);
 
@@ -28,18 +35,32 @@ class Observing {
   void look_at_running(const supervisor::Status& status);
   void look_at_stopped(const supervisor::Status& status);
   void look_for_removed_wal();
+  void look_for_drift(std::uint64_t start_id);
+  void time_replies(postgres::Observation& seen);
+  void bound_log();
+
+  /// The last reply of a walsender's standby: its own clock, and when we first saw it on ours.
+  struct Reply {
+    std::int64_t time_ms = 0;
+    Instant seen;
+  };
 
   const Setup& setup_;
   Tell tell_;
   Pulse pulse_;
   std::atomic<int> period_ms_{500};
+  std::atomic<bool> files_in_flux_{false};
   std::mutex mutex_;
   std::optional<supervisor::Status> status_;
+  std::optional<std::string> expected_names_;
+  Instant drift_looked_at_;
   postgres::Observer observer_;
   std::uint64_t answered_start_ = 0;   ///< start id that has answered at least once
   std::string files_seen_of_;          ///< run and start whose files were read while stopped
   std::uintmax_t log_read_to_ = 0;
   Instant log_looked_at_;
+  Instant log_bounded_at_;
+  std::map<std::string, Reply> replies_;  ///< by pid and name of the walsender
   std::jthread thread_;
 };
 

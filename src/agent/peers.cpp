@@ -125,7 +125,8 @@ net::awaitable<void> Peers::listen_to(net::Channel channel) {
   for (;;) {
     auto receiving = channel.receive();
     auto text = co_await std::move(receiving);
-    if (!text) break;
+    // What an older connection still holds must not overwrite what the newest one said.
+    if (!text || generation_[from] != generation) break;
     auto message = cluster::parse_json<PeerMessage>(*text, longest_message, "message");
     if (!message || message->beat.node != from) {
       spdlog::error("{} sent a message that makes no sense", from.value);
@@ -148,7 +149,9 @@ void Peers::take(const NodeName& from, const PeerMessage& message) {
   if (plausible && (!peer.alive_at || *peer.alive_at < message.echo)) peer.alive_at = message.echo;
   peer.said = message.beat;
   peer.refused = false;
-  if (message.record && cluster::check_record(*message.record)) {
+  const auto& ours = know_.situation.record;
+  const bool same_cluster = !ours || !message.record || ours->cluster_id == message.record->cluster_id;
+  if (message.record && same_cluster && cluster::check_record(*message.record)) {
     learn_record(know_, *message.record, message.record_revision, boot_now());
   }
   changed_();

@@ -94,12 +94,32 @@ Outcome check_system(const Setup& setup, const core::Record& record) {
   if (data->kind != postgres::DataKind::ours) return {};
   auto control = postgres::read_control_file(setup.server, setup.server.data, boot_now() + Millis{5000});
   if (!control) return control.error();
-  if (record.system_id.value == 0 || control->system_id == record.system_id) return {};
+  if (record.system_id.value == 0 || control->system_id == record.system_id) {
+    auto incarnation = postgres::read_incarnation(setup.server.data, setup.settings.node);
+    if (!incarnation) return incarnation.error();
+    if (*incarnation) return {};
+    return Error(ErrorCode::wrong_data_directory,
+                 "the data directory \"" + setup.server.data.string() + "\" was not made for node \"" +
+                     setup.settings.node.value + "\"",
+                 "Its file evergres.incarnation is missing or names another node; it looks like a copy.",
+                 "Move the directory away; an absent directory is cloned from the leader.");
+  }
   return Error(ErrorCode::wrong_data_directory,
                "the data directory \"" + setup.server.data.string() + "\" belongs to another cluster",
                "Its system identifier is " + std::to_string(control->system_id.value) + ", the cluster's is " +
                    std::to_string(record.system_id.value) + ".",
                "Point \"data_directory\" elsewhere; an absent directory is cloned from the leader.");
+}
+
+/// PostgreSQL cannot even begin without room for a few WAL segments.
+Outcome check_space(const std::filesystem::path& path) {
+  constexpr std::uint64_t least = 64U << 20U;
+  auto free = postgres::free_bytes(path);
+  if (!free) return free.error();
+  if (*free >= least) return {};
+  return Error(ErrorCode::no_space, "there is not enough space at \"" + path.string() + "\"",
+               std::to_string(*free >> 20U) + " MB are free; at least 64 MB are needed.",
+               "Free some space, or give it a larger file system.");
 }
 
 }  // namespace
@@ -142,6 +162,9 @@ Outcome preflight(const config::NodeSettings& settings) {
   if (!setup) return setup.error();
   auto data = postgres::inspect(setup->server, setup->major);
   if (!data) return data.error();
+  for (const auto& path : {settings.data_directory, settings.state_directory}) {
+    if (auto space = check_space(path); !space) return space;
+  }
   if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters) return parameters;
   if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port) return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;

@@ -1,7 +1,10 @@
 #include "agent/store_keeper.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "core/transition.hpp"
 #include "store/backends.hpp"
+#include "store/frozen_holder.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -27,8 +30,15 @@ void StoreKeeper::run(const std::stop_token& stop) {
     const Outcome outcome = round();
     const std::string trouble = outcome ? "" : outcome.error().one_line();
     if (!outcome) store_.reset();
+    if (!outcome && outcome.error().code() == ErrorCode::store_locked) end_frozen_holder();
     tell_([trouble](Knowledge& k) { k.situation.store_trouble = trouble; });
   } while (pulse_.wait(stop, round_length));
+}
+
+void StoreKeeper::end_frozen_holder() {
+  auto ended = store::end_frozen_holder(setup_.settings.store);
+  if (!ended) spdlog::warn("{}", ended.error().one_line());
+  if (ended && *ended) spdlog::warn("a frozen agent held the store's write lock and was killed");
 }
 
 Outcome StoreKeeper::round() {
@@ -53,7 +63,8 @@ Outcome StoreKeeper::round() {
   } else {
     tell_([record = (*read)->value, revision = (*read)->revision, asked_at](Knowledge& k) {
       learn_record(k, record, revision, boot_now());
-      k.situation.store_read_at = asked_at;
+      // A store that shows less than we know says nothing about what we know.
+      if (revision >= k.situation.revision) k.situation.store_read_at = asked_at;
       k.situation.record_missing = false;
     });
   }

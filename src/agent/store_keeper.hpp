@@ -30,6 +30,7 @@ class StoreKeeper {
   Outcome round();
   Outcome announce(const Duty& duty);
   void read_cards();
+  void end_frozen_holder();
 
   const Setup& setup_;
   std::string node_id_;

@@ -36,7 +36,8 @@ std::optional<Instant> confirmed_by_voters(const Situation& s, const Policy& pol
 /// one is asked, because unproven ones may never have been in force.
 std::optional<Instant> evidence_of_leading(const Situation& s) {
   std::optional<Instant> newest = confirmed_by_voters(s, s.record->policy.current);
-  if (s.store_trouble.empty() && s.store_read_at) {
+  // It counts from when it was read, whatever became of the store since.
+  if (s.store_read_at && !s.record_missing) {
     newest = newest ? std::max(*newest, *s.store_read_at) : *s.store_read_at;
   }
   return newest;

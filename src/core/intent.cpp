@@ -29,6 +29,7 @@ struct Describer {
   }
   std::string operator()(const ResumeLeadership& i) const { return term_text(i.term); }
   std::string operator()(const OpenGate& i) const { return term_text(i.term); }
+  std::string operator()(const MendSettings&) const { return ""; }
   std::string operator()(const MakeSlots& i) const {
     std::string names;
     for (const NodeName& node : i.nodes) names += " " + node.value;

@@ -102,6 +102,11 @@ struct OpenGate {
   Term term;
   auto operator<=>(const OpenGate&) const = default;
 };
+/// Write the safety settings again and reload.
+struct MendSettings {
+  static constexpr const char* kind = "mend_settings";
+  auto operator<=>(const MendSettings&) const = default;
+};
 /// Make the replication slots of all known nodes.
 struct MakeSlots {
   static constexpr const char* kind = "make_slots";
@@ -174,7 +179,7 @@ struct ClearRequest {
 
 using Intent =
     std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
-                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MakeSlots, AllowRewinds,
+                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MendSettings, MakeSlots, AllowRewinds,
                  ChangePolicy, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone,
                  ClearRequest>;
 

@@ -110,6 +110,7 @@ struct Server {
   std::optional<std::string> names;            ///< synchronous_standby_names in force; absent: not known
   std::optional<Instant> names_wrong_since;    ///< set by the observer while they differ from the policy it applied
   std::vector<Sender> senders;
+  std::vector<std::string> drift;              ///< safety settings that are not as Evergres wrote them
   std::vector<NodeName> slots_of;              ///< nodes that have a slot here, as far as this run made them
   std::optional<double> lag_seconds;
   bool wal_removed = false;                    ///< the leader no longer has the WAL that this node needs
@@ -129,7 +130,7 @@ constexpr auto fields(const Server*) {
       Field{"upstream", &Server::upstream}, Field{"gate_open", &Server::gate_open},
       Field{"cold", &Server::cold}, Field{"limits_too_low", &Server::limits_too_low}, Field{"names", &Server::names},
       Field{"names_wrong_since", &Server::names_wrong_since}, Field{"senders", &Server::senders},
-      Field{"slots_of", &Server::slots_of},
+      Field{"drift", &Server::drift}, Field{"slots_of", &Server::slots_of},
       Field{"lag_seconds", &Server::lag_seconds}, Field{"wal_removed", &Server::wal_removed},
       Field{"diverged", &Server::diverged}, Field{"receiving_since", &Server::receiving_since},
       Field{"not_receiving_since", &Server::not_receiving_since},

@@ -132,6 +132,17 @@ Outcome reserve_history(const Server& server, TimelineId parent, TimelineId want
   return {};
 }
 
+Outcome forget_timelines_above(const Server& server, TimelineId newest) {
+  const auto names = names_in(server.wal());
+  if (!names) return names.error();
+  for (const auto& name : *names) {
+    const auto id = timeline_of(name);
+    if (!id || *id <= newest || !name.ends_with(".history")) continue;
+    if (auto removed = remove_durably(server.wal() / name); !removed) return removed;
+  }
+  return {};
+}
+
 Result<std::vector<TimelineId>> reserved_histories(const Server& server) {
   const auto names = names_in(server.wal());
   if (!names) return names.error();

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "net/process.hpp"
+#include "postgres/history.hpp"
 
 namespace evergres::postgres {
 
@@ -81,6 +82,35 @@ Result<Dump> dump(const Server& server, const std::vector<std::string>& argument
   return read;
 }
 
+/// A timeline that leaves another one, or a descendant of it, not before some position.
+struct Descendant {
+  TimelineId timeline;
+  Lsn begins;  ///< where it leaves its own parent
+};
+
+/// The descendants that pg_wal has real histories of, newest first.
+Result<std::vector<Descendant>> descendants_of(const Server& server, TimelineId timeline, Lsn from) {
+  std::vector<Descendant> found;
+  const auto newest = newest_timeline(server);
+  if (!newest) return newest.error();
+  if (!*newest || (*newest)->value <= timeline.value) return found;
+  const auto reserved = reserved_histories(server);
+  if (!reserved) return reserved.error();
+  std::error_code failed;
+  for (std::uint32_t id = (*newest)->value; id > timeline.value; --id) {
+    const TimelineId child{id};
+    if (std::binary_search(reserved->begin(), reserved->end(), child)) continue;
+    if (!std::filesystem::exists(server.wal() / history_file_name(child), failed)) continue;
+    const auto history = read_history(server, child);
+    if (!history) return history.error();
+    const bool descends = std::any_of(history->begin(), history->end(), [&](const HistoryStep& step) {
+      return step.parent == timeline && step.switch_lsn >= from;
+    });
+    if (descends) found.push_back(Descendant{child, history->back().switch_lsn});
+  }
+  return found;
+}
+
 Error dump_failed(const std::string& errors) {
   return Error(ErrorCode::postgres_failed, "could not read the end of the WAL",
                errors.empty() ? "pg_waldump gave no reason." : errors,
@@ -148,6 +178,38 @@ Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Inst
   if (!read->last) return from;
   return std::max(
       from, end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes));
+}
+
+Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Lsn from,
+                                   Instant deadline, const std::stop_token& stop) {
+  const auto descendants = descendants_of(server, timeline, from);
+  if (!descendants) return descendants.error();
+  for (const Descendant& child : *descendants) {
+    const auto end = end_of_wal(server, child.timeline, child.begins, deadline, stop);
+    if (!end && end.error().code() == ErrorCode::not_found) continue;  // only its history was fetched
+    if (!end) return end.error();
+    if (*end > child.begins) return WalEnd{child.timeline, *end};
+  }
+  const auto end = end_of_wal(server, timeline, from, deadline, stop);
+  if (!end) return end.error();
+  return WalEnd{timeline, *end};
+}
+
+Result<TimelineId> timeline_of_received(const Server& server, TimelineId replayed, Lsn replay,
+                                        Lsn received, Instant deadline) {
+  const auto descendants = descendants_of(server, replayed, replay);
+  if (!descendants) return descendants.error();
+  if (descendants->empty() || received <= replay) return replayed;
+  const auto control = read_control_file(server, server.data, deadline);
+  if (!control) return control.error();
+  const std::uint64_t last = (received.value - 1) / control->wal_segment_bytes;
+  std::error_code failed;
+  for (const Descendant& child : *descendants) {
+    if (received <= child.begins) continue;
+    const auto segment = segment_file(server, child.timeline, last, control->wal_segment_bytes);
+    if (std::filesystem::exists(segment, failed)) return child.timeline;
+  }
+  return replayed;
 }
 
 Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline) {

@@ -34,6 +34,25 @@ Lsn end_of_record(const WalRecordLine& record, std::uint32_t block_bytes,
 Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Instant deadline,
                        const std::stop_token& stop = {});
 
+/// Where the WAL in pg_wal ends, and on which timeline.
+struct WalEnd {
+  TimelineId timeline;
+  Lsn lsn;
+};
+
+/// The same along the timelines: a server that replays `timeline` at `from` may already hold WAL of
+/// a descendant that it has not replayed (a paused replay, a restart, a control file that is older
+/// than a switch of timelines). The newest descendant with a valid record behind its beginning
+/// counts, as recovery_target_timeline = latest would choose it; else `timeline` itself. Placeholder
+/// histories are no descendants. A history file that cannot be read is an Error: the end is unknown.
+Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Lsn from,
+                                   Instant deadline, const std::stop_token& stop = {});
+
+/// Of which timeline the last byte before `received` is, on a standby that replays `replayed` at
+/// `replay` and flushed up to `received` by streaming.
+Result<TimelineId> timeline_of_received(const Server& server, TimelineId replayed, Lsn replay,
+                                        Lsn received, Instant deadline);
+
 /// The end of the shutdown checkpoint record of a server that was stopped cleanly as a primary: a
 /// candidate that has flushed this far has everything. `refused` in any other state.
 Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline);

@@ -248,6 +248,14 @@ void add_follower(std::vector<Case>& cases) {
   cases.push_back({"promoted behind our back on a recorded id: clone", with(fits, [](Situation& s) {
                      s.fenced->history = {{TimelineId{2}, TimelineId{1}, Lsn{900}}};
                    })});
+  cases.push_back({"primary_conninfo was altered behind our back", with(standby, [](Situation& s) {
+                     s.server.drift = {"primary_conninfo is host=elsewhere instead of service=evergres"};
+                   })});
+  cases.push_back({"limits were lowered: a cold standby follows", with(standby, [](Situation& s) {
+                     s.server.cold = true;
+                     s.server.receiving = false;
+                     s.server.not_receiving_since = ago(60);
+                   })});
   cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
                      s.server.wal_removed = true;
                      s.server.receiving = false;

@@ -110,6 +110,7 @@ class Hand {
     pg.gate_open = true;
     return true;
   }
+  bool operator()(const MendSettings&) { return true; }
   bool operator()(const MakeSlots& i) {
     pg.slots.insert(i.nodes.begin(), i.nodes.end());
     return true;

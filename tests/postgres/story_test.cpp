@@ -168,6 +168,28 @@ TEST_F(Story, EndOfWalIsExactAtTheEndOfASegment) {
   end_is_receive();
 }
 
+TEST_F(Story, EndOfWalIsReadOnADescendantThatTheControlFileDoesNotKnow) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  const auto history = read_history(a.server, TimelineId{2});
+  ASSERT_TRUE(history.ok() && !history->empty());
+  const Lsn fork = history->back().switch_lsn;
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 1000)");
+  const auto flushed = Lsn::parse(a.ask("SELECT pg_current_wal_flush_lsn()"));
+  // A placeholder is nobody's descendant.
+  ASSERT_TRUE(reserve_history(a.server, TimelineId{2}, TimelineId{4}).ok());
+  const auto end = end_along_timelines(a.server, TimelineId{1}, fork, soon());
+  ASSERT_TRUE(end.ok()) << end.error().for_people();
+  EXPECT_EQ(end->timeline, TimelineId{2});
+  EXPECT_GE(end->lsn, *flushed);
+  const auto received = timeline_of_received(a.server, TimelineId{1}, fork, *flushed, soon());
+  ASSERT_TRUE(received.ok()) << received.error().for_people();
+  EXPECT_EQ(*received, TimelineId{2});
+  EXPECT_EQ(*timeline_of_received(a.server, TimelineId{1}, fork, fork, soon()), TimelineId{1});
+  // Behind the fork the timeline was never left.
+  EXPECT_EQ(*timeline_of_received(a.server, TimelineId{1}, *flushed, Lsn{flushed->value + 8}, soon()),
+            TimelineId{1});
+}
+
 TEST_F(Story, CleanStopEndsWithACheckpointThatTheStandbyHas) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
   EXPECT_FALSE(end_of_shutdown_checkpoint(a.server, soon()).ok());

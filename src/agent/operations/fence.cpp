@@ -20,24 +20,25 @@ void add_history(core::Fenced& fenced, const postgres::Server& server, TimelineI
 
 /// The durable end of a running standby whose receiver is gone. What streaming flushed is exact once
 /// it has passed the replay position: a receiver attaches only after all local WAL was replayed, and
-/// begins at the start of a segment. Before that the end is read from the files.
+/// begins at the start of a segment. Before that the end is read from the files, and of which
+/// timeline it is, is read there in any case: replay may stand before a switch that was received.
 Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation& seen) {
   const Lsn replay = seen.replay.value_or(Lsn{});
+  const Instant deadline = boot_now() + Millis{60'000};
   if (seen.receive && *seen.receive >= replay) {
-    const TimelineId timeline = *seen.receive > replay && hands.known.received_timeline
-                                    ? *hands.known.received_timeline
-                                    : seen.timeline;
-    return core::Position{std::max(timeline, seen.timeline), *seen.receive};
+    auto timeline = postgres::timeline_of_received(hands.server(), seen.timeline, replay, *seen.receive, deadline);
+    if (!timeline) return timeline.error();
+    return core::Position{*timeline, *seen.receive};
   }
-  auto end = postgres::end_of_wal(hands.server(), seen.timeline, replay, boot_now() + Millis{60'000}, hands.stop);
+  auto end = postgres::end_along_timelines(hands.server(), seen.timeline, replay, deadline, hands.stop);
   if (!end) return end.error();
-  return core::Position{seen.timeline, *end};
+  return core::Position{end->timeline, end->lsn};
 }
 
 Result<core::Fenced> fence_running(Hands& hands, Term term) {
   const auto& server = hands.server();
   if (auto cleared = postgres::write_upstream(server, std::nullopt); !cleared) return cleared.error();
-  hands.learn([](Knowledge& k) { k.situation.server.upstream.reset(); });
+  hands.learn([](Knowledge& k) { learn_upstream(k, std::nullopt); });
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   if (auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{5000}); !cut) return cut.error();

@@ -86,6 +86,7 @@ Outcome carry_out(const core::Promote& intent, Hands& hands);
 Outcome carry_out(const core::ProveBarrier& intent, Hands& hands);
 Outcome carry_out(const core::ResumeLeadership& intent, Hands& hands);
 Outcome carry_out(const core::OpenGate& intent, Hands& hands);
+Outcome carry_out(const core::MendSettings& intent, Hands& hands);
 Outcome carry_out(const core::MakeSlots& intent, Hands& hands);
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands);
 Outcome carry_out(const core::ChangePolicy& intent, Hands& hands);

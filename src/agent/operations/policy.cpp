@@ -47,7 +47,7 @@ Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
   });
   hands.progress("proving \"" + core::describe(intent.policy) + "\"");
   auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
-  hands.learn([names](Knowledge& k) {
+  hands.learn([](Knowledge& k) {
     k.server_changed_at = boot_now();
     k.situation.server.names_wrong_since.reset();
   });

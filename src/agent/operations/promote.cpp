@@ -222,7 +222,10 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   crash_point(hands, "open");
   if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted) return granted;
   if (auto open = set_gate(hands, postgres::Gate::open); !open) return open;
-  hands.learn([](Knowledge& k) { k.times.opened = boot_now(); });
+  hands.learn([](Knowledge& k) {
+    k.times.opened = boot_now();
+    k.server_changed_at = boot_now();  // a look from before the names were written says nothing
+  });
   write_history(hands, *opened, *fork);
   return {};
 }

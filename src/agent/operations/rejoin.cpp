@@ -4,6 +4,7 @@
 #include "core/view.hpp"
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/rewind.hpp"
@@ -88,7 +89,7 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
     }
   }
   hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
-    k.situation.server.upstream = core::Upstream{leader, term};
+    learn_upstream(k, core::Upstream{leader, term});
     k.situation.server.not_receiving_since = boot_now();
   });
   // Slots of a time when this server led would hold its WAL for ever.
@@ -119,13 +120,15 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   hands.progress("rewinding from " + intent.leader.node.value);
   auto done = postgres::rewind(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
   if (!done) return done;
+  auto forgotten = postgres::forget_timelines_above(hands.server(), core::leader_timeline(*hands.situation().record));
+  if (!forgotten) return forgotten;
   const core::Seat seat{hands.situation().me, *fresh};
   source->application_name = core::application_name(seat, intent.term);
   hands.progress("streaming up to where " + intent.leader.node.value + " was");
   if (auto started = start_streaming(hands, *source); !started) return started;
   if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
   hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
-    k.situation.server.upstream = core::Upstream{leader, term};
+    learn_upstream(k, core::Upstream{leader, term});
     k.situation.server.rebuilding = false;
   });
   return {};
@@ -148,6 +151,8 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   request.slot = core::slot_name(hands.situation().me);
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
+  // A clone that was killed leaves a copy of the whole database behind.
+  if (auto removed = postgres::remove_leftovers(hands.server()); !removed) hands.progress(removed.error().message());
   hands.progress("cloning from " + intent.leader.node.value);
   auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
   if (!done) return done;

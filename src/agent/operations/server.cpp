@@ -1,5 +1,6 @@
 #include "agent/operations/operation.hpp"
 #include "core/transition.hpp"
+#include "postgres/promotion.hpp"
 
 namespace evergres::agent {
 
@@ -21,6 +22,17 @@ Outcome carry_out(const core::RestartServer& intent, Hands& hands) {
   auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{5000});
   if (!stopped) return stopped.error();
   return start_as_standby(hands, false);
+}
+
+Outcome carry_out(const core::MendSettings&, Hands& hands) {
+  auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
+  if (!session) return session.error();
+  const auto names = expected_names(hands.situation());
+  if (!names) return {};  // a policy or a promotion writes them all anyway
+  const auto deadline = boot_now() + sql_deadline;
+  if (auto written = postgres::set_names(hands.server(), *session, hands.safety(*names), deadline); !written) return written;
+  hands.learn([](Knowledge& k) { k.situation.server.drift.clear(); });
+  return {};
 }
 
 }  // namespace evergres::agent

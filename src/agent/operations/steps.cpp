@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include <fmt/format.h>
@@ -19,11 +22,14 @@ namespace {
 
 /// What PostgreSQL said last before it ended: the reason why it does not start.
 std::string last_words(const Hands& hands) {
-  auto text = read_file_if_present(hands.setup.settings.state_directory / "log" / "postgres.log", 1U << 26U);
-  if (!text || !*text) return {};
+  constexpr std::streamoff most = 20'000;
+  std::ifstream file(hands.setup.settings.state_directory / "log" / "postgres.log", std::ios::ate);
+  if (!file) return {};
+  const std::streamoff size = file.tellg();
+  file.seekg(std::max<std::streamoff>(size - most, 0));
+  const std::string log((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   std::string found;
-  const std::string& log = **text;
-  std::size_t begin = log.size() > 20'000 ? log.size() - 20'000 : 0;
+  std::size_t begin = 0;
   while (begin < log.size()) {
     auto end = log.find('\n', begin);
     if (end == std::string::npos) end = log.size();
@@ -105,7 +111,7 @@ Outcome start(Hands& hands, bool without_hot_standby, const std::optional<postgr
     k.situation.server.grant.reset();
     k.situation.server.state = core::ServerState::starting;
     k.situation.server.clean = false;
-    k.situation.server.upstream.reset();
+    learn_upstream(k, std::nullopt);
     k.situation.server.trouble.clear();
     k.situation.server.limits_too_low = false;
     k.applied_names = names;
@@ -174,9 +180,11 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
     from = control->minimum_recovery_end;
     timeline = std::max(timeline, control->minimum_recovery_timeline);
   }
-  auto end = postgres::end_of_wal(server, timeline, from, deadline, hands.stop);
+  // The checkpoint may be older than a switch of timelines that was promoted to or received since.
+  auto end = postgres::end_along_timelines(server, timeline, from, deadline, hands.stop);
   if (end) {
-    fenced.position = core::Position{timeline, *end};
+    timeline = end->timeline;
+    fenced.position = core::Position{timeline, end->lsn};
   } else {
     fenced.why_no_position = end.error().one_line();
   }

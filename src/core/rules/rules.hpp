@@ -17,6 +17,7 @@ Judgement stop_a_primary_without_leadership(const Situation& s);
 Judgement abandon_a_rebuild_that_lost_its_leader(const Situation& s);
 Judgement fence_for_the_term_of_the_record(const Situation& s);
 Judgement wait_for_the_running_operation(const Situation& s);
+Judgement mend_altered_settings(const Situation& s);
 
 // rules/server.cpp
 Judgement make_the_data_directory_anew(const Situation& s);

@@ -95,4 +95,12 @@ Judgement wait_for_the_running_operation(const Situation& s) {
   return Answer{Wait{}, s.operation->kind + " is running", {}};
 }
 
+// What somebody altered behind our back is written again. (A leader whose names differ has lost its
+// grant by then.)
+Judgement mend_altered_settings(const Situation& s) {
+  const bool runs = s.server.state == ServerState::standby || s.server.state == ServerState::primary;
+  if (!runs || s.server.drift.empty() || !may_try(s, MendSettings::kind, Millis{1000})) return std::nullopt;
+  return Answer{MendSettings{}, "safety settings were altered", s.server.drift};
+}
+
 }  // namespace evergres::core

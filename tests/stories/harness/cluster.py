@@ -148,11 +148,17 @@ class Node:
     def postgres(self):
         """All PostgreSQL processes of the data directory."""
         return {pid: p for pid, p in self.processes().items()
-                if p.cwd == str(self.data) and p.argv and p.argv[0].startswith("postgres")}
+                if p.cwd == str(self.data) and p.argv
+                and (p.argv[0].startswith("postgres") or p.argv[0].endswith("/postgres"))}
 
     def postmaster(self):
-        return next((pid for pid, p in self.postgres().items()
-                     if p.argv[0] in ("postgres",) and "-D" in p.argv), None)
+        """The living process that postmaster.pid names. (A child that was forked a moment ago has
+        the postmaster's arguments.)"""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return None
+        return pid if pid in self.postgres() else None
 
     def postgres_called(self, word):
         """PostgreSQL processes by their title: "walreceiver", "walsender", " app app "."""
@@ -407,7 +413,7 @@ class Cluster:
     # -- what can be done to it --------------------------------------------------------------------
 
     def switchover(self, to, seconds=60):
-        done = self[to.name].evergres("switchover", "--to", to.name, "--force", timeout=seconds)
+        done = (self.leader() or to).evergres("switchover", "--to", to.name, "--force", timeout=seconds)
         expect(done.returncode == 0, f"evergres switchover failed: {done.stderr}{done.stdout}")
         wait_until(f"{to} leading", lambda: self.leader() is to, seconds, self.brief)
 

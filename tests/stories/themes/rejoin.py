@@ -10,7 +10,7 @@ from harness import expect, story, under_load, wait_until
 def _diverge(cluster, load, checkpoint):
     """Kills the leader after it wrote WAL that no standby received; returns it, dead."""
     leader = cluster.leader()
-    senders = leader.postgres_called("walsender")
+    senders = leader.postgres_called("walsender evergres_replication")
     expect(len(senders) == len(cluster.nodes) - 1, f"walsenders: {senders}")
     for pid in senders:
         os.kill(pid, signal.SIGSTOP)
