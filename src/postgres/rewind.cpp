@@ -36,6 +36,15 @@ Outcome check_ready(const Server& server, const RewindRequest& request, Instant 
     return refused("pg_rewind cannot work on this data directory",
                    "It has neither data checksums nor wal_log_hints.", "Clone this node again.");
   }
+  // Up to 15 pg_rewind takes the target's timeline from its latest checkpoint alone (pg_rewind.c,
+  // checkPointCopy.ThisTimeLineID): it would find nothing to do for a server that ended beyond it.
+  if (control->minimum_recovery_timeline > control->timeline) {
+    return refused("pg_rewind would not see where this server ended",
+                   "It ended on timeline " + std::to_string(control->minimum_recovery_timeline.value) +
+                       " without a checkpoint there; its latest one is on timeline " +
+                       std::to_string(control->timeline.value) + ".",
+                   "Clone this node again.");
+  }
   const auto incarnation = read_incarnation(server.data, server.node);
   if (!incarnation) return incarnation.error();
   const auto rebuilding = read_rebuilding(server);

@@ -52,7 +52,8 @@ Result<pid_t> Postmaster::start(const std::vector<std::string>& arguments) {
   std::filesystem::create_directories(settings_.log_directory, error);
   ChildPlan plan;
   plan.program = settings_.postgres_program;
-  plan.argv = {"postgres", "-D", settings_.data_directory.string()};
+  // PostgreSQL finds its own files through argv[0]; PATH need not hold it.
+  plan.argv = {settings_.postgres_program.string(), "-D", settings_.data_directory.string()};
   plan.argv.insert(plan.argv.end(), arguments.begin(), arguments.end());
   plan.environment = environment();
   plan.death_signal = SIGQUIT;

@@ -107,7 +107,9 @@ class Node:
 
     def start(self):
         self.write_config()
-        argv = ["env", *(f"{k}={v}" for k, v in self.environment.items()),
+        # The PATH of a service: PostgreSQL's programs are not in it on a fresh Debian.
+        argv = ["env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                *(f"{k}={v}" for k, v in self.environment.items()),
                 str(self.cluster.program), "run", "-c", str(self.config)]
         with open(self.directory / "run.log", "ab") as log:
             self.popen = subprocess.Popen(as_server_user(argv), stdout=log, stderr=log,
@@ -408,7 +410,7 @@ class Cluster:
         done = (self.leader() or self.nodes[0]).evergres("history", "-o", "json")
         expect(done.returncode == 0, f"evergres history failed: {done.stderr}")
         answer = json.loads(done.stdout)
-        return answer if isinstance(answer, list) else answer["history"]
+        return answer if isinstance(answer, list) else answer["entries"]
 
     # -- what can be done to it --------------------------------------------------------------------
 
