@@ -73,6 +73,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.diverged = false;
   server.gate_open = false;
   server.cold = false;
+  server.unknown_since.reset();
   server.asked_to_promote = false;
 }
 

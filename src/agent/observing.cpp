@@ -93,6 +93,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   core::Server& server = s.server;
   server.state = seen.in_recovery ? core::ServerState::standby : core::ServerState::primary;
   server.cold = false;
+  server.unknown_since.reset();
   server.system_id = seen.system_id;
   server.trouble.clear();
   take_position(k, seen);
@@ -174,6 +175,11 @@ void Observing::look_at_running(const supervisor::Status& status) {
                    : answered_before ? core::ServerState::unknown
                                      : core::ServerState::starting;
     server.trouble = text;
+    if (server.state != core::ServerState::unknown) {
+      server.unknown_since.reset();
+    } else if (!server.unknown_since) {
+      server.unknown_since = began;
+    }
   });
 }
 

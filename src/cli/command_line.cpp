@@ -82,6 +82,27 @@ int fail(Session& session, const Error& error) {
   return error_code_info(error.code()).exit_status;
 }
 
+/// How many words of the line are ours. What follows the word psql is psql's own (its -c is a
+/// statement, ours a file), but for --superuser and the help, which come first.
+int own_words(int argc, char** argv, Session& session) {
+  int word = 1;
+  while (word < argc && argv[word][0] == '-') {
+    const std::string_view option = argv[word];
+    word += option == "-c" || option == "--config" ? 2 : 1;
+  }
+  if (word >= argc || std::string_view(argv[word]) != "psql") return argc;
+  ++word;
+  while (word < argc) {
+    const std::string_view next = argv[word];
+    if (next != "--superuser" && next != "--help" && next != "-h") break;
+    ++word;
+  }
+  const int ours = word;
+  if (word < argc && std::string_view(argv[word]) == "--") ++word;
+  session.psql_arguments.assign(argv + word, argv + argc);
+  return ours;
+}
+
 int parse_and_run(int argc, char** argv, Session& session) {
   CLI::App parser("Evergres keeps a PostgreSQL database available.", "evergres");
   parser.require_subcommand(1);
@@ -102,7 +123,7 @@ int parse_and_run(int argc, char** argv, Session& session) {
     return 2;
   }
   try {
-    parser.parse(argc, argv);
+    parser.parse(own_words(argc, argv, session), argv);
   } catch (const CLI::CallForHelp&) {
     session.out << deepest(parser).help();
     return 0;
@@ -119,7 +140,7 @@ int parse_and_run(int argc, char** argv, Session& session) {
 
 int run_command_line(int argc, char** argv, const Wiring& wiring) {
   Session session{wiring,       std::cout, std::cerr, isatty(STDOUT_FILENO) == 1,
-                  isatty(STDIN_FILENO) == 1, wants_colour(), ""};
+                  isatty(STDIN_FILENO) == 1, wants_colour(), "", {}};
   try {
     return parse_and_run(argc, argv, session);
   } catch (const std::exception& problem) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "cli/command_line.hpp"
@@ -24,6 +25,7 @@ struct Session {
   bool in_is_terminal = false;
   bool colour = false;
   std::string config_file;  ///< of -c, "" without it
+  std::vector<std::string> psql_arguments;  ///< what stands behind `evergres psql`
 };
 
 /// Runs a command whose options have been parsed; the value is the exit status.

@@ -106,6 +106,7 @@ struct Server {
   std::optional<Upstream> upstream;
   bool gate_open = false;
   bool cold = false;                           ///< a standby that answers no SQL (hot_standby=off)
+  std::optional<Instant> unknown_since;        ///< it runs, answered before, and does not answer since then
   bool limits_too_low = false;                 ///< it refused to start: max_connections and its like were lowered
   std::optional<std::string> names;            ///< synchronous_standby_names in force; absent: not known
   std::optional<Instant> names_wrong_since;    ///< set by the observer while they differ from the policy it applied
@@ -128,7 +129,8 @@ constexpr auto fields(const Server*) {
       Field{"grant", &Server::grant}, Field{"position", &Server::position},
       Field{"replay", &Server::replay}, Field{"receiving", &Server::receiving},
       Field{"upstream", &Server::upstream}, Field{"gate_open", &Server::gate_open},
-      Field{"cold", &Server::cold}, Field{"limits_too_low", &Server::limits_too_low}, Field{"names", &Server::names},
+      Field{"cold", &Server::cold},
+      Field{"unknown_since", &Server::unknown_since}, Field{"limits_too_low", &Server::limits_too_low}, Field{"names", &Server::names},
       Field{"names_wrong_since", &Server::names_wrong_since}, Field{"senders", &Server::senders},
       Field{"drift", &Server::drift}, Field{"slots_of", &Server::slots_of},
       Field{"lag_seconds", &Server::lag_seconds}, Field{"wal_removed", &Server::wal_removed},

@@ -138,14 +138,19 @@ Result<Promotion> promote(Session& session, Instant deadline) {
   return Promotion::unknown;
 }
 
-Outcome checkpoint(Session& session, Instant deadline) {
+Outcome checkpoint(Session& session, Instant deadline, const std::stop_token& stop) {
   // It may take longer than the statement_timeout of the session; the deadline here is what counts.
   if (const auto rows = session.query("SET statement_timeout = 0", deadline); !rows) {
     return rows.error();
   }
-  const auto rows = session.query("CHECKPOINT", deadline);
-  if (!rows) return rows.error();
-  return {};
+  if (auto sent = session.send("CHECKPOINT", deadline); !sent) return sent;
+  while (!stop.stop_requested() && boot_now() < deadline) {
+    auto rows = session.finish(std::min(deadline, boot_now() + Millis{100}));
+    if (!rows) return rows.error();
+    if (*rows) return {};
+  }
+  if (!stop.stop_requested()) return Error(ErrorCode::timed_out, "the checkpoint takes too long");
+  return Error(ErrorCode::cancelled, "the checkpoint was left alone", "It goes on in the background.");
 }
 
 }  // namespace evergres::postgres

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ enum class Promotion {
 Result<Promotion> promote(Session& session, Instant deadline);
 
 /// An immediate CHECKPOINT; after a promotion it lets others rewind from here.
-Outcome checkpoint(Session& session, Instant deadline);
+/// When `stop` is requested it is left alone, and goes on.
+Outcome checkpoint(Session& session, Instant deadline, const std::stop_token& stop = {});
 
 }  // namespace evergres::postgres

@@ -207,6 +207,11 @@ void add_leader(std::vector<Case>& cases) {
   cases.push_back({"restart of a node that is gone",
                    World().request(RequestKind::restart, "n3").silent("n3").as_seen_by("n1")});
   cases.push_back({"a voter is silent", World().silent("n3").as_seen_by("n1")});
+  cases.push_back({"a voter is silent while we checkpoint",
+                   with(World().silent("n3").as_seen_by("n1"), [](Situation& s) {
+                     s.record->rewind_ready = false;
+                     s.operation = Operation{AllowRewinds::kind, s.record->term, ago(10)};
+                   })});
   cases.push_back({"the last voter is silent, but its card moves",
                    with(World().voters({"n2"}).silent("n2").silent("n3").as_seen_by("n1"),
                         [](Situation& s) { s.peers[node("n2")].card_moved = ago(0.2); })});
@@ -255,6 +260,13 @@ void add_follower(std::vector<Case>& cases) {
                      s.server.cold = true;
                      s.server.receiving = false;
                      s.server.not_receiving_since = ago(60);
+                   })});
+  cases.push_back({"a new term, and our server does not answer", with(standby, [](Situation& s) {
+                     s.server.state = ServerState::unknown;
+                     s.server.unknown_since = ago(3);
+                     s.record->term.value += 1;
+                     s.record->phase = Phase::electing;
+                     s.record->leader.reset();
                    })});
   cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
                      s.server.wal_removed = true;

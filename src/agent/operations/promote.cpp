@@ -251,7 +251,7 @@ Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   hands.progress("checkpoint");
-  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}); !done) return done;
+  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done) return done;
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::set_rewind_ready(std::move(record), hands.situation().agent);

@@ -93,9 +93,8 @@ Error exec_psql(const Place& place, const Target& target, std::vector<std::strin
 Action add_psql(CLI::App& parser, Session& session) {
   auto superuser = std::make_shared<bool>(false);
   parser.add_flag("--superuser", *superuser, "as postgres over the local socket");
-  parser.allow_extras();
-  parser.footer("Other options and arguments are psql's; after -- nothing is taken for ours.");
-  return [&parser, &session, superuser]() -> Result<int> {
+  parser.footer("Everything behind these options is psql's: evergres psql -c 'select 1'");
+  return [&session, superuser]() -> Result<int> {
     Result<Place> place = find_place(session);
     if (!place) return place.error();
     Result<cluster::ClusterStatus> status = ask_status(*place);
@@ -106,7 +105,7 @@ Action add_psql(CLI::App& parser, Session& session) {
         *superuser ? as_superuser(*place, **leader) : as_application(*place, **leader);
     if (!target) return target.error();
     session.out.flush();
-    return exec_psql(*place, *target, parser.remaining());
+    return exec_psql(*place, *target, session.psql_arguments);
   };
 }
 

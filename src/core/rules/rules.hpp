@@ -16,6 +16,7 @@ Judgement keep_hands_off_foreign_data(const Situation& s);
 Judgement stop_a_primary_without_leadership(const Situation& s);
 Judgement abandon_a_rebuild_that_lost_its_leader(const Situation& s);
 Judgement fence_for_the_term_of_the_record(const Situation& s);
+Judgement stop_a_server_that_cannot_be_fenced(const Situation& s);
 Judgement wait_for_the_running_operation(const Situation& s);
 Judgement mend_altered_settings(const Situation& s);
 

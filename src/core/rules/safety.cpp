@@ -89,9 +89,21 @@ Judgement fence_for_the_term_of_the_record(const Situation& s) {
   return Answer{Fence{s.record->term, s.record->claim}, fence.why, {}};
 }
 
-// One operation at a time.
+// A server that does not answer is not provably in recovery: it is fenced by stop and start.
+Judgement stop_a_server_that_cannot_be_fenced(const Situation& s) {
+  const bool silent = s.server.state == ServerState::unknown && s.server.unknown_since &&
+                      s.now - *s.server.unknown_since >= Millis{2000};
+  if (!silent || s.server.rebuilding || !must_fence(s).yes) return std::nullopt;
+  return Answer{StopServer{}, "our server does not answer and term " + number(s.record->term) + " is to be fenced", {}};
+}
+
+// One operation at a time. A checkpoint alone may take minutes: a voter that fell silent meanwhile
+// would hold up every commit, so it gives way to a change of the policy.
 Judgement wait_for_the_running_operation(const Situation& s) {
   if (!s.operation) return std::nullopt;
+  const bool only_checkpoints = s.operation->kind == AllowRewinds::kind &&
+                                s.record->phase == Phase::leading && record_names_me(s) && claim_is_mine(s);
+  if (only_checkpoints && !wanted_policy(s).why.empty()) return std::nullopt;
   return Answer{Wait{}, s.operation->kind + " is running", {}};
 }
 
