@@ -37,21 +37,23 @@ def own(path):
 
 
 def free_ports(count, first=54400):
-    """A block of neighbouring free ports of 127.0.0.1."""
+    """A block of neighbouring free ports of 127.0.0.1 and a claim on it: a socket whose abstract
+    name other runs on this machine cannot bind as long as it is open."""
     for base in range(first, 60000, 10):
         block = list(range(base, base + count))
         if FORBIDDEN_PORTS & set(block):
             continue
-        with contextlib.ExitStack() as held:
-            try:
-                for port in block:
-                    probe = held.enter_context(socket.socket())
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0evergres-stories-{base}")
+            for port in block:
+                with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return block
-    raise RuntimeError("no block of free ports above 54400")
+            return block, claim
+        except OSError:
+            claim.close()
+    raise RuntimeError("no block of free ports from 21000 to 32000")
 
 
 def newest_postgres():
@@ -285,7 +287,7 @@ class Cluster:
         self.secret = self._secret("secret")
         self.password_file = self._secret("password")
         self.password = self.password_file.read_text().strip()
-        ports = free_ports(2 * nodes)
+        ports, self.port_claim = free_ports(2 * nodes)
         self.nodes = [Node(self, f"n{i + 1}", ports[2 * i], ports[2 * i + 1])
                       for i in range(nodes)]
 
@@ -325,6 +327,7 @@ class Cluster:
             if node.popen:
                 node.popen.wait(timeout=30)
         wait_until("the end of all processes", lambda: not everything(), 30)
+        self.port_claim.close()
         if self.keep:
             print(f"   kept: {self.directory}")
         else:
