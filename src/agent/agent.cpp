@@ -109,7 +109,10 @@ void Agent::resolve_upstream() {
 /// The rhythm and the duties of the background threads follow from the situation.
 void Agent::look_around(const core::Situation& s) {
   const bool leads = s.record && core::record_names_me(s) && s.record->phase == core::Phase::leading;
-  const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since && !s.operation;
+  const auto leader = s.record && s.record->leader ? s.peers.find(s.record->leader->node) : s.peers.end();
+  const bool leader_refuses = leader != s.peers.end() && leader->second.refused;
+  const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since &&
+                    !s.operation && !leader_refuses;
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
   observing_->set_files_in_flux(s.operation && (s.operation->kind == core::Clone::kind ||

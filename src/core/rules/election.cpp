@@ -85,7 +85,10 @@ Millis own_turn(const Situation& s, const std::vector<Seat>& seats) {
   }
   Millis turn{150 * before_me};
   // The budget delays a flapping cluster, it never forbids.
-  if (s.recent_terms > 6) turn += Millis{std::min<std::uint32_t>(500 * (s.recent_terms - 6), 5000)};
+  constexpr std::uint32_t budget_per_minute = 15;
+  if (s.recent_terms > budget_per_minute) {
+    turn += Millis{std::min<std::uint32_t>(500 * (s.recent_terms - budget_per_minute), 5000)};
+  }
   return turn;
 }
 

@@ -36,10 +36,11 @@ def own(path):
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def free_ports(count, first=54400):
-    """A block of neighbouring free ports of 127.0.0.1 and a claim on it: a socket whose abstract
-    name other runs on this machine cannot bind as long as it is open."""
-    for base in range(first, 60000, 10):
+def free_ports(count, first=21000):
+    """A block of neighbouring free ports of 127.0.0.1, below the range from which the kernel takes
+    those of outgoing connections, and a claim on it: a socket whose abstract name other runs on
+    this machine cannot bind as long as it is open."""
+    for base in range(first, 32000, 10):
         block = list(range(base, base + count))
         if FORBIDDEN_PORTS & set(block):
             continue
