@@ -50,6 +50,7 @@ class Agent {
   std::string node_id_;
   std::string run_noted_;
   Instant minute_began_;
+  bool calm_ = false;  ///< a leader is open and nothing is under way
   std::optional<Journal> journal_;
   std::optional<SupervisorWatch> supervisor_;
   std::optional<LeaseKeeper> lease_;
@@ -113,6 +114,7 @@ void Agent::look_around(const core::Situation& s) {
   const bool leader_refuses = leader != s.peers.end() && leader->second.refused;
   const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since &&
                     !s.operation && !leader_refuses;
+  calm_ = calm;
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
   observing_->set_files_in_flux(s.operation && (s.operation->kind == core::Clone::kind ||
@@ -167,7 +169,7 @@ net::awaitable<void> Agent::think() {
     }
     look_around(look(know_, boot_now()));
     peers_->refresh();
-    auto waiting = wake_.wait(Millis{100});
+    auto waiting = wake_.wait(calm_ ? Millis{250} : Millis{50});
     co_await std::move(waiting);
   }
 }

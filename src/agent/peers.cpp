@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "cluster/json.hpp"
+#include "core/transition.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -66,9 +67,18 @@ void Peers::refresh() {
   }
   const bool leader_open = know_.situation.record && know_.situation.record->phase == core::Phase::leading;
   core::Heartbeat now = what_matters(heartbeat_of(know_), !leader_open);
-  if (now == told_) return;
+  if (now == told_ && !record_is_news()) return;
   told_ = std::move(now);
   for (auto& [name, line] : lines_) line->wake.set();
+}
+
+/// Whether the record changed in more than its renewal since it was last told.
+bool Peers::record_is_news() {
+  if (know_.situation.revision == told_revision_ || !know_.situation.record) return false;
+  told_revision_ = know_.situation.revision;
+  const bool news = !told_record_ || !core::differs_only_in_small_things(*told_record_, *know_.situation.record);
+  told_record_ = know_.situation.record;
+  return news;
 }
 
 net::awaitable<void> Peers::dial(NodeName name, Line& line) {

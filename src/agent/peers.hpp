@@ -47,6 +47,7 @@ class Peers {
   net::awaitable<void> listen_to(net::Channel channel);
   void take(const NodeName& from, const PeerMessage& message);
   std::string message_for(const NodeName& name);
+  bool record_is_news();
 
   boost::asio::any_io_executor executor_;
   const Setup& setup_;
@@ -57,6 +58,8 @@ class Peers {
   std::map<NodeName, Instant> last_sent_of_;      ///< the newest `sent` received, by peer
   std::map<NodeName, std::uint64_t> generation_;  ///< newest incoming connection, by peer
   core::Heartbeat told_;                          ///< what matters of the last heartbeat
+  Revision told_revision_;
+  std::optional<core::Record> told_record_;
   net::TaskGroup tasks_;
 };
 

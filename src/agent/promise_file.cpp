@@ -53,7 +53,7 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
 }
 
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {
-  return write_file_durably(state_directory / "asked_to_promote", run + "\n", 0600);
+  return write_file_atomically(state_directory / "asked_to_promote", run + "\n", 0600);
 }
 
 Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {

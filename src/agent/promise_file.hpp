@@ -15,6 +15,7 @@ Result<core::Promise> read_promise(const std::filesystem::path& state_directory)
 /// Refused if the promise on disk is of a higher term.
 Outcome write_promise(const std::filesystem::path& state_directory, const core::Promise& promise);
 
+/// Survives the death of this agent; a crash of the machine ends that run of PostgreSQL as well.
 /// state_directory/asked_to_promote names the run of PostgreSQL that was asked to promote itself: from
 /// then on it may become primary at any time, whatever it answered.
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run);

@@ -40,7 +40,8 @@ Outcome write_all(int fd, std::string_view content, const std::filesystem::path&
   return {};
 }
 
-Outcome write_new(const std::filesystem::path& path, std::string_view content, mode_t mode) {
+Outcome write_new(const std::filesystem::path& path, std::string_view content, mode_t mode,
+                  bool durable) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (file.get() < 0) return error_from_errno("could not create " + path.string(), errno);
   // The umask may have narrowed the mode; it is asked for exactly.
@@ -48,8 +49,22 @@ Outcome write_new(const std::filesystem::path& path, std::string_view content, m
     return error_from_errno("could not set the mode of " + path.string(), errno);
   }
   if (auto written = write_all(file.get(), content, path); !written) return written;
-  if (::fsync(file.get()) != 0) return error_from_errno("could not fsync " + path.string(), errno);
+  if (durable && ::fsync(file.get()) != 0) {
+    return error_from_errno("could not fsync " + path.string(), errno);
+  }
   return {};
+}
+
+Outcome replace(const std::filesystem::path& path, std::string_view content, mode_t mode,
+                bool durable) {
+  std::filesystem::path fresh = path;
+  fresh += ".new-" + random_hex(4);
+  auto written = write_new(fresh, content, mode, durable);
+  if (written && ::rename(fresh.c_str(), path.c_str()) != 0) {
+    written = error_from_errno("could not replace " + path.string(), errno);
+  }
+  if (!written) ::unlink(fresh.c_str());
+  return written;
 }
 
 }  // namespace
@@ -83,17 +98,13 @@ Result<std::optional<std::string>> read_file_if_present(const std::filesystem::p
 
 Outcome write_file_durably(const std::filesystem::path& path, std::string_view content,
                            mode_t mode) {
-  std::filesystem::path fresh = path;
-  fresh += ".new-" + random_hex(4);
-  auto written = write_new(fresh, content, mode);
-  if (written && ::rename(fresh.c_str(), path.c_str()) != 0) {
-    written = error_from_errno("could not replace " + path.string(), errno);
-  }
-  if (!written) {
-    ::unlink(fresh.c_str());
-    return written;
-  }
+  if (auto written = replace(path, content, mode, true); !written) return written;
   return sync_directory(directory_of(path));
+}
+
+Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,
+                              mode_t mode) {
+  return replace(path, content, mode, false);
 }
 
 Outcome remove_durably(const std::filesystem::path& path) {

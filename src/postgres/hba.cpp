@@ -102,12 +102,12 @@ Outcome write_gate(const Server& server, const std::filesystem::path& directory,
   if (!hba) return hba.error();
   const auto user = os_user_name();
   if (!user) return user.error();
-  if (auto written = write_file_durably(directory / "pg_ident.conf", render_ident(server, *user),
+  if (auto written = write_file_atomically(directory / "pg_ident.conf", render_ident(server, *user),
                                         0600);
       !written) {
     return written;
   }
-  return write_file_durably(directory / "pg_hba.conf", *hba, 0600);
+  return write_file_atomically(directory / "pg_hba.conf", *hba, 0600);
 }
 
 }  // namespace evergres::postgres

@@ -18,7 +18,7 @@ namespace evergres::postgres {
 
 namespace {
 
-constexpr Millis between_scans{20};
+constexpr Millis between_scans{5};
 constexpr Millis between_looks{2};
 
 /// The content of /proc/<pid>/<file>; nothing if the process is gone. Any other trouble (too many

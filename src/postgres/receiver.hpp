@@ -22,7 +22,7 @@ Result<std::vector<pid_t>> receiver_processes(pid_t postmaster);
 
 /// Ends replication into this server. The caller has replaced the service file by the empty one
 /// before. SIGTERMs every walreceiver (never SIGKILL: the postmaster would crash with it) until two
-/// scans 20 ms apart find none. Success means: nothing of the old upstream is or will be written. A
+/// scans 5 ms apart find none. Success means: nothing of the old upstream is or will be written. A
 /// receiver sets its title before it reads the service file, so one that the first scan cannot see
 /// by its title yet will read the empty file; one that read the old file is seen. `timed_out` means
 /// unknown; `not_found` that the postmaster is gone.

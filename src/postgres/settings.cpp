@@ -173,15 +173,15 @@ Outcome write_configuration(const Server& server, const std::filesystem::path& d
   if (auto fit = check_parameters(configuration.parameters, major); !fit) return fit;
   if (auto hba = write_gate(server, directory, gate, configuration.member_hosts); !hba) return hba;
   const std::string settings = render_settings(server, configuration);
-  if (auto written = write_file_durably(directory / "postgresql.conf", settings, 0600); !written) {
+  if (auto written = write_file_atomically(directory / "postgresql.conf", settings, 0600); !written) {
     return written;
   }
-  return write_file_durably(directory / "postgresql.auto.conf", render_safety(configuration.safety),
+  return write_file_atomically(directory / "postgresql.auto.conf", render_safety(configuration.safety),
                             0600);
 }
 
 Outcome write_safety(const Server& server, const SafetySettings& safety) {
-  return write_file_durably(server.data / "postgresql.auto.conf", render_safety(safety), 0600);
+  return write_file_atomically(server.data / "postgresql.auto.conf", render_safety(safety), 0600);
 }
 
 }  // namespace evergres::postgres

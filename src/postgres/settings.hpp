@@ -42,7 +42,8 @@ std::string render_settings(const Server& server, const Configuration& configura
 std::string render_safety(const SafetySettings& safety);
 
 /// Writes postgresql.conf, postgresql.auto.conf, pg_hba.conf and pg_ident.conf into `directory`
-/// (usually server.data), each atomically and durably. `major` as in check_parameters. A running
+/// (usually server.data), each atomically (every start writes them anew). `major` as in
+/// check_parameters. A running
 /// server notices only after a reload.
 Outcome write_configuration(const Server& server, const std::filesystem::path& directory,
                             const Configuration& configuration, Gate gate, int major);

@@ -55,11 +55,11 @@ Result<std::string> render_service(const Server& server, const char* service,
 
 Outcome write_upstream(const Server& server, const std::optional<Upstream>& upstream) {
   if (!upstream) {
-    return write_file_durably(server.upstream_file(), "# This node has no upstream.\n", 0600);
+    return write_file_atomically(server.upstream_file(), "# This node has no upstream.\n", 0600);
   }
   const auto text = render_service(server, upstream_service, *upstream);
   if (!text) return text.error();
-  return write_file_durably(server.upstream_file(), *text, 0600);
+  return write_file_atomically(server.upstream_file(), *text, 0600);
 }
 
 Result<std::optional<Upstream>> read_upstream(const Server& server) {

@@ -25,7 +25,8 @@ Result<std::string> render_service(const Server& server, const char* service,
                                    const Upstream& upstream);
 
 /// Replaces the service file that a walreceiver reads when it connects (primary_conninfo is only
-/// `service=evergres`); mode 0600, atomic, durable. Nothing: no upstream, and libpq finds no such
+/// `service=evergres`); mode 0600, atomic (every start writes it anew). Nothing: no upstream, and
+/// libpq finds no such
 /// service. A receiver that is already connected goes on until it is terminated: re-pointing is
 /// write_upstream and then cut_receiver or a SIGTERM of it.
 Outcome write_upstream(const Server& server, const std::optional<Upstream>& upstream);
