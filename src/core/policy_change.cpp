@@ -92,7 +92,7 @@ WantedPolicy wanted_policy(const Situation& s) {
   for (const auto& [name, peer] : s.peers) {
     const Heartbeat* said = fresh_word(s, name);
     if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
-    const auto same_node = [&](const Seat& seat) { return seat.node == name; };
+    const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
     if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
     if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) != newest->voters.end()) {
       continue;  // it leaves with this very change
