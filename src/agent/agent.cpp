@@ -127,7 +127,8 @@ void Agent::look_around(const core::Situation& s) {
     if (core::is_heard(s, peer)) duty.hears.push_back(name.value);
   }
   store_->set_duty(std::move(duty));
-  lease_->set_wish(core::grant_wish(s), know_.supervisor.start_id);
+  const core::GrantWish wish = know_.yields ? core::GrantWish{} : core::grant_wish(s);
+  lease_->set_wish(wish, know_.supervisor.start_id);
 }
 
 void Agent::say(const core::Decision& decision) {
@@ -163,7 +164,7 @@ net::awaitable<void> Agent::think() {
     resolve_upstream();
     const core::Situation& s = look(know_, now);
     if (know_.supervisor_known) {
-      const core::Decision decision = core::decide(s);
+      const core::Decision decision = know_.yields ? yield_decision(know_) : core::decide(s);
       say(decision);
       performer_->pursue(decision.intent, know_);
     }
@@ -199,7 +200,7 @@ int Agent::run() {
   performer_.emplace(setup_, tell_);
   lease_.emplace(setup_, tell_);
   observing_.emplace(setup_, tell_);
-  store_.emplace(setup_, node_id_, tell_);
+  store_.emplace(setup_, node_id_, know_.situation.agent, tell_);
   supervisor_.emplace(setup_, tell_);
   boost::asio::signal_set signals(context_, SIGTERM, SIGINT);
   signals.async_wait([this](const boost::system::error_code& failure, int) {

@@ -12,6 +12,14 @@ namespace {
 constexpr std::size_t most_waiting = 1000;
 constexpr std::uintmax_t largest_file = 16U << 20U;
 
+/// A line that was cut short, by a crash or a full disk, must not swallow the next one.
+void end_a_broken_line(int fd) {
+  const off_t size = ::lseek(fd, 0, SEEK_END);
+  char last = '\n';
+  if (size <= 0 || ::pread(fd, &last, 1, size - 1) != 1 || last == '\n') return;
+  [[maybe_unused]] const auto written = ::write(fd, "\n", 1);
+}
+
 }  // namespace
 
 Journal::Journal(std::filesystem::path state_directory)
@@ -62,8 +70,9 @@ void Journal::write(const std::string& text) {
     older.replace_filename("journal.1.jsonl");
     std::filesystem::rename(file_, older, failure);
   }
-  const int fd = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int fd = ::open(file_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return;  // the journal is no reason to stop deciding
+  end_a_broken_line(fd);
   std::size_t done = 0;
   while (done < text.size()) {
     const ssize_t written = ::write(fd, text.data() + done, text.size() - done);

@@ -1,5 +1,7 @@
 #include "agent/knowledge.hpp"
 
+#include <algorithm>
+
 #include "core/view.hpp"
 
 namespace evergres::agent {
@@ -24,14 +26,31 @@ void note_term(Knowledge& knowledge, const core::Record& record, Instant now) {
     const auto nobody_since = knowledge.situation.nobody_in_charge_since;
     times = TermTimes{};
     times.term = record.term;
-    times.nobody_since = nobody_since;
-    times.claimed = now;
+    times.began = nobody_since;
+    times.note("notice to term", now);
   }
-  if (record.phase == core::Phase::electing && record.leader && !times.chosen) times.chosen = now;
-  if (record.phase == core::Phase::leading && !times.opened) times.opened = now;
+  if (record.phase == core::Phase::electing && record.leader) times.note("choice", now);
 }
 
 }  // namespace
+
+void TermTimes::note(std::string_view name, Instant ended) {
+  const auto same = [&](const Step& step) { return step.name == name; };
+  if (std::none_of(steps.begin(), steps.end(), same)) steps.push_back({std::string(name), ended});
+}
+
+std::vector<std::string> TermTimes::phases() const {
+  std::vector<std::string> texts;
+  std::optional<Instant> from = began;
+  for (const Step& step : steps) {
+    if (from && step.ended >= *from) {
+      const auto span = std::chrono::duration_cast<Millis>(step.ended - *from);
+      texts.push_back(step.name + " " + std::to_string(span.count()) + " ms");
+    }
+    from = step.ended;
+  }
+  return texts;
+}
 
 void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now) {
   core::Situation& s = knowledge.situation;
@@ -101,6 +120,21 @@ std::optional<std::string> expected_names(const core::Situation& s) {
                      s.server.state == core::ServerState::primary;
   if (!leads || !s.record->policy.unproven.empty()) return std::nullopt;
   return core::synchronous_standby_names(s.record->policy.current);
+}
+
+core::Decision yield_decision(const Knowledge& knowledge) {
+  core::Decision decision;
+  decision.rule = "yield_to_the_older_agent_of_this_name";
+  decision.why = knowledge.yields.value_or("");
+  decision.intent = core::StayPut{};
+  switch (knowledge.situation.server.state) {
+    case core::ServerState::standby:
+    case core::ServerState::primary:
+    case core::ServerState::starting:
+    case core::ServerState::unknown: decision.intent = core::StopServer{}; break;
+    default: break;
+  }
+  return decision;
 }
 
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {

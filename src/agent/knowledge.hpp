@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cluster/status.hpp"
@@ -13,16 +14,19 @@
 
 namespace evergres::agent {
 
-/// Instants of the term that is under way, for the phases in the history.
+/// When what ended in the term that is under way, as this node saw it: the phases in the history.
 struct TermTimes {
+  struct Step {
+    std::string name;
+    Instant ended;
+  };
   Term term;
-  std::optional<Instant> nobody_since;
-  std::optional<Instant> claimed;
-  std::optional<Instant> fenced;
-  std::optional<Instant> chosen;
-  std::optional<Instant> promoted;
-  std::optional<Instant> proven;
-  std::optional<Instant> opened;
+  std::optional<Instant> began;  ///< nobody was in charge any more
+  std::vector<Step> steps;       ///< in the order in which they ended, each name once
+
+  void note(std::string_view name, Instant ended);
+  /// "fence 34 ms" for each step, from the end of the one before it.
+  [[nodiscard]] std::vector<std::string> phases() const;
 };
 
 /// Everything this agent knows. It belongs to the control thread; other threads hand over functions
@@ -38,6 +42,7 @@ struct Knowledge {
   std::optional<std::string> upstream_name;  ///< application name in the service file that we found at our start
   std::string progress;                ///< of the running operation, for people
   std::string last_decision;           ///< as journalled
+  std::optional<std::string> yields;   ///< a sentence: an older agent of this very name lives, we must not act
   TermTimes times;
   std::vector<std::string> recent_errors;
 };
@@ -60,6 +65,9 @@ const core::Situation& look(Knowledge& knowledge, Instant now);
 
 /// What synchronous_standby_names has to be now; nothing while a policy or a promotion is under way.
 std::optional<std::string> expected_names(const core::Situation& situation);
+
+/// What is done while `yields` holds: our server is stopped, nothing else.
+core::Decision yield_decision(const Knowledge& knowledge);
 
 /// What this agent says to its peers.
 core::Heartbeat heartbeat_of(const Knowledge& knowledge);

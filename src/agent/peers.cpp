@@ -84,6 +84,11 @@ bool Peers::record_is_news() {
 net::awaitable<void> Peers::dial(NodeName name, Line& line) {
   const net::ChannelIdentity identity{setup_.settings.cluster, setup_.settings.node, net::Secret{setup_.secret}};
   for (;;) {
+    if (know_.yields) {
+      auto yielding = net::pause_for(Millis{1000});
+      co_await std::move(yielding);
+      continue;
+    }
     const std::optional<NodeName> expected = name;
     auto connecting = net::connect_channel(line.host, line.port, identity, expected, Millis{1000});
     auto channel = co_await std::move(connecting);
@@ -105,7 +110,7 @@ net::awaitable<void> Peers::dial(NodeName name, Line& line) {
 }
 
 net::awaitable<void> Peers::talk(NodeName name, Line& line, net::Channel channel) {
-  for (;;) {
+  while (!know_.yields) {  // then another one speaks in our name
     auto sending = channel.send(message_for(name));
     auto sent = co_await std::move(sending);
     if (!sent) co_return;

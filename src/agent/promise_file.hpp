@@ -10,7 +10,8 @@
 /// What an agent must remember across its own death. Every write is durable before it returns.
 namespace evergres::agent {
 
-/// state_directory/promise. Absent: term 0.
+/// state_directory/promise. Absent: term 0. A file that is damaged or cut short is data_invalid,
+/// never "no promise".
 Result<core::Promise> read_promise(const std::filesystem::path& state_directory);
 /// Refused if the promise on disk is of a higher term.
 Outcome write_promise(const std::filesystem::path& state_directory, const core::Promise& promise);
@@ -20,6 +21,10 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
 /// then on it may become primary at any time, whatever it answered.
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run);
 Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run);
+
+/// state_directory/cluster_id: the cluster to which everything here was promised; written if absent.
+/// Refused if it is another one.
+Outcome bind_to_cluster(const std::filesystem::path& state_directory, const ClusterId& cluster);
 
 /// state_directory/node_id: a random id made at the first start; two nodes of one name differ in it.
 Result<std::string> node_id(const std::filesystem::path& state_directory);

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
 #include <thread>
 
@@ -15,6 +16,7 @@
 #include "postgres/data_directory.hpp"
 #include "postgres/versions.hpp"
 #include "store/backends.hpp"
+#include "store/frozen_holder.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -50,12 +52,41 @@ Outcome check_port(const std::string& host, int port, const char* what) {
   }
 }
 
-/// Another node of the same name is one whose card has another id and whose beat still moves.
-Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& store) {
+/// Asks the store again and again while somebody else holds its lock: that ends by itself, or by
+/// ending a frozen process of ours, and nothing of this node runs meanwhile. Other errors are passed
+/// on at once.
+template <typename Ask>
+auto when_unlocked(const config::NodeSettings& settings, const Progress& progress, Ask ask) -> decltype(ask()) {
+  const Instant began = boot_now();
+  std::int64_t said = -1;
+  for (;;) {
+    auto answer = ask();
+    if (answer || answer.error().code() != ErrorCode::store_locked) return answer;
+    const auto seconds = (boot_now() - began).count() / 1'000'000'000;
+    if (seconds != said) progress("the store is locked by another process since " + std::to_string(seconds) + " s; waiting");
+    said = seconds;
+    auto ended = store::end_frozen_holder(settings.store);
+    if (ended && *ended) progress("a frozen agent held the store's write lock and was killed");
+    std::this_thread::sleep_for(Millis{200});
+  }
+}
+
+Error name_is_taken(const cluster::NodeCard& other, const std::string& own_id) {
+  const bool copied = other.node_id == own_id;
+  return Error(ErrorCode::refused, "another node is called \"" + other.name + "\" and runs",
+               "It announces itself in the store from " + other.peer_host + ":" + std::to_string(other.peer_port) +
+                   (copied ? ", with the same node id: the state directory of one is a copy." : "."),
+               copied ? "Stop one of them. Another node needs a state directory and a name of its own."
+                      : "Give this node a name of its own (option \"node\").");
+}
+
+/// Another node of the same name is one whose beat still moves. Under our own id and address it is
+/// what this node said before: its ports were just found free.
+Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& store, const Progress& progress) {
   auto own = node_id(settings.state_directory);
   if (!own) return own.error();
   const auto read_card = [&]() -> Result<std::optional<cluster::NodeCard>> {
-    auto cards = store.list_cards(Millis{3000});
+    auto cards = when_unlocked(settings, progress, [&] { return store.list_cards(Millis{3000}); });
     if (!cards) return cards.error();
     for (const auto& entry : cards->cards) {
       if (entry.value.name == settings.node.value) return std::optional(entry.value);
@@ -64,17 +95,16 @@ Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& 
   };
   auto first = read_card();
   if (!first) return first.error();
-  if (!*first || (*first)->node_id == *own) return {};
+  if (!*first) return {};
+  const bool same_place = (*first)->peer_host == settings.peer_host && (*first)->peer_port == settings.peer_port;
+  if ((*first)->node_id == *own && same_place) return {};
   const Instant until = boot_now() + Millis{3500};
   while (boot_now() < until) {
     std::this_thread::sleep_for(Millis{200});
     auto again = read_card();
     if (!again) return again.error();
     if (!*again || (*again)->beat == (*first)->beat) continue;
-    return Error(ErrorCode::refused, "another node is called \"" + settings.node.value + "\" and runs",
-                 "It announces itself in the store from " + (*again)->peer_host + ":" +
-                     std::to_string((*again)->peer_port) + ".",
-                 "Give this node a name of its own (option \"node\").");
+    return name_is_taken(**again, *own);
   }
   return {};
 }
@@ -150,7 +180,29 @@ Result<Setup> make_setup(const config::NodeSettings& settings) {
   return setup;
 }
 
-Outcome preflight(const config::NodeSettings& settings) {
+void say_on_stderr(const std::string& text) {
+  std::fputs((text + "\n").c_str(), stderr);
+}
+
+Outcome check_store(const Setup& setup, const Progress& progress) {
+  const auto& settings = setup.settings;
+  auto opened = when_unlocked(settings, progress, [&] {
+    return store::open_store(settings.store, settings.cluster, store::Create::no);
+  });
+  if (!opened) return opened.error();
+  cluster::ClusterStore store(std::move(opened).value(), settings.cluster);
+  auto record = when_unlocked(settings, progress, [&] { return store.read_record(Millis{5000}); });
+  if (!record) return record.error();
+  if (!*record) {
+    return Error(ErrorCode::not_found, "the store has no record of cluster \"" + settings.cluster + "\"",
+                 "Only init creates a cluster.", "Run \"evergres init -c FILE\" on its first node.");
+  }
+  if (auto system = check_system(setup, (*record)->value); !system) return system;
+  if (auto name = check_name(settings, store, progress); !name) return name;
+  return bind_to_cluster(settings.state_directory, (*record)->value.cluster_id);
+}
+
+Outcome preflight(const config::NodeSettings& settings, const Progress& progress) {
   if (::geteuid() == 0) {
     return Error(ErrorCode::refused, "evergres does not run as root", "PostgreSQL would refuse it as well.",
                  "Start it as the user that owns the data directory, for example \"runuser -u postgres -- evergres run …\".");
@@ -168,17 +220,7 @@ Outcome preflight(const config::NodeSettings& settings) {
   if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters) return parameters;
   if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port) return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;
-  auto opened = store::open_store(settings.store, settings.cluster, store::Create::no);
-  if (!opened) return opened.error();
-  cluster::ClusterStore store(std::move(opened).value(), settings.cluster);
-  auto record = store.read_record(Millis{5000});
-  if (!record) return record.error();
-  if (!*record) {
-    return Error(ErrorCode::not_found, "the store has no record of cluster \"" + settings.cluster + "\"",
-                 "Only init creates a cluster.", "Run \"evergres init -c FILE\" on its first node.");
-  }
-  if (auto system = check_system(*setup, (*record)->value); !system) return system;
-  return check_name(settings, store);
+  return check_store(*setup, progress);
 }
 
 }  // namespace evergres::agent

@@ -108,6 +108,7 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
   status.wanted_k = s.tuning.wanted_k;
   status.guards = knowledge.supervisor.guards;
   if (!s.store_trouble.empty()) status.store_trouble = s.store_trouble;
+  if (knowledge.yields) status.store_trouble = *knowledge.yields;
   std::set<NodeName> names{s.me};
   for (const auto& [name, card] : knowledge.cards) names.insert(name);
   for (const auto& [name, peer] : s.peers) names.insert(name);

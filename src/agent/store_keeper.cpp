@@ -14,10 +14,11 @@ constexpr Millis step_deadline{1000};
 
 }  // namespace
 
-StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Tell tell)
+StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, Tell tell)
     : setup_(setup),
       node_id_(std::move(node_id)),
       tell_(std::move(tell)),
+      duty_{.renew = false, .agent = std::move(agent), .incarnation = {}, .hears = {}},
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void StoreKeeper::set_duty(Duty duty) {
@@ -71,7 +72,11 @@ Outcome StoreKeeper::round() {
   const bool due = boot_now() - announced_at_ >= round_length - Millis{50};
   if (!due) return {};
   announced_at_ = boot_now();
-  if (duty.renew && *read) {
+  // Before anything else is written: whoever must yield to an older agent of this name changes nothing.
+  auto announced = announce(duty);
+  if (!announced) return announced.error();
+  tell_([yields = *announced](Knowledge& k) { k.yields = yields; });
+  if (duty.renew && *read && !*announced) {
     auto renewed = core::renew((*read)->value, duty.agent);
     if (renewed) {
       auto written = store_->write_record(*renewed, (*read)->revision, step_deadline);
@@ -83,12 +88,11 @@ Outcome StoreKeeper::round() {
       }
     }
   }
-  if (auto announced = announce(duty); !announced) return announced;
   read_cards();
   return {};
 }
 
-Outcome StoreKeeper::announce(const Duty& duty) {
+Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   cluster::NodeCard card;
   card.name = setup_.settings.node.value;
   card.node_id = node_id_;
@@ -100,9 +104,8 @@ Outcome StoreKeeper::announce(const Duty& duty) {
   card.postgres_major = setup_.major;
   card.beat = ++beat_;
   card.hears = duty.hears;
-  auto put = store_->put_card(card, store::Expect::anything(), step_deadline);
-  if (!put) return put.error();
-  return {};
+  card.agent = duty.agent.value;
+  return card_.announce(*store_, card, step_deadline);
 }
 
 void StoreKeeper::read_cards() {

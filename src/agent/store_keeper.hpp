@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "agent/operations/operation.hpp"
+#include "agent/own_card.hpp"
 #include "agent/pulse.hpp"
 
 namespace evergres::agent {
@@ -13,13 +14,13 @@ namespace evergres::agent {
 /// A store that hangs holds up nothing else.
 class StoreKeeper {
  public:
-  StoreKeeper(const Setup& setup, std::string node_id, Tell tell);
+  StoreKeeper(const Setup& setup, std::string node_id, Claim agent, Tell tell);
 
   void poke() { pulse_.poke(); }
   /// Set by the control thread: what the next round writes.
   struct Duty {
     bool renew = false;
-    Claim agent;
+    Claim agent;  ///< this run
     Incarnation incarnation;
     std::vector<std::string> hears;
   };
@@ -28,7 +29,8 @@ class StoreKeeper {
  private:
   void run(const std::stop_token& stop);
   Outcome round();
-  Outcome announce(const Duty& duty);
+  /// See OwnCard::announce.
+  Result<std::optional<std::string>> announce(const Duty& duty);
   void read_cards();
   void end_frozen_holder();
 
@@ -39,6 +41,7 @@ class StoreKeeper {
   std::mutex mutex_;
   Duty duty_;
   std::optional<cluster::ClusterStore> store_;
+  OwnCard card_;
   std::uint64_t beat_ = 0;
   Instant announced_at_;
   Instant cards_read_at_;

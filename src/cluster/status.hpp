@@ -111,6 +111,7 @@ struct NodeCard {
   int postgres_major = 0;
   std::uint64_t beat = 0;    ///< bumped each second while the agent lives
   std::vector<std::string> hears;  ///< names of the peers heard within suspect_after
+  std::optional<std::string> agent;  ///< the run of the agent that wrote this
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name}, Field{"node_id", &NodeCard::node_id},
@@ -119,7 +120,8 @@ constexpr auto fields(const NodeCard*) {
                     Field{"postgres_port", &NodeCard::postgres_port},
                     Field{"incarnation", &NodeCard::incarnation}, Field{"version", &NodeCard::version},
                     Field{"postgres_major", &NodeCard::postgres_major},
-                    Field{"beat", &NodeCard::beat}, Field{"hears", &NodeCard::hears}};
+                    Field{"beat", &NodeCard::beat}, Field{"hears", &NodeCard::hears},
+                    Field{"agent", &NodeCard::agent}};
 }
 
 }  // namespace evergres::cluster

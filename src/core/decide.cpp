@@ -37,6 +37,8 @@ constexpr std::array rule_list{
     Rule{"stop_for_the_handover",
          "In a planned handover the leader stops fast, without waiting for anybody but its heir.",
          stop_for_the_handover},
+    Rule{"prepare_to_inherit", "The heir of a handover makes its slots while the leader stops.",
+         prepare_to_inherit},
     Rule{"make_the_data_directory_anew",
          "Without a usable data directory, clone one from the open leader.",
          make_the_data_directory_anew},

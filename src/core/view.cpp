@@ -197,6 +197,15 @@ bool failed_in_this_term(const Situation& s, const std::string& kind) {
          found->second.ending != Ending::done;
 }
 
+std::vector<NodeName> nodes_without_slot(const Situation& s) {
+  const auto& have = s.server.slots_of;
+  std::vector<NodeName> missing;
+  for (const auto& [name, peer] : s.peers) {
+    if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
+  }
+  return missing;
+}
+
 bool may_try(const Situation& s, const std::string& kind, Millis pause) {
   const auto found = s.attempts.find(kind);
   if (found == s.attempts.end() || found->second.failures == 0) return true;

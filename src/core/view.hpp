@@ -59,6 +59,9 @@ Verdict entitled_to_be_primary(const Situation& s);
 /// Whether this node must still fence itself for the term of the record.
 Verdict must_fence(const Situation& s);
 
+/// The other known nodes for which this run made no slot yet.
+std::vector<NodeName> nodes_without_slot(const Situation& s);
+
 /// Whether an operation of this kind may be tried (again) in this term: not sooner than `pause`,
 /// doubled with every failure in a row up to 30 s, after it failed.
 bool may_try(const Situation& s, const std::string& kind, Millis pause);

@@ -21,7 +21,7 @@ Error timed_out(std::string detail) {
                "Look at whether the voters stream from this node.");
 }
 
-/// One proof, step by step. Two sessions: `control_` never waits for standbys, the probe's does.
+/// One proof, step by step. The probe's session waits for standbys, `control()` never does.
 class Prover {
  public:
   Prover(const Server& server, const ProofRequest& request, Instant deadline,
@@ -30,19 +30,15 @@ class Prover {
 
   Result<Proof> run() {
     const Instant begun = boot_now();
-    auto control = Session::connect(server_, {}, deadline_);
-    if (!control) return control.error();
-    control_ = std::move(control).value();
     if (request_.leaving_empty && request_.safety.synchronous_standby_names != "") {
       if (auto seen = see_a_probe_wait(); !seen) return seen.error();
     }
-    if (auto set = set_names(server_, *control_, request_.safety, deadline_); !set) {
-      return set.error();
-    }
-    const auto lsn = acknowledged_probe();
+    auto probe = session_with_names_in_force();
+    if (!probe) return probe.error();
+    const auto lsn = acknowledged_probe(*probe);
     if (!lsn) return lsn.error();
     proof_.lsn = *lsn;
-    if (auto passed = wait_for_senders(); !passed) return passed.error();
+    if (auto passed = wait_for_senders(*probe); !passed) return passed.error();
     proof_.took = boot_now() - begun;
     return proof_;
   }
@@ -58,17 +54,43 @@ class Prover {
     SessionOptions options;
     options.synchronous_commit = "on";
     options.statement_timeout = Millis{0};  // a cancelled wait would look like an acknowledgement
-    auto session = Session::connect(server_, options, deadline_);
-    if (!session) return session;
-    if (auto sent = session->send(probe_sql, deadline_); !sent) return sent.error();
-    return session;
+    return Session::connect(server_, options, deadline_);
+  }
+
+  /// The session that never waits for standbys; opened when it is needed first.
+  Result<Session*> control() {
+    if (!control_) {
+      auto session = Session::connect(server_, {}, deadline_);
+      if (!session) return session.error();
+      control_ = std::move(session).value();
+    }
+    return &*control_;
+  }
+
+  /// A probe's session that was opened after the names had come into force. After a promotion they
+  /// are written and in force already; then nothing is written or reloaded again.
+  Result<Session> session_with_names_in_force() {
+    if (safety_is_written(server_, request_.safety)) {
+      auto probe = probe_session();
+      if (!probe) return probe;
+      const auto differing = differing_safety(*probe, request_.safety, deadline_);
+      if (!differing) return differing.error();
+      if (differing->empty()) return probe;
+    }
+    auto session = control();
+    if (!session) return session.error();
+    auto set = set_names(server_, **session, request_.safety, deadline_);
+    if (!set) return set.error();
+    return probe_session();
   }
 
   /// Ends the waiting backend, so that no orphan of ours waits until somebody acknowledges it.
   void terminate(const Session& probe) {
+    auto session = control();
+    if (!session) return;
     const auto grace = boot_now() + Millis{500};
-    const auto ended = control_->query("SELECT pg_terminate_backend($1::int)",
-                                       {std::to_string(probe.backend_pid())}, grace);
+    const auto ended = (*session)->query("SELECT pg_terminate_backend($1::int)",
+                                         {std::to_string(probe.backend_pid())}, grace);
     static_cast<void>(ended);  // best effort: the names in force decide, not this backend
   }
 
@@ -76,10 +98,13 @@ class Prover {
   Outcome see_a_probe_wait() {
     SafetySettings nobody = request_.safety;
     nobody.synchronous_standby_names = impossible_names;
-    if (auto set = set_names(server_, *control_, nobody, deadline_); !set) return set;
+    auto session = control();
+    if (!session) return session.error();
+    if (auto set = set_names(server_, **session, nobody, deadline_); !set) return set;
     for (;;) {
       auto probe = probe_session();
       if (!probe) return probe.error();
+      if (auto sent = probe->send(probe_sql, deadline_); !sent) return sent;
       const auto waits = waits_for_standby(*probe);
       if (!waits) {
         terminate(*probe);
@@ -114,25 +139,24 @@ class Prover {
   }
 
   /// (a): the position up to which everything is acknowledged.
-  Result<Lsn> acknowledged_probe() {
-    auto probe = probe_session();
-    if (!probe) return probe.error();
+  Result<Lsn> acknowledged_probe(Session& probe) {
+    if (auto sent = probe.send(probe_sql, deadline_); !sent) return sent.error();
     for (;;) {
-      const auto rows = probe->finish(boot_now() + between_looks);
+      const auto rows = probe.finish(boot_now() + between_looks);
       if (!rows) return rows.error();
-      if (*rows && !probe->last_warning().empty()) {
+      if (*rows && !probe.last_warning().empty()) {
         return Error(ErrorCode::postgres_failed, "the probe's wait was cancelled",
-                     "PostgreSQL warned: " + probe->last_warning() + ".", "Try again.");
+                     "PostgreSQL warned: " + probe.last_warning() + ".", "Try again.");
       }
       if (*rows) break;
       if (auto fine = go_on("no voter had acknowledged the probe"); !fine) {
-        terminate(*probe);
+        terminate(probe);
         return fine.error();
       }
     }
     // The statement returned the begin of the message; its commit record lies behind it, and before
     // what is flushed now.
-    const auto rows = control_->query("SELECT pg_current_wal_flush_lsn()", deadline_);
+    const auto rows = probe.query("SELECT pg_current_wal_flush_lsn()", deadline_);
     if (!rows) return rows.error();
     const auto lsn = rows->empty() ? std::nullopt : lsn_of(rows->front().front());
     if (!lsn) return Error(ErrorCode::data_invalid, "PostgreSQL gave no flush position");
@@ -144,8 +168,8 @@ class Prover {
     std::string name;
   };
 
-  Result<std::vector<Lagging>> lagging_senders() {
-    const auto rows = control_->query(
+  Result<std::vector<Lagging>> lagging_senders(Session& session) {
+    const auto rows = session.query(
         "SELECT pid, application_name FROM pg_stat_replication"
         " WHERE flush_lsn IS NULL OR flush_lsn < $1::pg_lsn",
         {proof_.lsn.text()}, deadline_);
@@ -163,18 +187,18 @@ class Prover {
   }
 
   /// (c): each voter's walsender shows that it has passed the probe, or is gone.
-  Outcome wait_for_senders() {
+  Outcome wait_for_senders(Session& session) {
     const Instant patience = boot_now() + request_.sender_patience;
     std::vector<pid_t> told;
     for (;;) {
-      const auto lagging = lagging_senders();
+      const auto lagging = lagging_senders(session);
       if (!lagging) return lagging.error();
       if (lagging->empty()) return {};
       if (boot_now() >= patience) {
         for (const auto& sender : *lagging) {
           if (std::find(told.begin(), told.end(), sender.pid) != told.end()) continue;
-          const auto ended = control_->query("SELECT pg_terminate_backend($1::int)",
-                                             {std::to_string(sender.pid)}, deadline_);
+          const auto ended = session.query("SELECT pg_terminate_backend($1::int)",
+                                            {std::to_string(sender.pid)}, deadline_);
           if (!ended) return ended.error();
           told.push_back(sender.pid);
           proof_.cut.push_back(sender.name);

@@ -31,6 +31,11 @@ Result<std::vector<std::string>> differing_safety(const Server& server,
                                                   const SafetySettings& safety, Instant deadline) {
   auto fresh = Session::connect(server, {}, deadline);
   if (!fresh) return fresh.error();
+  return differing_safety(*fresh, safety, deadline);
+}
+
+Result<std::vector<std::string>> differing_safety(Session& fresh, const SafetySettings& safety,
+                                                  Instant deadline) {
   std::string values;
   std::vector<std::string> parameters;
   for (const auto& [name, value] : safety_values(safety)) {
@@ -41,7 +46,7 @@ Result<std::vector<std::string>> differing_safety(const Server& server,
     parameters.push_back(name);
     parameters.push_back(value);
   }
-  const auto rows = fresh->query(
+  const auto rows = fresh.query(
       "SELECT name || ' is ' || quote_literal(current_setting(name)) || ' instead of '"
       "       || quote_literal(value)"
       "  FROM (VALUES " + values + ") wanted(name, value)"
@@ -93,12 +98,14 @@ Result<int> terminate_clients(Session& session, Instant deadline) {
 
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
                             Instant deadline) {
+  const auto rows = session.query("SELECT slot_name FROM pg_replication_slots", deadline);
+  if (!rows) return rows.error();
   for (const auto& name : names) {
-    const auto rows = session.query(
-        "SELECT pg_create_physical_replication_slot($1, true)"
-        " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
-        {name}, deadline);
-    if (!rows) return rows.error().while_doing("could not create the replication slot " + name);
+    const auto has_name = [&](const Row& row) { return row.front() == name; };
+    if (std::any_of(rows->begin(), rows->end(), has_name)) continue;
+    const auto made =
+        session.query("SELECT pg_create_physical_replication_slot($1, true)", {name}, deadline);
+    if (!made) return made.error().while_doing("could not create the replication slot " + name);
   }
   return {};
 }

@@ -18,6 +18,9 @@ Outcome reload(Session& session, Instant deadline);
 /// instead of on"; empty if all are in force. hot_standby is left out: a start may overrule it.
 Result<std::vector<std::string>> differing_safety(const Server& server,
                                                   const SafetySettings& safety, Instant deadline);
+/// The same, as `fresh` shows it: it must have been opened after the settings were written.
+Result<std::vector<std::string>> differing_safety(Session& fresh, const SafetySettings& safety,
+                                                  Instant deadline);
 
 /// Writes postgresql.auto.conf, reloads, and opens new connections until one shows exactly these
 /// values. `refused`, with the differences, if that does not happen before the deadline. Sessions

@@ -180,6 +180,12 @@ Outcome write_configuration(const Server& server, const std::filesystem::path& d
                             0600);
 }
 
+bool safety_is_written(const Server& server, const SafetySettings& safety) {
+  const std::string wanted = render_safety(safety);
+  const auto written = read_file(server.data / "postgresql.auto.conf", wanted.size());
+  return written && *written == wanted;
+}
+
 Outcome write_safety(const Server& server, const SafetySettings& safety) {
   return write_file_atomically(server.data / "postgresql.auto.conf", render_safety(safety), 0600);
 }

@@ -47,6 +47,8 @@ std::string render_safety(const SafetySettings& safety);
 /// server notices only after a reload.
 Outcome write_configuration(const Server& server, const std::filesystem::path& directory,
                             const Configuration& configuration, Gate gate, int major);
+/// Whether postgresql.auto.conf says exactly this; an unreadable one does not.
+bool safety_is_written(const Server& server, const SafetySettings& safety);
 /// Writes only postgresql.auto.conf of server.data.
 Outcome write_safety(const Server& server, const SafetySettings& safety);
 

@@ -28,6 +28,11 @@ constexpr Millis first_backoff{100};
 constexpr Millis longest_backoff{5'000};
 constexpr Millis long_life{10'000};  ///< a supervisor that lived as long resets the backoff
 constexpr Millis kill_interval{5};
+constexpr Millis longest_sleep{1'000};
+constexpr Millis late_wakeup{1'000};  ///< after this we were stopped or the machine slept
+/// A supervisor may be this long without a sign of life however short the grants are: clearing what
+/// survived another one takes up to 8 s.
+constexpr Millis least_patience{10'000};
 
 /// sd_notify(3) by hand; nothing happens without systemd.
 void notify(std::string_view state) {
@@ -58,11 +63,14 @@ class Keeper {
   void forward(int signal_number);
   void reap();
   void kill_everything();
-  void read_ready();
+  void look_for_life();
+  void forget_life();
+  void end_a_silent_supervisor();
 
   const Settings& settings_;
   int signals_ = -1;
-  int ready_ = -1;
+  int life_ = -1;        ///< where the supervisor shows life; -1: it closed the pipe
+  Instant life_seen_;
   pid_t supervisor_ = 0;
   int wait_status_ = 0;  ///< of the last supervisor
   bool ever_ready_ = false;
@@ -82,33 +90,49 @@ Outcome Keeper::open() {
 bool Keeper::start_supervisor() {
   constexpr int exited_1 = 1 << 8;
   wait_status_ = exited_1;  // what holds if there is no supervisor to wait for
-  int ready[2];
-  if (pipe2(ready, O_CLOEXEC) != 0) return false;
+  int life[2];
+  if (pipe2(life, O_CLOEXEC | O_NONBLOCK) != 0) return false;
   const pid_t self = getpid();
   const pid_t child = fork();
   if (child == 0) {
-    close(ready[0]);
+    close(life[0]);
     close(signals_);
-    _exit(run_supervisor(settings_, self, ready[1]));
+    _exit(run_supervisor(settings_, self, life[1]));
   }
-  close(ready[1]);
+  close(life[1]);
   if (child < 0) {
-    close(ready[0]);
+    close(life[0]);
     return false;
   }
   supervisor_ = child;
-  ready_ = ready[0];
+  life_ = life[0];
+  life_seen_ = boot_now();
   return true;
 }
 
-void Keeper::read_ready() {
-  char byte = 0;
-  if (read(ready_, &byte, 1) == 1) {
+void Keeper::look_for_life() {
+  char bytes[64];
+  ssize_t got = 0;
+  while (life_ >= 0 && (got = read(life_, bytes, sizeof bytes)) > 0) {
+    life_seen_ = boot_now();
     if (!ever_ready_) notify("READY=1");
     ever_ready_ = true;
   }
-  close(ready_);
-  ready_ = -1;
+  if (got == 0) forget_life();  // the other end is closed
+}
+
+void Keeper::forget_life() {
+  if (life_ >= 0) close(life_);
+  life_ = -1;
+}
+
+/// Frozen or hanging, it would not end a grant. What it leaves is killed when it is gone.
+void Keeper::end_a_silent_supervisor() {
+  const Millis patience = std::max(settings_.silent_agent_limit, least_patience);
+  if (supervisor_ == 0 || boot_now() - life_seen_ < patience) return;
+  say("keeper", "the supervisor has shown no life for " + std::to_string(patience.count()) + " ms: killed");
+  kill(supervisor_, SIGKILL);
+  life_seen_ = boot_now();
 }
 
 void Keeper::forward(int signal_number) {
@@ -120,9 +144,11 @@ void Keeper::forward(int signal_number) {
 }
 
 void Keeper::wait_for_signal(Millis at_most) {
-  pollfd polled[] = {{signals_, POLLIN, 0}, {ready_, POLLIN, 0}};
-  poll(polled, ready_ < 0 ? 1 : 2, static_cast<int>(at_most.count()));
-  if (ready_ >= 0 && polled[1].revents != 0) read_ready();
+  pollfd polled[] = {{signals_, POLLIN, 0}, {life_, POLLIN, 0}};
+  const Instant wake = boot_now() + at_most;
+  poll(polled, life_ < 0 ? 1 : 2, static_cast<int>(at_most.count()));
+  if (boot_now() - wake > late_wakeup) life_seen_ = boot_now();  // we were stopped, perhaps both of us
+  look_for_life();
   signalfd_siginfo info{};
   while (read(signals_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo != SIGCHLD) forward(static_cast<int>(info.ssi_signo));
@@ -175,8 +201,12 @@ int Keeper::run() {
   while (true) {
     const Instant started = boot_now();
     if (!start_supervisor()) say("keeper", "could not fork the supervisor");
-    while (supervisor_ != 0) wait_for_signal(Millis{60'000});
-    if (ready_ >= 0) read_ready();
+    while (supervisor_ != 0) {
+      wait_for_signal(longest_sleep);
+      end_a_silent_supervisor();
+    }
+    look_for_life();
+    forget_life();
     kill_everything();
     const bool orderly = WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
     if (ending_ || orderly) return 0;

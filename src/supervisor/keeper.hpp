@@ -8,7 +8,8 @@ namespace evergres::supervisor {
 /// process with one thread and no children; it blocks and keeps SIGCHLD, SIGTERM, SIGINT, SIGHUP.
 ///
 /// The keeper becomes a child subreaper, forks the supervisor and forwards SIGTERM, SIGINT and
-/// SIGHUP to it. A supervisor that dies unasked is replaced, but only after every process that it
+/// SIGHUP to it. A supervisor that shows no life for `silent_agent_limit`, but at least 10 s, is
+/// killed. One that dies unasked is replaced, but only after every process that it
 /// left behind (PostgreSQL, the agent, their children) was killed and waited for. If the keeper
 /// dies, the supervisor ends everything.
 ///

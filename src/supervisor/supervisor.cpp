@@ -32,8 +32,8 @@ constexpr Millis sweep_interval{5};
 
 class Supervisor {
  public:
-  Supervisor(const Settings& settings, pid_t keeper, Listener listener)
-      : settings_(settings), keeper_(keeper), listener_(std::move(listener)),
+  Supervisor(const Settings& settings, pid_t keeper, int life, Listener listener)
+      : settings_(settings), keeper_(keeper), life_(life), listener_(std::move(listener)),
         guards_(raise_guards()),
         postmaster_(settings_, std::count(guards_.begin(), guards_.end(), guard_oom) > 0),
         agent_(settings_, run_) {}
@@ -49,6 +49,7 @@ class Supervisor {
     json::value id;
   };
 
+  void show_life();
   void wait_for_work();
   void take_signals();
   void reap();
@@ -71,6 +72,8 @@ class Supervisor {
 
   const Settings settings_;
   const pid_t keeper_;
+  const int life_;                     ///< the pipe to the keeper
+  Instant life_shown_;
   const std::string run_ = random_hex(8);
   Listener listener_;
   const std::vector<std::string> guards_;
@@ -109,10 +112,12 @@ Status Supervisor::status() const {
 }
 
 int Supervisor::run() {
+  show_life();
   if (auto cleared = clear_survivors(settings_); !cleared) {
     say("supervisor", cleared.error().one_line());
   }
   while (true) {
+    show_life();
     reap();
     // Grants end before requests are read: an expired one cannot be extended.
     postmaster_.tick(agent_.pid());
@@ -127,6 +132,14 @@ int Supervisor::run() {
     wait_for_work();
     take_signals();
   }
+}
+
+/// The keeper replaces a supervisor that shows no life: a frozen one ends no grant.
+void Supervisor::show_life() {
+  const Instant now = boot_now();
+  if (now - life_shown_ < sign_of_life_interval) return;
+  life_shown_ = now;
+  [[maybe_unused]] const auto written = write(life_, "l", 1);
 }
 
 void Supervisor::wait_for_work() {
@@ -275,8 +288,9 @@ void Supervisor::tell_changes() {
 
 }  // namespace
 
-int run_supervisor(const Settings& settings, pid_t keeper, int ready_fd) {
+int run_supervisor(const Settings& settings, pid_t keeper, int life_fd) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
+  signal(SIGPIPE, SIG_IGN);  // a keeper that is gone does not read; children get the default back
   // A session of its own: Ctrl-C at a terminal reaches the keeper alone, which passes it on once.
   setsid();
   auto listener = Listener::open(settings.run_directory);
@@ -284,13 +298,11 @@ int run_supervisor(const Settings& settings, pid_t keeper, int ready_fd) {
     say("supervisor", listener.error().one_line());
     return exit_could_not_begin;
   }
-  Supervisor supervisor(settings, keeper, std::move(*listener));
+  Supervisor supervisor(settings, keeper, life_fd, std::move(*listener));
   if (auto opened = supervisor.open(); !opened) {
     say("supervisor", opened.error().one_line());
     return exit_could_not_begin;
   }
-  [[maybe_unused]] const auto told = write(ready_fd, "r", 1);
-  close(ready_fd);
   return supervisor.run();
 }
 

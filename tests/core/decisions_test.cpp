@@ -75,13 +75,16 @@ void add_safety(std::vector<Case>& cases) {
 void add_handover(std::vector<Case>& cases) {
   const World handing = World().handing_over_to("n2");
   cases.push_back({"handover: the leader stops", handing.as_seen_by("n1")});
-  cases.push_back({"handover: the heir waits for the last WAL", handing.as_seen_by("n2")});
+  const auto has_slots = [](Situation& s) { s.server.slots_of = {node("n1"), node("n3")}; };
+  cases.push_back({"handover: the heir makes slots", handing.as_seen_by("n2")});
+  cases.push_back({"handover: the heir waits for the last WAL",
+                   with(handing.as_seen_by("n2"), has_slots)});
   cases.push_back({"handover: a bystander is fenced at once", handing.as_seen_by("n3")});
   cases.push_back({"handover: all WAL arrived, the heir is fenced",
                    World().handing_over_to("n2").fenced("n1", 4000, false).as_seen_by("n2")});
   cases.push_back({"handover: the heir lacks WAL",
                    with(World().handing_over_to("n2").fenced("n1", 6000, false).as_seen_by("n2"),
-                        [](Situation&) {})});
+                        has_slots)});
   const Situation ready = with(World()
                                    .handing_over_to("n2")
                                    .fenced("n1", 5000, false)

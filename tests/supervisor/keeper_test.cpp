@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -99,6 +100,42 @@ TEST_F(KeeperTest, AKilledSupervisorIsReplacedAfterEverythingWasKilled) {
   EXPECT_EQ(after.state, State::stopped);
   EXPECT_EQ(after.start_id, 0U);
   start_postgres();
+}
+
+TEST_F(KeeperTest, AFrozenSupervisorIsReplacedAndItsPrimaryIsGone) {
+  settings_.silent_agent_limit = Millis{10'000};
+  start_keeper();
+  const auto started = start_primary(3, Millis{600'000});
+  begin_statement("select count(*) from generate_series(1, 100000000000)");
+  const auto before = status();
+  kill(supervisor_pid(), SIGSTOP);
+  ASSERT_TRUE(eventually([&] { return !is_alive(started.postmaster_pid); }));
+  Status after = before;
+  ASSERT_TRUE(eventually([&] {
+    auto connected = Client::connect(socket_path(settings_.run_directory), Millis{0});
+    const auto read = connected ? connected->status(Millis{500}) : Result<Status>(before);
+    if (read.ok()) after = *read;
+    return after.supervisor_run != before.supervisor_run;
+  }));
+  EXPECT_EQ(servers(), 0U);
+  EXPECT_FALSE(is_alive(*before.agent_pid));
+  EXPECT_EQ(after.state, State::stopped);
+  start_postgres();
+}
+
+TEST_F(KeeperTest, ASupervisorThatWasFrozenTogetherWithItsKeeperIsNotKilled) {
+  settings_.silent_agent_limit = Millis{10'000};
+  start_keeper();
+  const auto before = status();
+  const pid_t supervisor = supervisor_pid();
+  kill(keeper_, SIGSTOP);
+  kill(supervisor, SIGSTOP);
+  sleep(12);  // longer than the keeper's patience: that is what is tried
+  kill(keeper_, SIGCONT);
+  poll(nullptr, 0, 300);  // the keeper has looked, the supervisor could not speak yet
+  kill(supervisor, SIGCONT);
+  const Instant until = boot_now() + Millis{3'000};
+  while (boot_now() < until) ASSERT_EQ(status().supervisor_run, before.supervisor_run);
 }
 
 TEST_F(KeeperTest, WithoutItsKeeperEverythingEnds) {

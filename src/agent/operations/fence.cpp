@@ -1,22 +1,11 @@
+#include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
-#include "postgres/history.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/wal_end.hpp"
 
 namespace evergres::agent {
 namespace {
-
-void add_history(core::Fenced& fenced, const postgres::Server& server, TimelineId timeline) {
-  if (auto newest = postgres::newest_timeline(server); newest && *newest) fenced.newest_timeline = **newest;
-  auto history = postgres::read_history(server, timeline);
-  if (!history) return;
-  TimelineId child = timeline;
-  for (auto step = history->rbegin(); step != history->rend(); ++step) {
-    fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
-    child = step->parent;
-  }
-}
 
 /// The durable end of a running standby whose receiver is gone. What streaming flushed is exact once
 /// it has passed the replay position: a receiver attaches only after all local WAL was replayed, and
@@ -45,6 +34,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   if (hands.situation().server.cold) {  // it answers no SQL: its files tell
     auto cold = read_offline(hands, term);
     if (cold) cold->can_run = cold->position.has_value();
+    if (cold) add_lineage(*cold, server);
     return cold;
   }
   postgres::Observer observer(server);
@@ -60,7 +50,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   if (end) {
     fenced.position = *end;
     fenced.can_run = true;
-    add_history(fenced, server, end->timeline);
+    add_lineage(fenced, server);
   } else {
     fenced.why_no_position = end.error().one_line();
   }
@@ -78,6 +68,7 @@ Outcome carry_out(const core::Fence& intent, Hands& hands) {
   const bool stopped = hands.situation().server.state == core::ServerState::stopped;
   auto fenced = stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   if (!fenced) return fenced.error();
+  if (stopped) add_lineage(*fenced, hands.server());
   const std::uint64_t start_id = hands.known.supervisor.start_id;
   hands.learn([answer = *fenced, start_id](Knowledge& k) {
     if (k.supervisor.start_id != start_id) return;  // it is about an earlier run of the server
@@ -86,7 +77,7 @@ Outcome carry_out(const core::Fence& intent, Hands& hands) {
     k.situation.server.receiving_since.reset();
     if (answer.position) k.situation.server.position = answer.position;
     k.server_changed_at = boot_now();
-    if (!k.times.fenced) k.times.fenced = boot_now();
+    k.times.note("fence", boot_now());
   });
   crash_point(hands, "fence");
   return {};

@@ -35,6 +35,8 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   if (!changed) return changed.error();
   hands.learn([](Knowledge& k) { k.situation.claimed_at = boot_now(); });
   crash_point(hands, "term");
+  // Without it the fast stop below still ends in time, as an immediate one.
+  if (auto cut = cut_other_senders(*session, intent.heir); !cut) hands.progress(cut.error().message());
   return {};
 }
 
@@ -44,10 +46,6 @@ Outcome carry_out(const core::StopForHandover& intent, Hands& hands) {
   if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised) return promised;
   hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
   if (hands.situation().server.state == core::ServerState::primary) {
-    auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
-    if (session) {
-      if (auto cut = cut_other_senders(*session, intent.heir); !cut) hands.progress(cut.error().message());
-    }
     auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{1000});
     if (!stopped) return stopped.error();
   }
@@ -57,7 +55,7 @@ Outcome carry_out(const core::StopForHandover& intent, Hands& hands) {
     if (k.situation.server.state != core::ServerState::stopped) return;
     k.situation.fenced = answer;
     if (answer.position) k.situation.server.position = answer.position;
-    if (!k.times.fenced) k.times.fenced = boot_now();
+    k.times.note("fence", boot_now());
   });
   crash_point(hands, "stopped");
   return {};

@@ -66,9 +66,12 @@ Result<core::Record> Hands::change_record(const Transition& transition) {
     }
     auto& conflict = std::get<cluster::RecordConflict>(*outcome);
     if (!conflict.current) return Error(ErrorCode::not_found, "the record vanished from the store");
+    const bool large = !core::differs_only_in_small_things(current.value, *wanted);
     current = std::move(*conflict.current);
-    // A lost reply: our own change is already there.
-    if (current.value == *wanted) {
+    // A lost reply: our own change is already there, perhaps renewed since. (Only the holder of the
+    // claim makes a large change, so an equal one is ours.)
+    const bool renewed_since = large && core::differs_only_in_small_things(current.value, *wanted);
+    if (current.value == *wanted || renewed_since) {
       learn([record = current.value, revision = current.revision](Knowledge& k) {
         learn_record(k, record, revision, boot_now());
       });

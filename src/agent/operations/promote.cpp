@@ -44,13 +44,6 @@ std::vector<std::string> voter_names(const core::Policy& policy) {
   return names;
 }
 
-Outcome close_to_everybody(Hands& hands, postgres::Session& session) {
-  if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
-  auto ended = postgres::terminate_clients(session, boot_now() + sql_deadline);
-  if (!ended) return ended.error();
-  return {};
-}
-
 /// From here on the server may become primary at any time, whatever is answered: persisted before.
 Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
   if (auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands)); !noted) {
@@ -81,14 +74,14 @@ Result<core::Fork> fork_of(Hands& hands, TimelineId timeline) {
   return core::Fork{timeline, history->back().parent, history->back().switch_lsn};
 }
 
-void add_phase(std::vector<std::string>& phases, const char* name, std::optional<Instant> from, std::optional<Instant> to) {
-  if (!from || !to || *to < *from) return;
-  const auto span = std::chrono::duration_cast<Millis>(*to - *from);
-  phases.push_back(std::string(name) + " " + std::to_string(span.count()) + " ms");
+/// For the phases in the history.
+void note_step(Hands& hands, const char* name) {
+  hands.learn([name, now = boot_now()](Knowledge& k) { k.times.note(name, now); });
 }
 
 /// What people read about this term. After the opening: nobody waits for it.
-void write_history(Hands& hands, const core::Record& record, const core::Fork& fork) {
+void write_history(Hands& hands, const core::Record& record, const core::Fork& fork,
+                   const TermTimes& times) {
   auto store = hands.store();
   if (!store) return;
   cluster::HistoryEntry entry;
@@ -101,13 +94,7 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   entry.reason = record.why;
   entry.facts = record.facts;
   entry.wall_ms = wall_now_ms();
-  TermTimes times = hands.known.times;
-  times.proven = times.opened = boot_now();
-  add_phase(entry.phases, "notice to term", times.nobody_since, times.claimed);
-  add_phase(entry.phases, "fence", times.claimed, times.fenced);
-  add_phase(entry.phases, "choice", times.fenced, times.chosen);
-  add_phase(entry.phases, "promote", times.chosen, times.promoted);
-  add_phase(entry.phases, "barrier and opening", times.promoted, times.opened);
+  entry.phases = times.phases();
   auto put = (*store)->append_history(entry, store_deadline);
   if (!put) hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
 }
@@ -140,19 +127,26 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
                "It may still become one, so it has to be stopped.");
 }
 
-/// The same by SQL: names in force, nobody inside, slots for all, nothing that blocks the replay.
+/// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that blocks
+/// the replay.
 Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
   if (!session) return session.error();
-  const std::string names = core::synchronous_standby_names(intent.policy);
+  const auto hosts = hands.configuration("").member_hosts;
+  auto closed = postgres::write_gate(hands.server(), hands.server().data, postgres::Gate::closed, hosts);
+  if (!closed) return closed;
+  hands.learn([](Knowledge& k) { k.situation.server.gate_open = false; });
   // Alone the names are written only after the promotion: '' must not be in force anywhere else.
-  if (!names.empty()) {
-    auto in_force = postgres::set_names(hands.server(), *session, hands.safety(names), deadline);
-    if (!in_force) return in_force;
-    hands.learn([names](Knowledge& k) { k.applied_names = names; });
-  }
-  if (auto closed = close_to_everybody(hands, *session); !closed) return closed;
+  const std::string of_policy = core::synchronous_standby_names(intent.policy);
+  const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
+  // One reload brings both; the postmaster has read both when a new connection shows the names.
+  auto in_force = postgres::set_names(hands.server(), *session, hands.safety(names), deadline);
+  if (!in_force) return in_force;
+  hands.learn([names](Knowledge& k) { k.applied_names = names; });
+  if (auto ended = postgres::terminate_clients(*session, deadline); !ended) return ended.error();
+  note_step(hands, "names");
   if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline); !slots) return slots;
+  note_step(hands, "slots");
   return ask_to_promote(hands, *session, intent);
 }
 
@@ -179,7 +173,7 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
     k.situation.server.state = core::ServerState::primary;
     if (k.situation.server.position) k.situation.server.position->timeline = timeline;
     k.server_changed_at = boot_now();
-    k.times.promoted = boot_now();
+    k.times.note("promotion", boot_now());
   });
   crash_point(hands, "promote");
   return {};
@@ -209,7 +203,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
   auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
   if (!proof) return proof.error();
-  hands.learn([](Knowledge& k) { k.times.proven = boot_now(); });
+  const Instant proven_at = boot_now();
   auto fork = fork_of(hands, intent.timeline);
   if (!fork) return fork.error();
   crash_point(hands, "barrier");
@@ -219,14 +213,19 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     return core::open_leadership(std::move(record), s.agent, intent.policy, *fork);
   });
   if (!opened) return opened.error();
+  const Instant recorded_at = boot_now();
   crash_point(hands, "open");
   if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted) return granted;
   if (auto open = set_gate(hands, postgres::Gate::open); !open) return open;
-  hands.learn([](Knowledge& k) {
-    k.times.opened = boot_now();
+  TermTimes times = hands.known.times;
+  times.note("barrier", proven_at);
+  times.note("record", recorded_at);
+  times.note("opening", boot_now());
+  hands.learn([times](Knowledge& k) {
+    k.times = times;
     k.server_changed_at = boot_now();  // a look from before the names were written says nothing
   });
-  write_history(hands, *opened, *fork);
+  write_history(hands, *opened, *fork, times);
   return {};
 }
 

@@ -92,11 +92,16 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
     learn_upstream(k, core::Upstream{leader, term});
     k.situation.server.not_receiving_since = boot_now();
   });
+  // A SIGHUP ends the startup process's pause between two receivers (its latch is set; PostgreSQL 14
+  // to 18), up to wal_retrieve_retry_interval of a failover.
+  auto woken = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
+  if (!woken) hands.progress("the receiver comes a little later: " + woken.error().message());
   // Slots of a time when this server led would hold its WAL for ever.
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return {};
   auto dropped = postgres::drop_member_slots(*session, {}, boot_now() + sql_deadline);
   if (!dropped) hands.progress("old slots stay: " + dropped.error().message());
+  hands.learn([](Knowledge& k) { k.situation.server.slots_of.clear(); });
   return {};
 }
 

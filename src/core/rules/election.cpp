@@ -104,6 +104,16 @@ Judgement stop_for_the_handover(const Situation& s) {
   return Answer{StopForHandover{s.record->term, s.record->claim, *s.record->heir}, s.record->why, {}};
 }
 
+// While the leader stops for it the heir makes the slots that it will need as leader; the next
+// leader's are dropped when this node follows after all.
+Judgement prepare_to_inherit(const Situation& s) {
+  if (s.record->phase != Phase::handover || s.record->heir != s.me || record_names_me(s)) return std::nullopt;
+  if (s.server.state != ServerState::standby || s.server.cold) return std::nullopt;
+  const auto missing = nodes_without_slot(s);
+  if (missing.empty() || !may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
+  return Answer{MakeSlots{missing}, s.record->leader->node.value + " stops to hand over to us", {}};
+}
+
 // The coordinator chooses the most advanced of enough fenced nodes and records its policy.
 Judgement choose_the_leader(const Situation& s) {
   const Record& record = *s.record;

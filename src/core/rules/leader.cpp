@@ -56,11 +56,7 @@ Judgement open_the_gate(const Situation& s) {
 // The leader keeps WAL for every node it knows, also for one that is only about to clone.
 Judgement give_every_node_a_slot(const Situation& s) {
   if (!is_open_leader(s) || !may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
-  const auto& have = s.server.slots_of;
-  std::vector<NodeName> missing;
-  for (const auto& [name, peer] : s.peers) {
-    if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
-  }
+  const auto missing = nodes_without_slot(s);
   if (missing.empty()) return std::nullopt;
   return Answer{MakeSlots{missing}, "nodes without a slot here are known", {}};
 }

@@ -27,6 +27,7 @@ Judgement wait_for_the_server(const Situation& s);
 
 // rules/election.cpp
 Judgement stop_for_the_handover(const Situation& s);
+Judgement prepare_to_inherit(const Situation& s);
 Judgement choose_the_leader(const Situation& s);
 Judgement give_up_a_failed_promotion(const Situation& s);
 Judgement promote_when_chosen(const Situation& s);

@@ -1,9 +1,12 @@
 """Real clusters of real processes, faults, clients that remember what was acknowledged."""
 
+from .clock import WallClock
 from .cluster import Cluster, Node
+from .debugger import HeldReceiver
 from .load import Load, under_load
+from .network import Network
 from .story import all_stories, story
 from .waits import StoryFailed, expect, wait_until
 
-__all__ = ["Cluster", "Node", "Load", "under_load", "all_stories", "story", "StoryFailed",
-           "expect", "wait_until"]
+__all__ = ["Cluster", "HeldReceiver", "Load", "Network", "Node", "StoryFailed", "WallClock",
+           "all_stories", "expect", "story", "under_load", "wait_until"]

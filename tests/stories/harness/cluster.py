@@ -79,6 +79,9 @@ class Node:
         self.parameters = {"shared_buffers": "32MB", "max_connections": "100"}
         self.environment = {}
         self.settings = {}
+        self.host = "127.0.0.1"
+        self.client_host = "127.0.0.1"
+        self.enter = []  # what `evergres run` is started through, e.g. another network namespace
         self.popen = None
         self.directory.mkdir(mode=0o700)
         own(self.directory)
@@ -92,8 +95,8 @@ class Node:
         lines = {"cluster": self.cluster.name, "node": self.name, "data_directory": self.data,
                  "state_directory": self.state, "run_directory": self.run_directory,
                  "store": f"sqlite:{self.cluster.store}", "secret_file": self.cluster.secret,
-                 "postgres_host": "127.0.0.1", "postgres_port": self.postgres_port,
-                 "peer_host": "127.0.0.1", "peer_port": self.peer_port,
+                 "postgres_host": self.host, "postgres_port": self.postgres_port,
+                 "peer_host": self.host, "peer_port": self.peer_port,
                  **self.cluster.settings, **self.settings}
         text = "".join(f"{key}: {value}\n" for key, value in lines.items())
         text += "parameters:\n" + "".join(f"  {k}: \"{v}\"\n" for k, v in self.parameters.items())
@@ -115,8 +118,8 @@ class Node:
                 *(f"{k}={v}" for k, v in self.environment.items()),
                 str(self.cluster.program), "run", "-c", str(self.config)]
         with open(self.directory / "run.log", "ab") as log:
-            self.popen = subprocess.Popen(as_server_user(argv), stdout=log, stderr=log,
-                                          stdin=subprocess.DEVNULL, cwd="/",
+            self.popen = subprocess.Popen([*self.enter, *as_server_user(argv)], stdout=log,
+                                          stderr=log, stdin=subprocess.DEVNULL, cwd="/",
                                           start_new_session=True)
 
     def stop(self, seconds=60):
@@ -195,6 +198,17 @@ class Node:
     def thaw(self):
         processes.send(self.processes(), signal.SIGCONT)
 
+    def control_plane(self):
+        """Keeper, supervisor and agent: everything but PostgreSQL."""
+        return [pid for pid in (self.keeper(), self.supervisor(), self.agent()) if pid]
+
+    def freeze_control_plane(self):
+        """PostgreSQL goes on, and nobody is there who could stop it."""
+        frozen = self.control_plane()
+        expect(len(frozen) == 3, f"{self}: keeper, supervisor, agent are {frozen}")
+        processes.send(frozen, signal.SIGSTOP)
+        return frozen
+
     def freeze_agent(self):
         pid = wait_until(f"an agent on {self.name}", self.agent, 20)
         os.kill(pid, signal.SIGSTOP)
@@ -255,6 +269,14 @@ class Node:
         return {line.split(":", 1)[0]: line.split(":", 1)[1].strip()
                 for line in done.stdout.splitlines() if ":" in line}
 
+    def explain(self):
+        """What this node's agent decides now, and why; "" while it does not answer."""
+        return (self.ask("explain", what="election") or {}).get("text", "")
+
+    def server_log(self):
+        path = self.state / "log" / "postgres.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def log_text(self):
         """Everything that Evergres and PostgreSQL of this node have logged."""
         logs = [path for path in self.directory.rglob("*.log")
@@ -310,14 +332,16 @@ class Cluster:
     def __getitem__(self, name):
         return next(node for node in self.nodes if node.name == name)
 
-    def create(self, seconds=90):
-        """init on the first node, run on all, until every node streams and the policy is whole."""
+    def create(self, seconds=90, first_is_last=False):
+        """init on the first node, run on all, until every node streams and the policy is whole.
+        first_is_last: the first node runs when it can know all others."""
         for node in self.nodes:
             node.write_config()
         done = self.nodes[0].evergres("init", timeout=seconds)
         expect(done.returncode == 0, f"evergres init failed: {done.stderr}{done.stdout}")
-        for node in self.nodes:
+        for node in self.nodes[1:] + self.nodes[:1] if first_is_last else self.nodes:
             node.start()
+            wait_until(f"the agent of {node}", lambda: not first_is_last or node.status(), 20)
         self.wait_healthy(seconds)
         return self
 
@@ -402,7 +426,7 @@ class Cluster:
 
     def dsn(self, nodes=None, **extra):
         nodes = nodes or self.nodes
-        words = {"host": ",".join("127.0.0.1" for _ in nodes),
+        words = {"host": ",".join(str(node.client_host) for node in nodes),
                  "port": ",".join(str(node.postgres_port) for node in nodes),
                  "user": "app", "dbname": "app", "password": self.password,
                  "connect_timeout": "2", "target_session_attrs": "read-write",

@@ -1,8 +1,10 @@
 """Mistakes of people: a clear refusal, nothing deleted, nothing promoted."""
 
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 
 from harness import expect, story, under_load, wait_until
 from harness.cluster import own
@@ -56,12 +58,15 @@ def a_second_cluster_in_one_store(new_cluster):
         cluster.create()
         with under_load(cluster):
             other = cluster.nodes[1]
-            _refuses(cluster.nodes[0], "init")
+            system_id = cluster.status()["system_id"]
+            first = cluster.nodes[0]
+            _refuses(first, "init", "there is data already", str(first.data), "evergres run")
             saved = other.data, other.state
             other.data = other.directory / "elsewhere"
             other.state = other.directory / "elsewhere-state"
             other.write_config()
-            _refuses(other, "init", "exists already")
+            _refuses(other, "init", "exists already", system_id, f'"{cluster.name}"',
+                     "evergres run")
             expect(not other.data.exists(), "a second data directory was made")
             other.data, other.state = saved
             other.write_config()
@@ -128,3 +133,143 @@ def one_name_twice(new_cluster):
                            or "another" in twin.log_text().lower()), 60, twin.last_log_lines)
             expect(not (twin.data / "PG_VERSION").exists(), "the twin got a copy of the data")
         cluster.wait_healthy()
+
+
+@story(ci=True, own=True)
+def data_directory_that_is_not_ours_to_use(new_cluster):
+    """Open to others, of another user, of another major version: init and run refuse with the mode,
+    the user or the version, touch nothing, and run goes on by itself when it was put right."""
+    with new_cluster(nodes=2) as cluster:
+        first, node = cluster.nodes
+        first.write_config()
+        first.data.mkdir()
+        own(first.data)
+        for mode in (0o755, 0o777):
+            first.data.chmod(mode)
+            _refuses(first, "init", str(first.data), "open to other users", "chmod 0700")
+            expect(not list(first.data.iterdir()), "init wrote into it")
+        first.data.chmod(0o700)
+        if os.geteuid() == 0:
+            os.chown(first.data, 0, 0)
+            _refuses(first, "init", str(first.data), "another user", "user id 0")
+        first.data.rmdir()
+        cluster.create()
+        with under_load(cluster):
+            version, good = node.data / "PG_VERSION", (node.data / "PG_VERSION").read_text()
+            wrongs = [("open to other users", lambda: node.data.chmod(0o777),
+                       lambda: node.data.chmod(0o700)),
+                      ("of PostgreSQL 9", lambda: version.write_text("9\n"),
+                       lambda: version.write_text(good))]
+            if os.geteuid() == 0:
+                wrongs.append(("another user", lambda: os.chown(node.data, 0, 0),
+                               lambda: own(node.data)))
+            for words, spoil, mend in wrongs:
+                node.stop()
+                before = _snapshot(node.data)
+                spoil()
+                node.start()
+                wait_until(f"a sentence with {words!r}",
+                           lambda: words in node.last_log_lines(40), 30, node.last_log_lines)
+                expect(_snapshot(node.data).keys() >= before.keys() - {"postmaster.opts"},
+                       "files are gone")
+                expect(node.postmaster() is None, "PostgreSQL runs on it")
+                mend()
+                if node.reap():
+                    node.start()
+                wait_until(f"{node} streaming", cluster.is_healthy, 60, node.last_log_lines)
+
+
+@story(own=True)
+def init_while_the_store_is_locked(new_cluster):
+    """Somebody holds the store's lock: init gives up with a sentence about the lock and leaves
+    nothing; the next one succeeds."""
+    with new_cluster(nodes=1) as cluster:
+        (node,) = cluster.nodes
+        node.write_config()
+        with cluster.store_locked():
+            _refuses(node, "init", str(cluster.store), "lock")
+            expect(not node.data.exists(), "a data directory was made")
+        cluster.create()
+        with under_load(cluster, healthy=False):
+            pass
+
+
+@contextlib.contextmanager
+def _small_disk(node, megabytes=260):
+    """The node's data directory is on a file system of its own, which a file can fill."""
+    expect(os.geteuid() == 0, "this story mounts a small file system: run it as root")
+    disk = node.directory / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "none",
+                           str(disk)], capture_output=True, text=True, check=False)
+    expect(done.returncode == 0, f"mount: {done.stderr.strip()}")
+    try:
+        own(disk)
+        node.data = disk / "data"
+        yield disk
+    finally:
+        node.kill_all()
+        # Not ours to wait for: the processes are dead, their last files may still be open.
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def _fill(disk):
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 20))
+    with contextlib.suppress(OSError), open(filler, "ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def _no_space(node):
+    return "No space left on device" in node.server_log()
+
+
+@story(own=True)
+def no_space_on_a_standby(new_cluster):
+    """The disk of a standby is full: it leaves the policy, writes go on, list says what is wrong
+    with it; with space again it follows by itself."""
+    with new_cluster(nodes=3) as cluster, _small_disk(cluster.nodes[2]) as disk:
+        node = cluster.nodes[2]
+        cluster.create()
+        if cluster.leader() is node:
+            cluster.switchover(cluster.nodes[0])
+            cluster.wait_healthy()
+        with under_load(cluster) as load:
+            filler = _fill(disk)
+            leader = cluster.leader()
+            # A new segment of WAL does not fit.
+            leader.sql("select pg_switch_wal()", "postgres")
+            load.wait_acks(20)
+            leader.sql("select pg_switch_wal()", "postgres")
+            wait_until("the full disk noticed", lambda: _no_space(node), 60, node.last_log_lines)
+            wait_until("the policy without it", lambda: (s := cluster.status())
+                       and node.name not in s["voters"] and not s["unproven"], 60, cluster.brief)
+            load.wait_acks(50)
+            filler.unlink()
+            cluster.wait_healthy(180)
+
+
+@story(own=True)
+def no_space_on_the_leader(new_cluster):
+    """The disk of the leader is full: PostgreSQL ends, another node leads, nothing acknowledged is
+    lost; with space again the old leader follows."""
+    with new_cluster(nodes=3) as cluster, _small_disk(cluster.nodes[0]) as disk:
+        node = cluster.nodes[0]
+        cluster.create()
+        if cluster.leader() is not node:
+            cluster.switchover(node)
+            cluster.wait_healthy()
+        with under_load(cluster) as load:
+            filler = _fill(disk)
+            node.try_sql("select pg_switch_wal()", "postgres", 5)
+            cluster.wait_leader(other_than=node, seconds=90)
+            load.wait_acks(50)
+            expect(_no_space(node), "PostgreSQL says nothing of a full disk")
+            explained = cluster.leader().evergres("list").stdout
+            expect(node.name in explained, explained)
+            filler.unlink()
+            cluster.wait_healthy(180)

@@ -71,3 +71,97 @@ def old_leader_returns_empty(cluster):
         old.data.rename(old.directory / "lost-disk")
         old.start()
         cluster.wait_healthy(180)
+
+
+def _waiting_commits(leader):
+    return int(leader.sql("select count(*) from pg_stat_activity where wait_event = 'SyncRep'",
+                          "postgres")[0])
+
+
+@story(own=True)
+def diverged_leader_returns_while_the_only_voter_is_down(new_cluster):
+    """At attach a walreceiver reports its replay position, whatever its timeline. The old leader
+    has a tail in the very segment in which the new timeline begins, and comes back while the only
+    other voter stands still: it must not acknowledge before it lost the tail."""
+    with new_cluster(nodes=3, settings={"voter_timeout": "40s"}) as cluster:
+        cluster.create()
+        with under_load(cluster) as load:
+            old = cluster.leader()
+            old.sql("select pg_switch_wal()", "postgres")
+            load.wait_acks(50)
+            for pid in old.postgres_called("walsender evergres_replication"):
+                os.kill(pid, signal.SIGSTOP)
+            wait_until("commits that wait", lambda: _waiting_commits(old) >= len(load.writers), 20)
+            tail = old.sql("select pg_walfile_name(pg_current_wal_flush_lsn())", "postgres")[0]
+            old.kill_all()
+            new = cluster.wait_leader(other_than=old)
+            begin = cluster.history()[-1]["switch_lsn"]
+            expect(new.sql(f"select pg_walfile_name('{begin}')", "postgres")[0][8:] == tail[8:],
+                   f"the tail is in {tail}, the switch at {begin}")
+            load.wait_acks(20)
+            wait_until("the checkpoint after which others may rewind",
+                       lambda: "checkpoint complete" in new.server_log(), 60)
+            (voter,) = [node for node in cluster.nodes if node not in (old, new)]
+            expect(cluster.status()["voters"] == [voter.name], cluster.brief())
+            voter.freeze()
+            wait_until("commits that wait", lambda: _waiting_commits(new) >= len(load.writers), 20)
+            acked = len(load.acked())
+            old.start()
+
+            def old_is_a_voter():
+                # In this order: who acknowledged was in a recorded policy when it did.
+                count = len(load.acked())
+                status = new.status()
+                if status and old.name in status["voters"]:
+                    return True
+                expect(count == acked, f"acknowledged by a tail: {cluster.brief()}")
+                return False
+
+            wait_until(f"{old} as voter", old_is_a_voter, 60, cluster.brief, every=0.01)
+            log = old.log_text().lower()
+            expect("rewind" in log or "clon" in log, f"{old} says nothing of a rewind")
+            load.wait_acks(20)
+            wait_until("the proof", lambda: not new.status()["unproven"], 60, cluster.brief)
+            new.kill_all()
+            voter.thaw()
+            cluster.wait_leader(other_than=new)
+            load.wait_acks(20)
+            new.start()
+
+
+@story(own=True)
+def voter_outside_the_fence_returns_with_a_tail(new_cluster):
+    """Commits wait for both standbys, so that one alone covers the policy. The other one has more
+    WAL, its agent is dead while the failover runs, and its PostgreSQL goes on asking the old
+    leader's address: it neither counts nor keeps what nobody was told about."""
+    with new_cluster(nodes=3, settings={"synchronous_nodes": 2}) as cluster:
+        cluster.create()
+        with under_load(cluster) as load:
+            leader, (fenced, outside) = cluster.leader(), cluster.standbys()
+            os.kill(int(leader.sql("select pid from pg_stat_replication where application_name "
+                                   f"like 'evg_{fenced.name}_%'", "postgres")[0]), signal.SIGSTOP)
+            wait_until("commits that wait", lambda: _waiting_commits(leader) >= len(load.writers),
+                       20)
+            end = leader.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
+            wait_until(f"a tail on {outside}", lambda: outside.sql(
+                f"select pg_last_wal_receive_lsn() >= '{end}'::pg_lsn", "postgres") == ["t"], 20)
+            frozen = outside.freeze_control_plane()
+            leader.kill_all()
+            new = cluster.wait_leader(other_than=leader)
+            expect(new is fenced, f"{new} leads")
+            leader.start()
+            wait_until(f"{leader} as voter", lambda: (s := new.status())
+                       and leader.name in s["voters"] and not s["unproven"], 90, cluster.brief)
+            load.wait_acks(50)
+            expect(outside.postmaster(), f"the PostgreSQL of {outside} is gone")
+            senders = new.sql("select application_name from pg_stat_replication", "postgres")
+            expect(not any(f"_{outside.name}_" in name for name in senders),
+                   f"{outside} is attached though its agent is dead: {senders}")
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+            cluster.wait_healthy(180)
+            log = outside.log_text().lower()
+            expect("rewind" in log or "clon" in log, f"{outside} kept its tail")
+            new.kill_all()
+            cluster.wait_leader(other_than=new)
+            new.start()

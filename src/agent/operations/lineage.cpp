@@ -1,0 +1,36 @@
+#include "agent/operations/lineage.hpp"
+
+#include "postgres/history.hpp"
+
+namespace evergres::agent {
+namespace {
+
+void forget_position(core::Fenced& fenced, const Error& why) {
+  fenced.position.reset();
+  fenced.can_run = false;
+  fenced.why_no_position = why.while_doing("the timelines of its WAL are not known").one_line();
+}
+
+}  // namespace
+
+void add_lineage(core::Fenced& fenced, const postgres::Server& server) {
+  fenced.history.clear();
+  auto newest = postgres::newest_timeline(server);
+  if (!newest) return forget_position(fenced, newest.error());
+  if (*newest) fenced.newest_timeline = **newest;
+  if (!fenced.position) return;
+  auto history = postgres::read_history(server, fenced.position->timeline);
+  if (!history) return forget_position(fenced, history.error());
+  TimelineId child = fenced.position->timeline;
+  for (auto step = history->rbegin(); step != history->rend(); ++step) {
+    if (step->parent >= child) {
+      return forget_position(fenced, Error(ErrorCode::data_invalid, "a history file names no ancestors",
+                                           "That of timeline " + std::to_string(child.value) + " names " +
+                                               std::to_string(step->parent.value) + "."));
+    }
+    fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
+    child = step->parent;
+  }
+}
+
+}  // namespace evergres::agent

@@ -1,0 +1,91 @@
+#include "agent/knowledge.hpp"
+
+#include "agent/place.hpp"
+
+namespace evergres::agent::test {
+namespace {
+
+class KnowledgeTest : public Place {
+ protected:
+  KnowledgeTest() {
+    know_.situation.me = NodeName{"n1"};
+    know_.situation.agent = Claim{"mine"};
+  }
+  static core::Record claimed_by(const char* claim) {
+    return *core::claim_term(fresh_record(), NodeName{"n1"}, Claim{claim}, "a test");
+  }
+  Knowledge know_;
+};
+
+TEST_F(KnowledgeTest, AnOlderRecordIsIgnored) {
+  learn_record(know_, claimed_by("other"), Revision{9}, Instant{1});
+  learn_record(know_, fresh_record(), Revision{8}, Instant{2});
+  learn_record(know_, fresh_record(), Revision{9}, Instant{2});
+  EXPECT_EQ(know_.situation.record->term, Term{1});
+  EXPECT_EQ(know_.situation.revision, Revision{9});
+}
+
+TEST_F(KnowledgeTest, ANewTermWithOurClaimIsOursAlsoIfTheReplyWasLost) {
+  learn_record(know_, fresh_record(), Revision{1}, Instant{1});
+  learn_record(know_, claimed_by("mine"), Revision{2}, Instant{5});
+  EXPECT_EQ(know_.situation.claimed_at, Instant{5});
+  EXPECT_EQ(know_.situation.recent_terms, 1U);
+}
+
+TEST_F(KnowledgeTest, ANewTermOfSomebodyElseIsNotOurs) {
+  know_.situation.claimed_at = Instant{1};
+  learn_record(know_, fresh_record(), Revision{1}, Instant{1});
+  learn_record(know_, claimed_by("other"), Revision{2}, Instant{5});
+  EXPECT_FALSE(know_.situation.claimed_at);
+}
+
+TEST_F(KnowledgeTest, AFenceIsAnAnswerOnlyForTheTermOfThePromise) {
+  core::Fenced fenced;
+  fenced.term = Term{4};
+  know_.situation.fenced = fenced;
+  know_.situation.promise = core::Promise{Term{4}, Claim{"aa"}};
+  EXPECT_TRUE(heartbeat_of(know_).fenced);
+  know_.situation.promise.term = Term{5};
+  EXPECT_FALSE(heartbeat_of(know_).fenced);
+}
+
+TEST_F(KnowledgeTest, AnotherRunOfTheServerHasNoFenceAndNoPosition) {
+  know_.situation.fenced = core::Fenced{};
+  know_.situation.server.position = core::Position{};
+  know_.situation.server.receiving = true;
+  know_.situation.server.gate_open = true;
+  know_.situation.server.asked_to_promote = true;
+  know_.situation.server.incarnation = Incarnation{"i1"};
+  forget_server_run(know_);
+  EXPECT_FALSE(know_.situation.fenced);
+  EXPECT_FALSE(know_.situation.server.position);
+  EXPECT_FALSE(know_.situation.server.receiving);
+  EXPECT_FALSE(know_.situation.server.gate_open);
+  EXPECT_FALSE(know_.situation.server.asked_to_promote);
+  EXPECT_TRUE(know_.situation.server.incarnation) << "that is of the data, not of the run";
+}
+
+TEST_F(KnowledgeTest, AStandbyMustBearTheNamesThatNobodyBears) {
+  know_.situation.server.state = core::ServerState::standby;
+  EXPECT_EQ(expected_names(know_.situation), core::names_nobody);
+  know_.situation.server.asked_to_promote = true;
+  EXPECT_EQ(expected_names(know_.situation), std::nullopt) << "a promotion may be changing them";
+}
+
+TEST_F(KnowledgeTest, WhoYieldsStopsItsServerAndNothingElse) {
+  know_.yields = "another agent runs as \"n1\"";
+  const std::vector<core::ServerState> running{core::ServerState::standby, core::ServerState::primary,
+                                               core::ServerState::starting, core::ServerState::unknown};
+  for (const auto state : running) {
+    know_.situation.server.state = state;
+    EXPECT_EQ(yield_decision(know_).intent, core::Intent(core::StopServer{}));
+  }
+  for (const auto state : {core::ServerState::stopped, core::ServerState::absent, core::ServerState::stopping}) {
+    know_.situation.server.state = state;
+    EXPECT_EQ(yield_decision(know_).intent, core::Intent(core::StayPut{}));
+  }
+  EXPECT_EQ(yield_decision(know_).why, *know_.yields);
+}
+
+}  // namespace
+}  // namespace evergres::agent::test

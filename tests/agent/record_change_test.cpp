@@ -1,0 +1,153 @@
+#include "agent/place.hpp"
+
+namespace evergres::agent::test {
+namespace {
+
+/// `Hands::change_record` against a store in which somebody else writes between reading and writing.
+class RecordChange : public Place {
+ protected:
+  RecordChange() { EXPECT_TRUE(others_.write_record(fresh_record(), std::nullopt, generous)); }
+
+  Hands hands() {
+    Knowledge known;
+    known.situation.me = NodeName{"n1"};
+    known.situation.agent = Claim{"mine"};
+    return Hands(setup_, known, [this](const Learn& change) { change(told_); }, std::stop_token());
+  }
+  cluster::Versioned<core::Record> stored() { return **others_.read_record(generous); }
+
+  /// What another agent does: reads, changes, writes.
+  void meanwhile(const std::function<void(core::Record&)>& change) {
+    auto read = stored();
+    change(read.value);
+    const auto written = others_.write_record(read.value, read.revision, generous);
+    ASSERT_TRUE(written && std::holds_alternative<cluster::RecordApplied>(*written));
+  }
+
+  cluster::ClusterStore others_ = store();
+  Knowledge told_;
+};
+
+TEST_F(RecordChange, IsWrittenAndLearned) {
+  auto own = hands();
+  ASSERT_TRUE(carry_out(core::ClaimTerm{Term{0}, "a test"}, own));
+  EXPECT_EQ(stored().value.term, Term{1});
+  EXPECT_EQ(stored().value.claim, Claim{"mine"});
+  EXPECT_EQ(told_.situation.record, stored().value);
+  EXPECT_EQ(told_.situation.revision, stored().revision);
+  EXPECT_TRUE(told_.situation.claimed_at);
+}
+
+TEST_F(RecordChange, IsRebasedAtOnceOnARenewalAndARequest) {
+  auto own = hands();
+  int tries = 0;
+  const auto changed = own.change_record([&](core::Record record) -> Result<core::Record> {
+    if (++tries == 1) meanwhile([](core::Record& theirs) { theirs.renewed += 1; });
+    if (tries == 2) {
+      meanwhile([](core::Record& theirs) { theirs.request = core::Request{"r1", {}, NodeName{"n2"}, false, 0}; });
+    }
+    return core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
+  });
+  ASSERT_TRUE(changed) << changed.error().one_line();
+  EXPECT_EQ(tries, 3);
+  const auto record = stored().value;
+  EXPECT_EQ(record.term, Term{1});
+  EXPECT_EQ(record.claim, Claim{"mine"});
+  EXPECT_EQ(record.renewed, fresh_record().renewed + 1) << "their change was overwritten";
+  ASSERT_TRUE(record.request) << "their change was overwritten";
+  EXPECT_EQ(record.request->id, "r1");
+}
+
+TEST_F(RecordChange, GivesWayToAnotherClaim) {
+  auto own = hands();
+  const auto take = [&](core::Record record) -> Result<core::Record> {
+    if (record.claim != Claim{"other"}) {
+      meanwhile([](core::Record& theirs) {
+        theirs = *core::claim_term(theirs, NodeName{"n2"}, Claim{"other"}, "was faster");
+      });
+    }
+    if (record.term != Term{0}) return Error(ErrorCode::conflict, "somebody else was faster");
+    return core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
+  };
+  const auto changed = own.change_record(take);
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().code(), ErrorCode::conflict);
+  EXPECT_EQ(stored().value.claim, Claim{"other"});
+  EXPECT_EQ(stored().value.term, Term{1});
+  EXPECT_FALSE(told_.situation.record) << "what was not written was learned";
+}
+
+TEST_F(RecordChange, OfATermThatIsTakenIsRefusedByEveryOperation) {
+  meanwhile([](core::Record& theirs) {
+    theirs = *core::claim_term(theirs, NodeName{"n2"}, Claim{"other"}, "was faster");
+  });
+  auto own = hands();
+  core::ChooseLeader choose;
+  choose.term = Term{1};
+  for (const Outcome& outcome : {carry_out(core::ClaimTerm{Term{0}, "a test"}, own),
+                                 carry_out(core::Vacate{Term{1}, "a test"}, own),
+                                 carry_out(core::Vacate{Term{0}, "a test"}, own), carry_out(choose, own),
+                                 carry_out(core::AddMember{NodeName{"n3"}}, own)}) {
+    EXPECT_FALSE(outcome);
+  }
+  EXPECT_EQ(stored().value.claim, Claim{"other"});
+  EXPECT_EQ(stored().value.members, fresh_record().members);
+}
+
+TEST_F(RecordChange, RecognisesItsOwnWhoseReplyWasLost) {
+  for (const bool renewed_since : {false, true}) {
+    auto own = hands();
+    int tries = 0;
+    const auto changed = own.change_record([&](core::Record record) -> Result<core::Record> {
+      ++tries;
+      const Term before = record.term;
+      auto wanted = core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
+      // The write arrives, but who wrote it never hears of it.
+      if (tries == 1) meanwhile([&](core::Record& theirs) { theirs = *wanted; });
+      if (renewed_since && tries == 1) meanwhile([](core::Record& theirs) { theirs.renewed += 1; });
+      EXPECT_LT(before, wanted->term);
+      return wanted;
+    });
+    ASSERT_TRUE(changed) << changed.error().one_line();
+    EXPECT_EQ(tries, 1) << "it was done twice";
+    EXPECT_EQ(*changed, stored().value);
+    EXPECT_EQ(told_.situation.record, stored().value);
+    EXPECT_EQ(stored().value.term, Term{renewed_since ? 2U : 1U});
+  }
+}
+
+TEST_F(RecordChange, TakesARenewalForNoRequestOfItsOwn) {
+  auto own = hands();
+  const core::Request request{"mine", core::RequestKind::switchover, NodeName{"n2"}, false, 0};
+  int tries = 0;
+  const auto changed = own.change_record([&](core::Record record) -> Result<core::Record> {
+    if (++tries == 1) meanwhile([](core::Record& theirs) { theirs.renewed += 1; });
+    record.request = request;
+    return record;
+  });
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(stored().value.request, request) << "a small change was believed to be there";
+}
+
+TEST_F(RecordChange, EndsUnderEndlessConflict) {
+  auto own = hands();
+  int tries = 0;
+  const auto changed = own.change_record([&](core::Record record) -> Result<core::Record> {
+    ++tries;
+    meanwhile([](core::Record& theirs) { theirs.renewed += 1; });
+    return core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
+  });
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().code(), ErrorCode::conflict);
+  EXPECT_LT(tries, 100);
+}
+
+TEST_F(RecordChange, NeedsARecord) {
+  std::filesystem::remove(root_ / "store.db");
+  auto own = hands();
+  EXPECT_FALSE(own.change_record([](core::Record record) { return record; }));
+  EXPECT_FALSE(std::filesystem::exists(root_ / "store.db")) << "an agent made a store";
+}
+
+}  // namespace
+}  // namespace evergres::agent::test
