@@ -66,6 +66,7 @@ Outcome Agent::remember() {
   core::Situation& s = know_.situation;
   const auto& settings = setup_.settings;
   s.me = settings.node;
+  know_.own_host = settings.postgres_host;
   s.agent = Claim{random_hex(8)};
   s.started_at = boot_now();
   s.tuning.suspect_after = settings.suspect_after;

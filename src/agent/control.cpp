@@ -141,14 +141,14 @@ Outcome Control::check_switchover(const core::Request& request) const {
   }
   if (!request.to) {
     for (const auto& seat : s.record->policy.current.voters) {
-      if (!core::why_not_lead(s, seat.node)) return {};
+      if (!core::why_not_inherit(s, seat.node)) return {};
     }
     return refusal("no other node could lead now", reasons_of_all(s), "See \"evergres list\".");
   }
   if (*request.to == s.record->leader->node) {
     return refusal("\"" + request.to->value + "\" leads already", "");
   }
-  if (const auto reason = core::why_not_lead(s, *request.to)) {
+  if (const auto reason = core::why_not_inherit(s, *request.to)) {
     return refusal("\"" + request.to->value + "\" cannot take over", *reason + ".", "See \"evergres explain node " + request.to->value + "\".");
   }
   return {};

@@ -1,6 +1,7 @@
 #include "agent/knowledge.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "core/view.hpp"
 
@@ -50,6 +51,12 @@ std::vector<std::string> TermTimes::phases() const {
     from = step.ended;
   }
   return texts;
+}
+
+std::vector<std::string> member_hosts(const Knowledge& knowledge) {
+  std::set<std::string> hosts{knowledge.own_host};
+  for (const auto& [name, card] : knowledge.cards) hosts.insert(card.postgres_host);
+  return {hosts.begin(), hosts.end()};
 }
 
 void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now) {
@@ -105,6 +112,7 @@ const core::Situation& look(Knowledge& knowledge, Instant now) {
   } else if (!s.nobody_in_charge_since) {
     s.nobody_in_charge_since = now;
   }
+  s.server.gate_outdated = knowledge.gate_hosts && *knowledge.gate_hosts != member_hosts(knowledge);
   const bool open_leader = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
   if (!open_leader) {
     s.leading_since.reset();
@@ -137,6 +145,13 @@ core::Decision yield_decision(const Knowledge& knowledge) {
   return decision;
 }
 
+std::string doing(const Knowledge& knowledge) {
+  const core::Situation& s = knowledge.situation;
+  if (s.operation) return s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  const bool cold = s.server.cold && s.server.state == core::ServerState::standby;
+  return cold ? "serves no readers: started without hot standby, because its limits are below the primary's" : "";
+}
+
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   const core::Situation& s = knowledge.situation;
   core::Heartbeat beat;
@@ -158,7 +173,7 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.receiving = s.server.receiving;
   beat.upstream = s.server.upstream;
   beat.lag_seconds = s.server.lag_seconds;
-  if (s.operation) beat.doing = s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  beat.doing = doing(knowledge);
   beat.trouble = s.server.trouble;
   return beat;
 }

@@ -37,6 +37,8 @@ struct Knowledge {
   bool supervisor_known = false;
   std::map<NodeName, cluster::NodeCard> cards;
   std::optional<TimelineId> received_timeline;  ///< of the last receiver that streamed in this start
+  std::string own_host;                ///< of our PostgreSQL, as the members reach it
+  std::optional<std::vector<std::string>> gate_hosts;  ///< that this run wrote into pg_hba.conf last
   Instant server_changed_at;           ///< observations that were begun earlier are out of date
   std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
   std::optional<std::string> upstream_name;  ///< application name in the service file that we found at our start
@@ -50,6 +52,9 @@ struct Knowledge {
 using Learn = std::function<void(Knowledge&)>;
 /// Hands a Learn to the control thread; callable from every thread, never blocks.
 using Tell = std::function<void(Learn)>;
+
+/// Addresses of the PostgreSQL servers of all known nodes, each once, in order.
+std::vector<std::string> member_hosts(const Knowledge& knowledge);
 
 /// The record became known, from the store or from a peer. Older revisions are ignored.
 void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now);
@@ -68,6 +73,9 @@ std::optional<std::string> expected_names(const core::Situation& situation);
 
 /// What is done while `yields` holds: our server is stopped, nothing else.
 core::Decision yield_decision(const Knowledge& knowledge);
+
+/// What this node is doing, for people; "" if nothing special.
+std::string doing(const Knowledge& knowledge);
 
 /// What this agent says to its peers.
 core::Heartbeat heartbeat_of(const Knowledge& knowledge);

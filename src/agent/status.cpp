@@ -67,7 +67,7 @@ cluster::NodeStatus own_status(const Knowledge& knowledge) {
   node.name = s.me.value;
   fill_card(knowledge, node);
   node.role = role_of(s, s.me);
-  if (s.operation) node.doing = s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  node.doing = doing(knowledge);
   node.state = state_word(s.server.state, s.server.receiving, node.doing, false);
   fill_lags(node, leader_position(s), s.server.position, s.server.replay);
   node.lag_seconds = s.server.lag_seconds;

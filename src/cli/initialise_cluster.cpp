@@ -116,7 +116,8 @@ Result<fs::path> interrupted_directory(const Ground& ground, const core::Record&
 
 /// What to do about a record that is there. A value: continue with this claim's revision; an error:
 /// refuse. An empty optional: the cluster was completed just now.
-Result<std::optional<Revision>> judge(const Ground& ground, const VersionedRecord& found) {
+Result<std::optional<Revision>> judge(const Ground& ground, const std::string& cluster,
+                                      const VersionedRecord& found) {
   const core::Record& record = found.value;
   const NodeName& node = ground.server.node;
   if (record.system_id.value == 0) {
@@ -134,7 +135,7 @@ Result<std::optional<Revision>> judge(const Ground& ground, const VersionedRecor
       return std::optional<Revision>();
     }
   }
-  return exists("the cluster exists already",
+  return exists("the cluster \"" + cluster + "\" exists already",
                 fmt::format("Its system identifier is {}.", record.system_id.value));
 }
 
@@ -206,7 +207,7 @@ Result<NewCluster> initialise_cluster(const config::NodeSettings& settings) {
   std::optional<Revision> expected;
   ClusterId cluster_id(random_hex(8));
   if (*found) {
-    Result<std::optional<Revision>> judged = judge(*ground, **found);
+    Result<std::optional<Revision>> judged = judge(*ground, settings.cluster, **found);
     if (!judged) return judged.error();
     if (!*judged) return result_of((*found)->value);
     expected = **judged;

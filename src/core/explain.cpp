@@ -71,7 +71,7 @@ std::optional<std::string> state_in_the_way(const Situation& s, const NodeName& 
 
 }  // namespace
 
-std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node) {
+std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node) {
   if (!s.record) return "the record is not known";
   if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading) return std::nullopt;
   if (const auto state = state_in_the_way(s, node)) return state;
@@ -83,6 +83,12 @@ std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node
   if (!is_voter(current, *seat)) return "it is not a voter yet, so it may lack acknowledged commits";
   const bool receiving = node == s.me ? s.server.receiving : said->receiving;
   if (s.record->phase == Phase::leading && !receiving) return "it does not receive WAL";
+  return std::nullopt;
+}
+
+std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node) {
+  if (const auto reason = why_not_inherit(s, node)) return reason;
+  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading) return std::nullopt;
   const auto missing = what_is_missing(s.record->policy, seats_without_the_leader(s));
   if (!missing.empty()) return missing.front();
   return std::nullopt;

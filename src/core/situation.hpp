@@ -105,6 +105,7 @@ struct Server {
   bool receiving = false;                      ///< a walreceiver streams
   std::optional<Upstream> upstream;
   bool gate_open = false;
+  bool gate_outdated = false;                  ///< pg_hba.conf was written before a member's address was known
   bool cold = false;                           ///< a standby that answers no SQL (hot_standby=off)
   std::optional<Instant> unknown_since;        ///< it runs, answered before, and does not answer since then
   bool limits_too_low = false;                 ///< it refused to start: max_connections and its like were lowered
@@ -132,7 +133,7 @@ constexpr auto fields(const Server*) {
       Field{"cold", &Server::cold},
       Field{"unknown_since", &Server::unknown_since}, Field{"limits_too_low", &Server::limits_too_low}, Field{"names", &Server::names},
       Field{"names_wrong_since", &Server::names_wrong_since}, Field{"senders", &Server::senders},
-      Field{"drift", &Server::drift}, Field{"slots_of", &Server::slots_of},
+      Field{"gate_outdated", &Server::gate_outdated}, Field{"drift", &Server::drift}, Field{"slots_of", &Server::slots_of},
       Field{"lag_seconds", &Server::lag_seconds}, Field{"wal_removed", &Server::wal_removed},
       Field{"diverged", &Server::diverged}, Field{"receiving_since", &Server::receiving_since},
       Field{"not_receiving_since", &Server::not_receiving_since},

@@ -89,7 +89,11 @@ WantedPolicy wanted_policy(const Situation& s);
 /// whoever holds the claim, as being in charge.
 bool may_be_the_last_to_leave(const Situation& s, const NodeName& node);
 
-/// Why `node` could not take over the leadership now; nothing if it could.
+/// Why `node` could not take over in a planned handover, where the leader stops and is read; nothing
+/// if it could.
+std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node);
+
+/// Why `node` could not take over if the leader were lost now; nothing if it could.
 std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node);
 
 }  // namespace evergres::core

@@ -200,9 +200,13 @@ void add_leader(std::vector<Case>& cases) {
                    })});
   cases.push_back(
       {"the gate is closed", with(leader, [](Situation& s) { s.server.gate_open = false; })});
+  cases.push_back({"a member came whose address pg_hba.conf lacks",
+                   with(leader, [](Situation& s) { s.server.gate_outdated = true; })});
   cases.push_back({"a node has no slot here",
                    with(leader, [](Situation& s) { s.server.slots_of.pop_back(); })});
   cases.push_back({"switchover", World().request(RequestKind::switchover, "n3").as_seen_by("n1")});
+  cases.push_back({"switchover beside a silent voter: the leader that stops covers the policy",
+                   World().request(RequestKind::switchover, "n3").silent("n2").as_seen_by("n1")});
   cases.push_back({"switchover to a silent node",
                    World().request(RequestKind::switchover, "n3").silent("n3").as_seen_by("n1")});
   cases.push_back(
@@ -270,6 +274,17 @@ void add_follower(std::vector<Case>& cases) {
                      s.record->term.value += 1;
                      s.record->phase = Phase::electing;
                      s.record->leader.reset();
+                   })});
+  const Situation stuck = with(World().electing_by("n3").as_seen_by("n2"), [](Situation& s) {
+    s.attempts[Fence::kind] = {Ending::timed_out, Term{6}, ago(1), 1, "the walreceiver did not end"};
+  });
+  cases.push_back({"a new term, and our receiver does not end: stop", stuck});
+  cases.push_back({"a fence failed once: again", with(stuck, [](Situation& s) {
+                     s.attempts[Fence::kind].ending = Ending::failed;
+                   })});
+  cases.push_back({"a fence failed, and the server was started since: fence",
+                   with(stuck, [](Situation& s) {
+                     s.attempts[StartServer::kind] = {Ending::done, Term{5}, ago(0.5), 0, ""};
                    })});
   cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
                      s.server.wal_removed = true;

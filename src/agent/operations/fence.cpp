@@ -30,7 +30,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   hands.learn([](Knowledge& k) { learn_upstream(k, std::nullopt); });
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
-  if (auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{5000}); !cut) return cut.error();
+  if (auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{3000}); !cut) return cut.error();
   if (hands.situation().server.cold) {  // it answers no SQL: its files tell
     auto cold = read_offline(hands, term);
     if (cold) cold->can_run = cold->position.has_value();

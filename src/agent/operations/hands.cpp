@@ -102,13 +102,7 @@ postgres::Configuration Hands::configuration(const std::string& names) const {
   configuration.cluster_name = setup.settings.cluster;
   configuration.parameters = setup.settings.parameters;
   configuration.safety = safety(names);
-  configuration.member_hosts.push_back(setup.settings.postgres_host);
-  for (const auto& [name, card] : known.cards) {
-    auto& hosts = configuration.member_hosts;
-    if (std::find(hosts.begin(), hosts.end(), card.postgres_host) == hosts.end()) {
-      hosts.push_back(card.postgres_host);
-    }
-  }
+  configuration.member_hosts = member_hosts(known);
   return configuration;
 }
 

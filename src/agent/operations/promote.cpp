@@ -132,10 +132,13 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
 Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
   if (!session) return session.error();
-  const auto hosts = hands.configuration("").member_hosts;
+  const auto hosts = member_hosts(hands.known);
   auto closed = postgres::write_gate(hands.server(), hands.server().data, postgres::Gate::closed, hosts);
   if (!closed) return closed;
-  hands.learn([](Knowledge& k) { k.situation.server.gate_open = false; });
+  hands.learn([hosts](Knowledge& k) {
+    k.situation.server.gate_open = false;
+    k.gate_hosts = hosts;
+  });
   // Alone the names are written only after the promotion: '' must not be in force anywhere else.
   const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;

@@ -1,46 +1,48 @@
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
-#include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/wal_end.hpp"
 
 namespace evergres::agent {
 namespace {
 
-/// What PostgreSQL said last before it ended: the reason why it does not start.
+/// A session was refused: says nothing of why the server ended.
+bool is_about_a_session(std::string_view words) {
+  constexpr std::array about{"the database system is", "could not connect to the primary",
+                             "terminating connection", "no pg_hba.conf entry", "pg_hba.conf rejects"};
+  return std::any_of(about.begin(), about.end(),
+                     [&](const char* part) { return words.find(part) != std::string_view::npos; });
+}
+
+/// What PostgreSQL said last in this start before it ended: the reason why it does not start.
 std::string last_words(const Hands& hands) {
   constexpr std::streamoff most = 20'000;
   std::ifstream file(hands.setup.settings.state_directory / "log" / "postgres.log", std::ios::ate);
   if (!file) return {};
   const std::streamoff size = file.tellg();
   file.seekg(std::max<std::streamoff>(size - most, 0));
-  const std::string log((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   std::string found;
-  std::size_t begin = 0;
-  while (begin < log.size()) {
-    auto end = log.find('\n', begin);
-    if (end == std::string::npos) end = log.size();
-    const std::string_view line(log.data() + begin, end - begin);
-    if (line.find("FATAL:") != std::string_view::npos || line.find("PANIC:") != std::string_view::npos) {
-      found = std::string(line.substr(line.find(": ") == std::string_view::npos ? 0 : 0));
-    }
-    begin = end + 1;
+  for (std::string line; std::getline(file, line);) {
+    if (line.find("LOG:  starting PostgreSQL") != std::string::npos) found.clear();
+    auto at = line.find("FATAL:");
+    if (at == std::string::npos) at = line.find("PANIC:");
+    if (at != std::string::npos && !is_about_a_session(line)) found = line.substr(at);
   }
-  const auto colon = found.find("FATAL:");
-  return colon == std::string::npos ? found : found.substr(colon);
+  return found;
 }
 
 bool limits_were_lowered(const std::string& words) {
@@ -103,8 +105,9 @@ Outcome start(Hands& hands, bool without_hot_standby, const std::optional<postgr
   auto started = supervisor::started_from_json(*reply);
   if (!started) return started.error();
   const std::string names = core::names_nobody;
-  hands.learn([names, start = *started](Knowledge& k) {
+  hands.learn([names, hosts = configuration.member_hosts, start = *started](Knowledge& k) {
     forget_server_run(k);
+    k.gate_hosts = hosts;
     k.supervisor.start_id = start.start_id;
     k.supervisor.state = supervisor::State::running;
     k.supervisor.grant.reset();
@@ -183,19 +186,11 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
   // The checkpoint may be older than a switch of timelines that was promoted to or received since.
   auto end = postgres::end_along_timelines(server, timeline, from, deadline, hands.stop);
   if (end) {
-    timeline = end->timeline;
-    fenced.position = core::Position{timeline, end->lsn};
+    fenced.position = core::Position{end->timeline, end->lsn};
   } else {
     fenced.why_no_position = end.error().one_line();
   }
-  if (auto newest = postgres::newest_timeline(server); newest && *newest) fenced.newest_timeline = **newest;
-  if (auto history = postgres::read_history(server, timeline); history) {
-    TimelineId child = timeline;
-    for (auto step = history->rbegin(); step != history->rend(); ++step) {
-      fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
-      child = step->parent;
-    }
-  }
+  add_lineage(fenced, server);
   return fenced;
 }
 
@@ -206,7 +201,10 @@ Outcome set_gate(Hands& hands, postgres::Gate gate) {
   auto reloaded = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!reloaded) return reloaded.error();
   const bool open = gate == postgres::Gate::open;
-  hands.learn([open](Knowledge& k) { k.situation.server.gate_open = open; });
+  hands.learn([open, hosts = configuration.member_hosts](Knowledge& k) {
+    k.situation.server.gate_open = open;
+    k.gate_hosts = hosts;
+  });
   return {};
 }
 

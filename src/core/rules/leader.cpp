@@ -15,7 +15,7 @@ std::optional<NodeName> some_heir(const Situation& s) {
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return std::nullopt;
   for (const Seat& voter : policy->voters) {
-    if (!why_not_lead(s, voter.node)) return voter.node;
+    if (!why_not_inherit(s, voter.node)) return voter.node;
   }
   return std::nullopt;
 }
@@ -42,9 +42,14 @@ Judgement step_down_when_cut_off(const Situation& s) {
                 {}};
 }
 
-// The open leader admits applications, and a standby that streams from it admits readers.
+// The open leader admits applications, and a standby that streams from it admits readers; both admit
+// every member that they know.
 Judgement open_the_gate(const Situation& s) {
-  if (s.server.gate_open || s.server.cold || !may_try(s, OpenGate::kind, Millis{500})) return std::nullopt;
+  const bool as_it_should_be = s.server.gate_open && !s.server.gate_outdated;
+  if (as_it_should_be || s.server.cold || !may_try(s, OpenGate::kind, Millis{500})) return std::nullopt;
+  if (s.server.gate_open && (is_open_leader(s) || s.server.state == ServerState::standby)) {
+    return Answer{OpenGate{s.record->term}, "the address of a member is new", {}};
+  }
   if (is_open_leader(s)) return Answer{OpenGate{s.record->term}, "the barrier of this term is proven", {}};
   const bool serves_reads = s.record->phase == Phase::leading && !record_names_me(s) &&
                             s.server.state == ServerState::standby && s.server.receiving &&
@@ -77,7 +82,7 @@ Judgement hand_over_on_request(const Situation& s) {
     return Answer{ClearRequest{request.id}, "no other node could lead now", {}};
   }
   if (!restart) {
-    if (const auto reason = why_not_lead(s, *heir)) {
+    if (const auto reason = why_not_inherit(s, *heir)) {
       return Answer{ClearRequest{request.id}, heir->value + " cannot take over: " + *reason, {}};
     }
   }

@@ -9,6 +9,15 @@ bool is_rebuilding(const Situation& s) {
   return s.operation && (s.operation->kind == Clone::kind || s.operation->kind == Rewind::kind);
 }
 
+/// Fencing the server as it runs took too long, or failed again and again, since its last start.
+bool cannot_be_fenced(const Situation& s) {
+  const auto fence = s.attempts.find(Fence::kind);
+  if (fence == s.attempts.end() || fence->second.failures == 0) return false;
+  if (fence->second.ending != Ending::timed_out && fence->second.failures < 3) return false;
+  const auto start = s.attempts.find(StartServer::kind);
+  return start == s.attempts.end() || start->second.ended < fence->second.ended;
+}
+
 }  // namespace
 
 // A record that is older than a promise, or gone while data exists: the store lost history.
@@ -85,16 +94,21 @@ Judgement fence_for_the_term_of_the_record(const Situation& s) {
   }
   if (s.operation && s.operation->kind == StartServer::kind) return std::nullopt;
   const Verdict fence = must_fence(s);
+  if (cannot_be_fenced(s)) return std::nullopt;
   if (!fence.yes || !may_try(s, Fence::kind, Millis{100})) return std::nullopt;
   return Answer{Fence{s.record->term, s.record->claim}, fence.why, {}};
 }
 
-// A server that does not answer is not provably in recovery: it is fenced by stop and start.
+// A server that does not answer is not provably in recovery, nor is a receiver that does not end
+// provably gone: it is fenced by stop and start.
 Judgement stop_a_server_that_cannot_be_fenced(const Situation& s) {
   const bool silent = s.server.state == ServerState::unknown && s.server.unknown_since &&
                       s.now - *s.server.unknown_since >= Millis{2000};
-  if (!silent || s.server.rebuilding || !must_fence(s).yes) return std::nullopt;
-  return Answer{StopServer{}, "our server does not answer and term " + number(s.record->term) + " is to be fenced", {}};
+  const bool stuck = s.server.state == ServerState::standby && !s.operation && cannot_be_fenced(s);
+  if ((!silent && !stuck) || s.server.rebuilding || !must_fence(s).yes) return std::nullopt;
+  const std::string term = "term " + number(s.record->term) + " is to be fenced";
+  if (silent) return Answer{StopServer{}, "our server does not answer and " + term, {}};
+  return Answer{StopServer{}, term + " and our running server cannot be", {s.attempts.at(Fence::kind).error}};
 }
 
 // One operation at a time. A checkpoint alone may take minutes: a voter that fell silent meanwhile
