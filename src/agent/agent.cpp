@@ -1,10 +1,10 @@
 #include "agent/agent.hpp"
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <spdlog/spdlog.h>
 
 #include "agent/control.hpp"
 #include "agent/journal.hpp"
@@ -83,11 +83,14 @@ Outcome Agent::remember() {
   auto incarnation = postgres::read_incarnation(setup_.server.data, settings.node);
   if (incarnation) s.server.incarnation = *incarnation;
   if (s.server.incarnation) {
-    auto control = postgres::read_control_file(setup_.server, setup_.server.data, boot_now() + Millis{5000});
+    auto control =
+        postgres::read_control_file(setup_.server, setup_.server.data, boot_now() + Millis{5000});
     if (control) s.server.system_id = control->system_id;
   }
   auto upstream = postgres::read_upstream(setup_.server);
-  if (upstream && *upstream) know_.upstream_name = (*upstream)->application_name + "@" + (*upstream)->host + ":" + std::to_string((*upstream)->port);
+  if (upstream && *upstream)
+    know_.upstream_name = (*upstream)->application_name + "@" + (*upstream)->host + ":" +
+                          std::to_string((*upstream)->port);
   return {};
 }
 
@@ -102,7 +105,9 @@ void Agent::resolve_upstream() {
   for (const auto& [node, card] : know_.cards) {
     if (card.postgres_host + ":" + std::to_string(card.postgres_port) != address) continue;
     const std::string digits = name.substr(t + 2, at - t - 2);
-    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18) return;
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos ||
+        digits.size() > 18)
+      return;
     learn_upstream(know_, core::Upstream{node, Term{std::stoull(digits)}});
     return;
   }
@@ -110,11 +115,13 @@ void Agent::resolve_upstream() {
 
 /// The rhythm and the duties of the background threads follow from the situation.
 void Agent::look_around(const core::Situation& s) {
-  const bool leads = s.record && core::record_names_me(s) && s.record->phase == core::Phase::leading;
-  const auto leader = s.record && s.record->leader ? s.peers.find(s.record->leader->node) : s.peers.end();
+  const bool leads =
+      s.record && core::record_names_me(s) && s.record->phase == core::Phase::leading;
+  const auto leader =
+      s.record && s.record->leader ? s.peers.find(s.record->leader->node) : s.peers.end();
   const bool leader_refuses = leader != s.peers.end() && leader->second.refused;
-  const bool calm = s.record && s.record->phase == core::Phase::leading && !s.nobody_in_charge_since &&
-                    !s.operation && !leader_refuses;
+  const bool calm = s.record && s.record->phase == core::Phase::leading &&
+                    !s.nobody_in_charge_since && !s.operation && !leader_refuses;
   calm_ = calm;
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
@@ -212,7 +219,8 @@ int Agent::run() {
     failure = ended;
     context_.stop();
   });
-  spdlog::info("the agent of {} runs as {}", setup_.settings.node.value, know_.situation.agent.value);
+  spdlog::info("the agent of {} runs as {}", setup_.settings.node.value,
+               know_.situation.agent.value);
   context_.run();
   if (!failure) std::_Exit(0);  // threads may be inside a blocking step; the supervisor cleans up
   try {

@@ -51,7 +51,8 @@ bool has_open_leader(const core::Situation& s) {
 
 }  // namespace
 
-Control::Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge, Tell tell)
+Control::Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
+                 Tell tell)
     : executor_(std::move(executor)), setup_(setup), know_(knowledge), tell_(std::move(tell)) {}
 
 Outcome Control::open() {
@@ -62,14 +63,16 @@ Outcome Control::open() {
 }
 
 net::awaitable<void> Control::serve() {
-  net::LocalServer::Handler handler = [this](boost::json::value request, net::LocalConversation& talk) {
+  net::LocalServer::Handler handler = [this](boost::json::value request,
+                                             net::LocalConversation& talk) {
     return answer(std::move(request), talk);
   };
   auto serving = server_->serve(handler);
   co_await std::move(serving);
 }
 
-net::awaitable<Control::Answer> Control::answer(boost::json::value request, net::LocalConversation& talk) {
+net::awaitable<Control::Answer> Control::answer(boost::json::value request,
+                                                net::LocalConversation& talk) {
   const boost::json::object* object = request.if_object();
   if (object == nullptr) co_return Error(ErrorCode::usage, "a request must be a JSON object");
   const std::string verb = text_member(*object, "verb");
@@ -87,7 +90,8 @@ net::awaitable<Control::Answer> Control::answer(boost::json::value request, net:
   if (!to.empty()) wish.to = NodeName{to};
   wish.accept_data_loss = flag_member(*object, "accept_data_loss");
   const bool dry_run = flag_member(*object, "dry_run");
-  if (!know_.situation.record) co_return refusal("the record of the cluster is not known", know_.situation.store_trouble);
+  if (!know_.situation.record)
+    co_return refusal("the record of the cluster is not known", know_.situation.store_trouble);
   if (verb == "switchover" || verb == "failover") {
     wish.kind = verb == "failover" ? core::RequestKind::failover : core::RequestKind::switchover;
     auto changing = change_leader(wish, dry_run, talk);
@@ -136,7 +140,8 @@ Control::Answer Control::explain(const boost::json::object& request) {
 Outcome Control::check_switchover(const core::Request& request) const {
   const core::Situation& s = know_.situation;
   if (!has_open_leader(s)) {
-    return refusal("there is no open leader to switch over from", core::somebody_in_charge(s).why + ".",
+    return refusal("there is no open leader to switch over from",
+                   core::somebody_in_charge(s).why + ".",
                    "If nobody comes forward by itself, see \"evergres explain election\".");
   }
   if (!request.to) {
@@ -149,7 +154,8 @@ Outcome Control::check_switchover(const core::Request& request) const {
     return refusal("\"" + request.to->value + "\" leads already", "");
   }
   if (const auto reason = core::why_not_inherit(s, *request.to)) {
-    return refusal("\"" + request.to->value + "\" cannot take over", *reason + ".", "See \"evergres explain node " + request.to->value + "\".");
+    return refusal("\"" + request.to->value + "\" cannot take over", *reason + ".",
+                   "See \"evergres explain node " + request.to->value + "\".");
   }
   return {};
 }
@@ -162,14 +168,16 @@ Outcome Control::check_failover(const core::Request& request) const {
   if (missing.empty()) return {};
   std::string detail;
   for (const std::string& sentence : missing) detail += sentence + ". ";
-  return refusal("a failover now could lose acknowledged commits", detail + "At risk: " + core::loss_at_risk(s) + ".",
+  return refusal("a failover now could lose acknowledged commits",
+                 detail + "At risk: " + core::loss_at_risk(s) + ".",
                  "Bring one of these nodes back, or repeat with --accept-data-loss.");
 }
 
 net::awaitable<Outcome> Control::ask(const core::Request& request) {
   auto work = [this, request, snapshot = know_]() -> Outcome {
     Hands hands(setup_, snapshot, tell_, {});
-    auto changed = hands.change_record([&](core::Record record) { return core::ask(std::move(record), request); });
+    auto changed = hands.change_record(
+        [&](core::Record record) { return core::ask(std::move(record), request); });
     if (!changed) return changed.error();
     return {};
   };
@@ -187,8 +195,10 @@ net::awaitable<Control::Answer> Control::change_leader(core::Request request, bo
   if (dry_run) {
     const std::string to = request.to ? request.to->value : "the best voter";
     const bool open = has_open_leader(s);
-    std::string impact = (open ? "The leadership moves from " : "A new leader is elected after ") + from + " to " + to + ". ";
-    impact += open ? "All sessions on " + from + " end; writes pause for less than a second; bytes at risk: 0."
+    std::string impact = (open ? "The leadership moves from " : "A new leader is elected after ") +
+                         from + " to " + to + ". ";
+    impact += open ? "All sessions on " + from +
+                         " end; writes pause for less than a second; bytes at risk: 0."
                    : "At risk: " + core::loss_at_risk(s) + ".";
     co_return text_result("impact", impact);
   }
@@ -201,7 +211,8 @@ net::awaitable<Control::Answer> Control::change_leader(core::Request request, bo
 }
 
 net::awaitable<Control::Answer> Control::wait_for_leader(Term before, std::string request_id,
-                                                         std::optional<NodeName> wished, net::LocalConversation& talk) {
+                                                         std::optional<NodeName> wished,
+                                                         net::LocalConversation& talk) {
   const Instant until = boot_now() + Millis{90'000};
   const Instant began = boot_now();
   std::string stage;
@@ -211,18 +222,22 @@ net::awaitable<Control::Answer> Control::wait_for_leader(Term before, std::strin
       const auto span = std::chrono::duration_cast<Millis>(boot_now() - began);
       const std::string leader = record.leader->node.value;
       if (wished && wished->value != leader) {
-        co_return refusal("\"" + leader + "\" leads instead of \"" + wished->value + "\"", record.why + ".",
-                          "See \"evergres history\".");
+        co_return refusal("\"" + leader + "\" leads instead of \"" + wished->value + "\"",
+                          record.why + ".", "See \"evergres history\".");
       }
-      co_return text_result("text", leader + " leads term " + std::to_string(record.term.value) + " since " +
-                                        std::to_string(span.count()) + " ms after the request");
+      co_return text_result("text", leader + " leads term " + std::to_string(record.term.value) +
+                                        " since " + std::to_string(span.count()) +
+                                        " ms after the request");
     }
     const bool pending = record.request && record.request->id == request_id;
     if (!pending && record.term == before && boot_now() - began > Millis{500}) {
-      co_return refusal("the request was refused", reasons_of_all(know_.situation), "See \"evergres explain election\".");
+      co_return refusal("the request was refused", reasons_of_all(know_.situation),
+                        "See \"evergres explain election\".");
     }
-    std::string now = "term " + std::to_string(record.term.value) + ", phase " + std::string(word_of(record.phase));
-    if (record.leader && record.phase == core::Phase::electing) now += ", " + record.leader->node.value + " was chosen";
+    std::string now = "term " + std::to_string(record.term.value) + ", phase " +
+                      std::string(word_of(record.phase));
+    if (record.leader && record.phase == core::Phase::electing)
+      now += ", " + record.leader->node.value + " was chosen";
     if (now != stage) {
       stage = now;
       auto telling = talk.progress(now);
@@ -231,11 +246,13 @@ net::awaitable<Control::Answer> Control::wait_for_leader(Term before, std::strin
     auto pausing = net::pause_for(Millis{20});
     co_await std::move(pausing);
   }
-  co_return Error(ErrorCode::timed_out, "no leader opened within 90 s", core::somebody_in_charge(know_.situation).why + ".",
+  co_return Error(ErrorCode::timed_out, "no leader opened within 90 s",
+                  core::somebody_in_charge(know_.situation).why + ".",
                   "It goes on by itself; see \"evergres explain election\".");
 }
 
-net::awaitable<Control::Answer> Control::restart(core::Request request, bool dry_run, net::LocalConversation& talk) {
+net::awaitable<Control::Answer> Control::restart(core::Request request, bool dry_run,
+                                                 net::LocalConversation& talk) {
   const core::Situation& s = know_.situation;
   if (!request.to) co_return Error(ErrorCode::usage, "restart needs the name of a node");
   const NodeName node = *request.to;
@@ -244,8 +261,11 @@ net::awaitable<Control::Answer> Control::restart(core::Request request, bool dry
   }
   const bool leader = s.record->leader && s.record->leader->node == node;
   if (dry_run) {
-    co_return text_result("impact", leader ? "The leader " + node.value + " restarts: all its sessions end, writes pause for about two seconds."
-                                           : "The standby " + node.value + " restarts: its readers are disconnected.");
+    co_return text_result(
+        "impact", leader
+                      ? "The leader " + node.value +
+                            " restarts: all its sessions end, writes pause for about two seconds."
+                      : "The standby " + node.value + " restarts: its readers are disconnected.");
   }
   const Term before = s.record->term;
   auto asking = ask(request);
@@ -262,14 +282,16 @@ net::awaitable<Control::Answer> Control::restart(core::Request request, bool dry
     taken = taken || !record.request || record.request->id != request.id;
     const auto status = status_of(know_, setup_.settings.cluster);
     for (const auto& shown : status.nodes) {
-      if (taken && shown.name == node.value && shown.state == "streaming" && shown.doing.empty() && boot_now() > until - Millis{88'000}) {
+      if (taken && shown.name == node.value && shown.state == "streaming" && shown.doing.empty() &&
+          boot_now() > until - Millis{88'000}) {
         co_return text_result("text", node.value + " was restarted and streams again");
       }
     }
     auto pausing = net::pause_for(Millis{100});
     co_await std::move(pausing);
   }
-  co_return Error(ErrorCode::timed_out, node.value + " does not stream again within 90 s", "", "See \"evergres explain node " + node.value + "\".");
+  co_return Error(ErrorCode::timed_out, node.value + " does not stream again within 90 s", "",
+                  "See \"evergres explain node " + node.value + "\".");
 }
 
 }  // namespace evergres::agent

@@ -13,7 +13,8 @@ namespace evergres::agent {
 /// failover, restart. Belongs to the control thread; what blocks runs on a worker.
 class Control {
  public:
-  Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge, Tell tell);
+  Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
+          Tell tell);
 
   Outcome open();
   net::awaitable<void> serve();
@@ -23,10 +24,12 @@ class Control {
   net::awaitable<Answer> answer(boost::json::value request, net::LocalConversation& talk);
   net::awaitable<Answer> history();
   Answer explain(const boost::json::object& request);
-  net::awaitable<Answer> change_leader(core::Request request, bool dry_run, net::LocalConversation& talk);
+  net::awaitable<Answer> change_leader(core::Request request, bool dry_run,
+                                       net::LocalConversation& talk);
   net::awaitable<Answer> restart(core::Request request, bool dry_run, net::LocalConversation& talk);
   net::awaitable<Outcome> ask(const core::Request& request);
-  net::awaitable<Answer> wait_for_leader(Term before, std::string request_id, std::optional<NodeName> wished,
+  net::awaitable<Answer> wait_for_leader(Term before, std::string request_id,
+                                         std::optional<NodeName> wished,
                                          net::LocalConversation& talk);
   Outcome check_switchover(const core::Request& request) const;
   Outcome check_failover(const core::Request& request) const;

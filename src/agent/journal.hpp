@@ -11,8 +11,8 @@
 
 namespace evergres::agent {
 
-/// state_directory/journal.jsonl: one line per changed decision, with the whole situation, so that the
-/// decision can be made again. A thread writes; when the disk is slower than the decisions the
+/// state_directory/journal.jsonl: one line per changed decision, with the whole situation, so that
+/// the decision can be made again. A thread writes; when the disk is slower than the decisions the
 /// oldest lines are dropped and counted. At 16 MB the file becomes journal.1.jsonl.
 class Journal {
  public:

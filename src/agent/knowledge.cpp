@@ -59,7 +59,8 @@ std::vector<std::string> member_hosts(const Knowledge& knowledge) {
   return {hosts.begin(), hosts.end()};
 }
 
-void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now) {
+void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision,
+                  Instant now) {
   core::Situation& s = knowledge.situation;
   if (s.record && revision <= s.revision) return;
   const bool new_term = s.record && s.record->term != record.term;
@@ -113,7 +114,8 @@ const core::Situation& look(Knowledge& knowledge, Instant now) {
     s.nobody_in_charge_since = now;
   }
   s.server.gate_outdated = knowledge.gate_hosts && *knowledge.gate_hosts != member_hosts(knowledge);
-  const bool open_leader = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
+  const bool open_leader =
+      s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
   if (!open_leader) {
     s.leading_since.reset();
   } else if (!s.leading_since) {
@@ -123,9 +125,10 @@ const core::Situation& look(Knowledge& knowledge, Instant now) {
 }
 
 std::optional<std::string> expected_names(const core::Situation& s) {
-  if (s.server.state == core::ServerState::standby && !s.server.asked_to_promote) return core::names_nobody;
-  const bool leads = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s) &&
-                     s.server.state == core::ServerState::primary;
+  if (s.server.state == core::ServerState::standby && !s.server.asked_to_promote)
+    return core::names_nobody;
+  const bool leads = s.record && s.record->phase == core::Phase::leading &&
+                     core::record_names_me(s) && s.server.state == core::ServerState::primary;
   if (!leads || !s.record->policy.unproven.empty()) return std::nullopt;
   return core::synchronous_standby_names(s.record->policy.current);
 }
@@ -147,9 +150,12 @@ core::Decision yield_decision(const Knowledge& knowledge) {
 
 std::string doing(const Knowledge& knowledge) {
   const core::Situation& s = knowledge.situation;
-  if (s.operation) return s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
+  if (s.operation)
+    return s.operation->kind + (knowledge.progress.empty() ? "" : ": " + knowledge.progress);
   const bool cold = s.server.cold && s.server.state == core::ServerState::standby;
-  return cold ? "serves no readers: started without hot standby, because its limits are below the primary's" : "";
+  return cold ? "serves no readers: started without hot standby, because its limits are below the "
+                "primary's"
+              : "";
 }
 
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {

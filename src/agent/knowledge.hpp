@@ -32,19 +32,23 @@ struct TermTimes {
 /// Everything this agent knows. It belongs to the control thread; other threads hand over functions
 /// (Learn) that change it there.
 struct Knowledge {
-  core::Situation situation;           ///< `now` is set when it is used
+  core::Situation situation;  ///< `now` is set when it is used
   supervisor::Status supervisor;
   bool supervisor_known = false;
   std::map<NodeName, cluster::NodeCard> cards;
-  std::optional<TimelineId> received_timeline;  ///< of the last receiver that streamed in this start
-  std::string own_host;                ///< of our PostgreSQL, as the members reach it
-  std::optional<std::vector<std::string>> gate_hosts;  ///< that this run wrote into pg_hba.conf last
-  Instant server_changed_at;           ///< observations that were begun earlier are out of date
+  std::optional<TimelineId>
+      received_timeline;  ///< of the last receiver that streamed in this start
+  std::string own_host;   ///< of our PostgreSQL, as the members reach it
+  std::optional<std::vector<std::string>>
+      gate_hosts;             ///< that this run wrote into pg_hba.conf last
+  Instant server_changed_at;  ///< observations that were begun earlier are out of date
   std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
-  std::optional<std::string> upstream_name;  ///< application name in the service file that we found at our start
-  std::string progress;                ///< of the running operation, for people
-  std::string last_decision;           ///< as journalled
-  std::optional<std::string> yields;   ///< a sentence: an older agent of this very name lives, we must not act
+  std::optional<std::string>
+      upstream_name;          ///< application name in the service file that we found at our start
+  std::string progress;       ///< of the running operation, for people
+  std::string last_decision;  ///< as journalled
+  std::optional<std::string>
+      yields;  ///< a sentence: an older agent of this very name lives, we must not act
   TermTimes times;
   std::vector<std::string> recent_errors;
 };
@@ -68,7 +72,8 @@ void forget_server_run(Knowledge& knowledge);
 /// Derives what depends on the clock and returns the situation as of now.
 const core::Situation& look(Knowledge& knowledge, Instant now);
 
-/// What synchronous_standby_names has to be now; nothing while a policy or a promotion is under way.
+/// What synchronous_standby_names has to be now; nothing while a policy or a promotion is under
+/// way.
 std::optional<std::string> expected_names(const core::Situation& situation);
 
 /// What is done while `yields` holds: our server is stopped, nothing else.

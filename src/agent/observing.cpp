@@ -60,8 +60,10 @@ void check_names(Knowledge& k, Instant at) {
   const bool changing = s.operation && (s.operation->kind == core::ChangePolicy::kind ||
                                         s.operation->kind == core::ProveBarrier::kind ||
                                         s.operation->kind == core::Promote::kind);
-  const bool leads = s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
-  const bool comparable = leads && s.server.state == core::ServerState::primary && s.server.names && !changing;
+  const bool leads =
+      s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
+  const bool comparable =
+      leads && s.server.state == core::ServerState::primary && s.server.names && !changing;
   if (!comparable || names_are_recorded(*s.record, *s.server.names)) {
     s.server.names_wrong_since.reset();
   } else if (!s.server.names_wrong_since) {
@@ -79,10 +81,12 @@ void take_position(Knowledge& k, const postgres::Observation& seen) {
   if (seen.receiver && seen.receiver->timeline) k.received_timeline = seen.receiver->timeline;
   const Lsn replay = seen.replay.value_or(Lsn{});
   const Lsn receive = seen.receive.value_or(Lsn{});
-  const TimelineId timeline = receive > replay && k.received_timeline ? *k.received_timeline : seen.timeline;
+  const TimelineId timeline =
+      receive > replay && k.received_timeline ? *k.received_timeline : seen.timeline;
   const core::Position position{timeline, std::max(receive, replay)};
   // What a fence read from the files is more than what streaming says after a restart.
-  if (!server.position || server.position->timeline != position.timeline || server.position->lsn < position.lsn) {
+  if (!server.position || server.position->timeline != position.timeline ||
+      server.position->lsn < position.lsn) {
     server.position = position;
   }
   server.replay = replay;
@@ -99,7 +103,8 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   take_position(k, seen);
   const bool receiving = seen.receiver && seen.receiver->status == "streaming";
   if (receiving && !server.receiving) server.receiving_since = seen.at;
-  if (!receiving && (server.receiving || !server.not_receiving_since)) server.not_receiving_since = seen.at;
+  if (!receiving && (server.receiving || !server.not_receiving_since))
+    server.not_receiving_since = seen.at;
   if (receiving) {
     server.not_receiving_since.reset();
     server.wal_removed = false;
@@ -110,7 +115,8 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   server.receiving = receiving;
   server.senders = senders_of(seen);
   server.names = seen.synchronous_standby_names;
-  const bool waits = seen.in_recovery && seen.receive && seen.replay && *seen.receive > *seen.replay;
+  const bool waits =
+      seen.in_recovery && seen.receive && seen.replay && *seen.receive > *seen.replay;
   server.lag_seconds = waits ? seen.replay_age_seconds : std::optional<double>(0.0);
   if (!seen.in_recovery) server.lag_seconds.reset();
   note_acknowledgements(k, seen.at);
@@ -120,7 +126,9 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
 }  // namespace
 
 Observing::Observing(const Setup& setup, Tell tell)
-    : setup_(setup), tell_(std::move(tell)), observer_(setup.server),
+    : setup_(setup),
+      tell_(std::move(tell)),
+      observer_(setup.server),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void Observing::set_supervisor(const supervisor::Status& status) {
@@ -166,7 +174,8 @@ void Observing::look_at_running(const supervisor::Status& status) {
     return;
   }
   const bool answered_before = answered_start_ == start_id;
-  const bool cold = seen.error().one_line().find("Hot standby mode is disabled") != std::string::npos;
+  const bool cold =
+      seen.error().one_line().find("Hot standby mode is disabled") != std::string::npos;
   tell_([start_id, answered_before, cold, began, text = seen.error().one_line()](Knowledge& k) {
     if (k.supervisor.start_id != start_id || began < k.server_changed_at) return;
     core::Server& server = k.situation.server;
@@ -203,7 +212,8 @@ void Observing::time_replies(postgres::Observation& seen) {
   replies_ = std::move(replies);
 }
 
-// ALTER SYSTEM changes a file that we own; each few seconds a new connection shows what is in force.
+// ALTER SYSTEM changes a file that we own; each few seconds a new connection shows what is in
+// force.
 void Observing::look_for_drift(std::uint64_t start_id) {
   std::optional<std::string> names;
   {
@@ -239,7 +249,8 @@ void Observing::look_at_stopped(const supervisor::Status& status) {
     });
     return;
   }
-  const bool exists = data->kind == postgres::DataKind::ours || data->kind == postgres::DataKind::incomplete;
+  const bool exists =
+      data->kind == postgres::DataKind::ours || data->kind == postgres::DataKind::incomplete;
   std::optional<Incarnation> incarnation;
   SystemId system_id;
   bool clean = status.exit && status.exit->clean;
@@ -253,8 +264,9 @@ void Observing::look_at_stopped(const supervisor::Status& status) {
   const auto kind = data->kind;
   files_seen_of_ = run;
   tell_([kind, exists, incarnation, system_id, clean, began, why = data->why](Knowledge& k) {
-    const bool in_flux = k.situation.operation && (k.situation.operation->kind == core::Clone::kind ||
-                                                   k.situation.operation->kind == core::Rewind::kind);
+    const bool in_flux =
+        k.situation.operation && (k.situation.operation->kind == core::Clone::kind ||
+                                  k.situation.operation->kind == core::Rewind::kind);
     if (began < k.server_changed_at || in_flux) return;
     core::Server& here = k.situation.server;
     here.state = exists ? core::ServerState::stopped : core::ServerState::absent;
@@ -277,7 +289,8 @@ void Observing::bound_log() {
   if (std::filesystem::file_size(path, failure) <= largest || failure) return;
   auto older = path;
   older.replace_filename("postgres.1.log");
-  std::filesystem::copy_file(path, older, std::filesystem::copy_options::overwrite_existing, failure);
+  std::filesystem::copy_file(path, older, std::filesystem::copy_options::overwrite_existing,
+                             failure);
   std::filesystem::resize_file(path, 0, failure);
 }
 
@@ -298,11 +311,13 @@ void Observing::look_for_removed_wal() {
   std::string text(static_cast<std::size_t>(size - log_read_to_), '\0');
   log.read(text.data(), static_cast<std::streamsize>(text.size()));
   log_read_to_ = size;
-  const bool removed = text.find("has already been removed") != std::string::npos ||
-                       text.find("can no longer get changes from replication slot") != std::string::npos;
-  const bool diverged = text.find("is not in this server's history") != std::string::npos ||
-                        text.find("forked off current database system timeline") != std::string::npos ||
-                        text.find("is ahead of the WAL flush position") != std::string::npos;
+  const bool removed =
+      text.find("has already been removed") != std::string::npos ||
+      text.find("can no longer get changes from replication slot") != std::string::npos;
+  const bool diverged =
+      text.find("is not in this server's history") != std::string::npos ||
+      text.find("forked off current database system timeline") != std::string::npos ||
+      text.find("is ahead of the WAL flush position") != std::string::npos;
   if (!removed && !diverged) return;
   tell_([removed, diverged](Knowledge& k) {
     core::Server& server = k.situation.server;

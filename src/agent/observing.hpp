@@ -9,7 +9,8 @@
 
 namespace evergres::agent {
 
-/// The thread that looks at PostgreSQL: over its socket while it runs, at its files while it does not.
+/// The thread that looks at PostgreSQL: over its socket while it runs, at its files while it does
+/// not.
 class Observing {
  public:
   Observing(const Setup& setup, Tell tell);
@@ -55,8 +56,8 @@ class Observing {
   std::optional<std::string> expected_names_;
   Instant drift_looked_at_;
   postgres::Observer observer_;
-  std::uint64_t answered_start_ = 0;   ///< start id that has answered at least once
-  std::string files_seen_of_;          ///< run and start whose files were read while stopped
+  std::uint64_t answered_start_ = 0;  ///< start id that has answered at least once
+  std::string files_seen_of_;         ///< run and start whose files were read while stopped
   std::uintmax_t log_read_to_ = 0;
   Instant log_looked_at_;
   Instant log_bounded_at_;

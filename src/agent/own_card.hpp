@@ -23,8 +23,8 @@ class OwnCard {
 
   /// Writes `card` (its `agent` is this run). The sentence, if there is one, names the earlier
   /// agent: nothing was written and this agent must not act. Errors: those of the store.
-  Result<std::optional<std::string>> announce(cluster::ClusterStore& store, const cluster::NodeCard& card,
-                                              Millis deadline);
+  Result<std::optional<std::string>> announce(cluster::ClusterStore& store,
+                                              const cluster::NodeCard& card, Millis deadline);
 
  private:
   struct Other {
@@ -33,12 +33,13 @@ class OwnCard {
     Instant moved_at;
   };
   std::optional<std::string> yield_to(const cluster::NodeCard& theirs);
-  Result<bool> elder_stands_still(cluster::ClusterStore& store, const cluster::NodeCard& card, Millis deadline);
+  Result<bool> elder_stands_still(cluster::ClusterStore& store, const cluster::NodeCard& card,
+                                  Millis deadline);
 
   std::optional<Revision> written_;  ///< of our card as we wrote it last
   std::optional<Other> before_;      ///< whose card stood there before our first
   bool yielding_ = false;
-  std::string last_intruder_;        ///< the later agent that was warned of last
+  std::string last_intruder_;  ///< the later agent that was warned of last
 };
 
 }  // namespace evergres::agent

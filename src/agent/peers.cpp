@@ -31,7 +31,11 @@ struct Peers::Line {
 
 Peers::Peers(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
              std::function<void()> changed)
-    : executor_(executor), setup_(setup), know_(knowledge), changed_(std::move(changed)), tasks_(executor) {}
+    : executor_(executor),
+      setup_(setup),
+      know_(knowledge),
+      changed_(std::move(changed)),
+      tasks_(executor) {}
 
 Peers::~Peers() = default;
 
@@ -45,7 +49,9 @@ Outcome Peers::open() {
 }
 
 net::awaitable<void> Peers::serve() {
-  net::Listener::OnChannel on_channel = [this](net::Channel channel) { return listen_to(std::move(channel)); };
+  net::Listener::OnChannel on_channel = [this](net::Channel channel) {
+    return listen_to(std::move(channel));
+  };
   net::Listener::OnRefused on_refused = [](const std::string& address, const Error& why) {
     spdlog::warn("refused a peer at {}: {}", address, why.one_line());
   };
@@ -65,7 +71,8 @@ void Peers::refresh() {
     line->port = card.peer_port;
     if (fresh) tasks_.spawn(dial(name, *line));
   }
-  const bool leader_open = know_.situation.record && know_.situation.record->phase == core::Phase::leading;
+  const bool leader_open =
+      know_.situation.record && know_.situation.record->phase == core::Phase::leading;
   core::Heartbeat now = what_matters(heartbeat_of(know_), !leader_open);
   if (now == told_ && !record_is_news()) return;
   told_ = std::move(now);
@@ -76,13 +83,15 @@ void Peers::refresh() {
 bool Peers::record_is_news() {
   if (know_.situation.revision == told_revision_ || !know_.situation.record) return false;
   told_revision_ = know_.situation.revision;
-  const bool news = !told_record_ || !core::differs_only_in_small_things(*told_record_, *know_.situation.record);
+  const bool news =
+      !told_record_ || !core::differs_only_in_small_things(*told_record_, *know_.situation.record);
   told_record_ = know_.situation.record;
   return news;
 }
 
 net::awaitable<void> Peers::dial(NodeName name, Line& line) {
-  const net::ChannelIdentity identity{setup_.settings.cluster, setup_.settings.node, net::Secret{setup_.secret}};
+  const net::ChannelIdentity identity{setup_.settings.cluster, setup_.settings.node,
+                                      net::Secret{setup_.secret}};
   for (;;) {
     if (know_.yields) {
       auto yielding = net::pause_for(Millis{1000});
@@ -102,7 +111,8 @@ net::awaitable<void> Peers::dial(NodeName name, Line& line) {
         changed_();
       }
     } else if (channel.error().code() == ErrorCode::authentication) {
-      spdlog::error("{} at {}:{}: {}", name.value, line.host, line.port, channel.error().one_line());
+      spdlog::error("{} at {}:{}: {}", name.value, line.host, line.port,
+                    channel.error().one_line());
     }
     auto pausing = net::pause_for(Millis{100});
     co_await std::move(pausing);
@@ -165,7 +175,8 @@ void Peers::take(const NodeName& from, const PeerMessage& message) {
   peer.said = message.beat;
   peer.refused = false;
   const auto& ours = know_.situation.record;
-  const bool same_cluster = !ours || !message.record || ours->cluster_id == message.record->cluster_id;
+  const bool same_cluster =
+      !ours || !message.record || ours->cluster_id == message.record->cluster_id;
   if (message.record && same_cluster && cluster::check_record(*message.record)) {
     learn_record(know_, *message.record, message.record_revision, boot_now());
   }

@@ -11,11 +11,12 @@
 
 namespace evergres::agent {
 
-/// What travels between agents, in both directions on connections of their own: each agent dials every
-/// other and tells it its whole state each heartbeat, and at once when something that matters changed.
+/// What travels between agents, in both directions on connections of their own: each agent dials
+/// every other and tells it its whole state each heartbeat, and at once when something that matters
+/// changed.
 struct PeerMessage {
-  Instant sent;    ///< the sender's clock
-  Instant echo;    ///< `sent` of the newest message it has received from the receiver; 0: none
+  Instant sent;  ///< the sender's clock
+  Instant echo;  ///< `sent` of the newest message it has received from the receiver; 0: none
   core::Heartbeat beat;
   std::optional<core::Record> record;  ///< if the receiver seems not to know it
   Revision record_revision;

@@ -6,7 +6,8 @@ namespace evergres::agent {
 namespace {
 
 bool is_operation(const core::Intent& intent) {
-  return !std::holds_alternative<core::StayPut>(intent) && !std::holds_alternative<core::Wait>(intent);
+  return !std::holds_alternative<core::StayPut>(intent) &&
+         !std::holds_alternative<core::Wait>(intent);
 }
 
 struct CarryOut {
@@ -14,7 +15,9 @@ struct CarryOut {
   Outcome operator()(const core::StayPut&) const { return {}; }
   Outcome operator()(const core::Wait&) const { return {}; }
   template <typename I>
-  Outcome operator()(const I& intent) const { return carry_out(intent, hands); }
+  Outcome operator()(const I& intent) const {
+    return carry_out(intent, hands);
+  }
 };
 
 core::Ending ending_of(const Outcome& outcome) {
@@ -66,18 +69,20 @@ void Performer::start(const core::Intent& intent, Knowledge& knowledge) {
   running_ = intent;
   knowledge.progress.clear();
   knowledge.situation.operation = core::Operation{kind, term, boot_now()};
-  thread_ = std::jthread([this, intent, kind, term, snapshot = knowledge](const std::stop_token& stop) {
-    Hands hands(setup_, snapshot, tell_, stop);
-    const Instant began = boot_now();
-    const Outcome outcome = std::visit(CarryOut{hands}, intent);
-    const auto span = std::chrono::duration_cast<Millis>(boot_now() - began);
-    if (outcome) {
-      spdlog::info("done: {} ({} ms)", core::describe(intent), span.count());
-    } else {
-      spdlog::warn("not done: {} after {} ms: {}", core::describe(intent), span.count(), outcome.error().one_line());
-    }
-    tell_([kind, term, outcome](Knowledge& k) { note_ending(k, kind, term, outcome); });
-  });
+  thread_ =
+      std::jthread([this, intent, kind, term, snapshot = knowledge](const std::stop_token& stop) {
+        Hands hands(setup_, snapshot, tell_, stop);
+        const Instant began = boot_now();
+        const Outcome outcome = std::visit(CarryOut{hands}, intent);
+        const auto span = std::chrono::duration_cast<Millis>(boot_now() - began);
+        if (outcome) {
+          spdlog::info("done: {} ({} ms)", core::describe(intent), span.count());
+        } else {
+          spdlog::warn("not done: {} after {} ms: {}", core::describe(intent), span.count(),
+                       outcome.error().one_line());
+        }
+        tell_([kind, term, outcome](Knowledge& k) { note_ending(k, kind, term, outcome); });
+      });
 }
 
 }  // namespace evergres::agent

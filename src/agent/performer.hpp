@@ -13,8 +13,8 @@ class Performer {
   Performer(const Setup& setup, Tell tell) : setup_(setup), tell_(std::move(tell)) {}
   ~Performer();
 
-  /// Starts, keeps or cancels: the same intent goes on, Wait keeps whatever runs, anything else ends
-  /// what runs; the new operation begins when the old one has ended.
+  /// Starts, keeps or cancels: the same intent goes on, Wait keeps whatever runs, anything else
+  /// ends what runs; the new operation begins when the old one has ended.
   void pursue(const core::Intent& intent, Knowledge& knowledge);
 
  private:

@@ -24,7 +24,8 @@ bool is_claim(const std::string& text) {
 Error damaged(const std::filesystem::path& path) {
   return Error(ErrorCode::data_invalid, "the file \"" + path.string() + "\" is damaged",
                "It must hold one line with a term and a claim, separated by a blank.",
-               "Do not remove it lightly: it is what this node promised. Restore it, or clone the node anew.");
+               "Do not remove it lightly: it is what this node promised. Restore it, or clone the "
+               "node anew.");
 }
 
 }  // namespace
@@ -56,18 +57,22 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
   }
   if (*before == promise) return {};
   if (!is_claim(promise.claim.value)) {
-    return Error(ErrorCode::data_invalid, "the claim of term " + std::to_string(promise.term.value) + " is no claim",
+    return Error(ErrorCode::data_invalid,
+                 "the claim of term " + std::to_string(promise.term.value) + " is no claim",
                  "It could not be read back from the file of the promise.");
   }
   return write_file_durably(state_directory / "promise",
-                            std::to_string(promise.term.value) + " " + promise.claim.value + "\n", 0600);
+                            std::to_string(promise.term.value) + " " + promise.claim.value + "\n",
+                            0600);
 }
 
-Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {
+Outcome note_asked_to_promote(const std::filesystem::path& state_directory,
+                              const std::string& run) {
   return write_file_atomically(state_directory / "asked_to_promote", run + "\n", 0600);
 }
 
-Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run) {
+Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory,
+                                  const std::string& run) {
   auto text = read_file_if_present(state_directory / "asked_to_promote", small_file);
   if (!text) return text.error();
   return text->has_value() && first_line(**text) == run;
@@ -79,10 +84,12 @@ Outcome bind_to_cluster(const std::filesystem::path& state_directory, const Clus
   if (!text) return text.error();
   if (!*text) return write_file_durably(path, cluster.value + "\n", 0600);
   if (**text == cluster.value + "\n") return {};
-  return Error(ErrorCode::wrong_data_directory,
-               "the state directory \"" + state_directory.string() + "\" belongs to another cluster",
-               "What this node promised to that cluster says nothing about this one, whose id is " + cluster.value + ".",
-               "Move the state directory away, or correct \"state_directory\" or \"store\".");
+  return Error(
+      ErrorCode::wrong_data_directory,
+      "the state directory \"" + state_directory.string() + "\" belongs to another cluster",
+      "What this node promised to that cluster says nothing about this one, whose id is " +
+          cluster.value + ".",
+      "Move the state directory away, or correct \"state_directory\" or \"store\".");
 }
 
 Result<std::string> node_id(const std::filesystem::path& state_directory) {

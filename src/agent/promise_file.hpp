@@ -17,16 +17,18 @@ Result<core::Promise> read_promise(const std::filesystem::path& state_directory)
 Outcome write_promise(const std::filesystem::path& state_directory, const core::Promise& promise);
 
 /// Survives the death of this agent; a crash of the machine ends that run of PostgreSQL as well.
-/// state_directory/asked_to_promote names the run of PostgreSQL that was asked to promote itself: from
-/// then on it may become primary at any time, whatever it answered.
+/// state_directory/asked_to_promote names the run of PostgreSQL that was asked to promote itself:
+/// from then on it may become primary at any time, whatever it answered.
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run);
-Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory, const std::string& run);
+Result<bool> was_asked_to_promote(const std::filesystem::path& state_directory,
+                                  const std::string& run);
 
-/// state_directory/cluster_id: the cluster to which everything here was promised; written if absent.
-/// Refused if it is another one.
+/// state_directory/cluster_id: the cluster to which everything here was promised; written if
+/// absent. Refused if it is another one.
 Outcome bind_to_cluster(const std::filesystem::path& state_directory, const ClusterId& cluster);
 
-/// state_directory/node_id: a random id made at the first start; two nodes of one name differ in it.
+/// state_directory/node_id: a random id made at the first start; two nodes of one name differ in
+/// it.
 Result<std::string> node_id(const std::filesystem::path& state_directory);
 
 }  // namespace evergres::agent

@@ -28,7 +28,8 @@ Outcome try_port(const std::string& host, int port, const char* what) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return {};  // names are checked when listening
+  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1)
+    return {};  // names are checked when listening
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return error_from_errno("could not make a socket", errno);
   const int yes = 1;
@@ -53,17 +54,20 @@ Outcome check_port(const std::string& host, int port, const char* what) {
 }
 
 /// Asks the store again and again while somebody else holds its lock: that ends by itself, or by
-/// ending a frozen process of ours, and nothing of this node runs meanwhile. Other errors are passed
-/// on at once.
+/// ending a frozen process of ours, and nothing of this node runs meanwhile. Other errors are
+/// passed on at once.
 template <typename Ask>
-auto when_unlocked(const config::NodeSettings& settings, const Progress& progress, Ask ask) -> decltype(ask()) {
+auto when_unlocked(const config::NodeSettings& settings, const Progress& progress, Ask ask)
+    -> decltype(ask()) {
   const Instant began = boot_now();
   std::int64_t said = -1;
   for (;;) {
     auto answer = ask();
     if (answer || answer.error().code() != ErrorCode::store_locked) return answer;
     const auto seconds = (boot_now() - began).count() / 1'000'000'000;
-    if (seconds != said) progress("the store is locked by another process since " + std::to_string(seconds) + " s; waiting");
+    if (seconds != said)
+      progress("the store is locked by another process since " + std::to_string(seconds) +
+               " s; waiting");
     said = seconds;
     auto ended = store::end_frozen_holder(settings.store);
     if (ended && *ended) progress("a frozen agent held the store's write lock and was killed");
@@ -73,16 +77,19 @@ auto when_unlocked(const config::NodeSettings& settings, const Progress& progres
 
 Error name_is_taken(const cluster::NodeCard& other, const std::string& own_id) {
   const bool copied = other.node_id == own_id;
-  return Error(ErrorCode::refused, "another node is called \"" + other.name + "\" and runs",
-               "It announces itself in the store from " + other.peer_host + ":" + std::to_string(other.peer_port) +
-                   (copied ? ", with the same node id: the state directory of one is a copy." : "."),
-               copied ? "Stop one of them. Another node needs a state directory and a name of its own."
-                      : "Give this node a name of its own (option \"node\").");
+  return Error(
+      ErrorCode::refused, "another node is called \"" + other.name + "\" and runs",
+      "It announces itself in the store from " + other.peer_host + ":" +
+          std::to_string(other.peer_port) +
+          (copied ? ", with the same node id: the state directory of one is a copy." : "."),
+      copied ? "Stop one of them. Another node needs a state directory and a name of its own."
+             : "Give this node a name of its own (option \"node\").");
 }
 
 /// Another node of the same name is one whose beat still moves. Under our own id and address it is
 /// what this node said before: its ports were just found free.
-Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& store, const Progress& progress) {
+Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& store,
+                   const Progress& progress) {
   auto own = node_id(settings.state_directory);
   if (!own) return own.error();
   const auto read_card = [&]() -> Result<std::optional<cluster::NodeCard>> {
@@ -96,7 +103,8 @@ Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& 
   auto first = read_card();
   if (!first) return first.error();
   if (!*first) return {};
-  const bool same_place = (*first)->peer_host == settings.peer_host && (*first)->peer_port == settings.peer_port;
+  const bool same_place =
+      (*first)->peer_host == settings.peer_host && (*first)->peer_port == settings.peer_port;
   if ((*first)->node_id == *own && same_place) return {};
   const Instant until = boot_now() + Millis{3500};
   while (boot_now() < until) {
@@ -113,7 +121,9 @@ Outcome check_name(const config::NodeSettings& settings, cluster::ClusterStore& 
 Outcome make_directory(const std::filesystem::path& path) {
   std::error_code failure;
   const bool made = std::filesystem::create_directories(path, failure);
-  if (failure) return error_from_errno("could not create the directory \"" + path.string() + "\"", failure.value());
+  if (failure)
+    return error_from_errno("could not create the directory \"" + path.string() + "\"",
+                            failure.value());
   if (made) std::filesystem::permissions(path, std::filesystem::perms::owner_all, failure);
   return {};
 }
@@ -122,23 +132,26 @@ Outcome check_system(const Setup& setup, const core::Record& record) {
   auto data = postgres::inspect(setup.server, setup.major);
   if (!data) return data.error();
   if (data->kind != postgres::DataKind::ours) return {};
-  auto control = postgres::read_control_file(setup.server, setup.server.data, boot_now() + Millis{5000});
+  auto control =
+      postgres::read_control_file(setup.server, setup.server.data, boot_now() + Millis{5000});
   if (!control) return control.error();
   if (record.system_id.value == 0 || control->system_id == record.system_id) {
     auto incarnation = postgres::read_incarnation(setup.server.data, setup.settings.node);
     if (!incarnation) return incarnation.error();
     if (*incarnation) return {};
-    return Error(ErrorCode::wrong_data_directory,
-                 "the data directory \"" + setup.server.data.string() + "\" was not made for node \"" +
-                     setup.settings.node.value + "\"",
-                 "Its file evergres.incarnation is missing or names another node; it looks like a copy.",
-                 "Move the directory away; an absent directory is cloned from the leader.");
+    return Error(
+        ErrorCode::wrong_data_directory,
+        "the data directory \"" + setup.server.data.string() + "\" was not made for node \"" +
+            setup.settings.node.value + "\"",
+        "Its file evergres.incarnation is missing or names another node; it looks like a copy.",
+        "Move the directory away; an absent directory is cloned from the leader.");
   }
-  return Error(ErrorCode::wrong_data_directory,
-               "the data directory \"" + setup.server.data.string() + "\" belongs to another cluster",
-               "Its system identifier is " + std::to_string(control->system_id.value) + ", the cluster's is " +
-                   std::to_string(record.system_id.value) + ".",
-               "Point \"data_directory\" elsewhere; an absent directory is cloned from the leader.");
+  return Error(
+      ErrorCode::wrong_data_directory,
+      "the data directory \"" + setup.server.data.string() + "\" belongs to another cluster",
+      "Its system identifier is " + std::to_string(control->system_id.value) +
+          ", the cluster's is " + std::to_string(record.system_id.value) + ".",
+      "Point \"data_directory\" elsewhere; an absent directory is cloned from the leader.");
 }
 
 /// PostgreSQL cannot even begin without room for a few WAL segments.
@@ -194,8 +207,9 @@ Outcome check_store(const Setup& setup, const Progress& progress) {
   auto record = when_unlocked(settings, progress, [&] { return store.read_record(Millis{5000}); });
   if (!record) return record.error();
   if (!*record) {
-    return Error(ErrorCode::not_found, "the store has no record of cluster \"" + settings.cluster + "\"",
-                 "Only init creates a cluster.", "Run \"evergres init -c FILE\" on its first node.");
+    return Error(
+        ErrorCode::not_found, "the store has no record of cluster \"" + settings.cluster + "\"",
+        "Only init creates a cluster.", "Run \"evergres init -c FILE\" on its first node.");
   }
   if (auto system = check_system(setup, (*record)->value); !system) return system;
   if (auto name = check_name(settings, store, progress); !name) return name;
@@ -204,8 +218,10 @@ Outcome check_store(const Setup& setup, const Progress& progress) {
 
 Outcome preflight(const config::NodeSettings& settings, const Progress& progress) {
   if (::geteuid() == 0) {
-    return Error(ErrorCode::refused, "evergres does not run as root", "PostgreSQL would refuse it as well.",
-                 "Start it as the user that owns the data directory, for example \"runuser -u postgres -- evergres run …\".");
+    return Error(ErrorCode::refused, "evergres does not run as root",
+                 "PostgreSQL would refuse it as well.",
+                 "Start it as the user that owns the data directory, for example \"runuser -u "
+                 "postgres -- evergres run …\".");
   }
   for (const auto& directory : {settings.state_directory, settings.run_directory}) {
     if (auto made = make_directory(directory); !made) return made;
@@ -217,8 +233,10 @@ Outcome preflight(const config::NodeSettings& settings, const Progress& progress
   for (const auto& path : {settings.data_directory, settings.state_directory}) {
     if (auto space = check_space(path); !space) return space;
   }
-  if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters) return parameters;
-  if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port) return port;
+  if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters)
+    return parameters;
+  if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port)
+    return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;
   return check_store(*setup, progress);
 }

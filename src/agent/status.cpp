@@ -23,7 +23,8 @@ std::string role_of(const core::Situation& s, const NodeName& node) {
   return is_voter(s, node) ? "voter" : "replica";
 }
 
-std::string state_word(core::ServerState state, bool receiving, const std::string& doing, bool silent) {
+std::string state_word(core::ServerState state, bool receiving, const std::string& doing,
+                       bool silent) {
   if (silent) return "silent";
   const std::string operation = doing.substr(0, doing.find(':'));
   if (operation == core::Clone::kind) return "cloning";
@@ -94,7 +95,8 @@ cluster::NodeStatus peer_status(const Knowledge& knowledge, const NodeName& name
   node.state = state_word(said.server, said.receiving, said.doing, silent);
   fill_lags(node, leader_position(s), said.position, said.replay);
   node.lag_seconds = said.lag_seconds;
-  if (peer.alive_at) node.seen_seconds_ago = static_cast<double>((s.now - *peer.alive_at).count()) / 1e9;
+  if (peer.alive_at)
+    node.seen_seconds_ago = static_cast<double>((s.now - *peer.alive_at).count()) / 1e9;
   return node;
 }
 

@@ -44,7 +44,8 @@ void StoreKeeper::end_frozen_holder() {
 
 Outcome StoreKeeper::round() {
   if (!store_) {
-    auto opened = store::open_store(setup_.settings.store, setup_.settings.cluster, store::Create::no);
+    auto opened =
+        store::open_store(setup_.settings.store, setup_.settings.cluster, store::Create::no);
     if (!opened) return opened.error();
     store_.emplace(std::move(opened).value(), setup_.settings.cluster);
   }
@@ -72,7 +73,8 @@ Outcome StoreKeeper::round() {
   const bool due = boot_now() - announced_at_ >= round_length - Millis{50};
   if (!due) return {};
   announced_at_ = boot_now();
-  // Before anything else is written: whoever must yield to an older agent of this name changes nothing.
+  // Before anything else is written: whoever must yield to an older agent of this name changes
+  // nothing.
   auto announced = announce(duty);
   if (!announced) return announced.error();
   tell_([yields = *announced](Knowledge& k) { k.yields = yields; });

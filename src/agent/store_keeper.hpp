@@ -9,9 +9,9 @@
 
 namespace evergres::agent {
 
-/// The thread that speaks with the store once a second, and at once when poked: it reads the record,
-/// renews it while we are its open leader, announces this node and reads the cards of the others.
-/// A store that hangs holds up nothing else.
+/// The thread that speaks with the store once a second, and at once when poked: it reads the
+/// record, renews it while we are its open leader, announces this node and reads the cards of the
+/// others. A store that hangs holds up nothing else.
 class StoreKeeper {
  public:
   StoreKeeper(const Setup& setup, std::string node_id, Claim agent, Tell tell);
@@ -46,7 +46,7 @@ class StoreKeeper {
   Instant announced_at_;
   Instant cards_read_at_;
   std::map<NodeName, std::pair<std::uint64_t, Instant>> beats_;  ///< last beat and when it moved
-  std::jthread thread_;  // last: it uses all of the above
+  std::jthread thread_;                                          // last: it uses all of the above
 };
 
 }  // namespace evergres::agent

@@ -4,20 +4,23 @@ namespace evergres::agent {
 namespace {
 
 core::Grant as_core(const supervisor::Grant& grant) {
-  const auto kind = grant.kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
+  const auto kind =
+      grant.kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
   return core::Grant{kind, grant.term, grant.deadline};
 }
 
 void take_status(Knowledge& k, const supervisor::Status& status) {
   core::Server& server = k.situation.server;
-  const bool other_run = k.supervisor_known && (k.supervisor.supervisor_run != status.supervisor_run ||
-                                                k.supervisor.start_id != status.start_id);
+  const bool other_run =
+      k.supervisor_known && (k.supervisor.supervisor_run != status.supervisor_run ||
+                             k.supervisor.start_id != status.start_id);
   if (other_run) forget_server_run(k);
   k.supervisor = status;
   k.supervisor_known = true;
   server.grant.reset();
   if (status.grant) server.grant = as_core(*status.grant);
-  const bool runs = status.state == supervisor::State::running || status.state == supervisor::State::starting;
+  const bool runs =
+      status.state == supervisor::State::running || status.state == supervisor::State::starting;
   const bool thought_running = server.state == core::ServerState::standby ||
                                server.state == core::ServerState::primary ||
                                server.state == core::ServerState::starting;
@@ -40,20 +43,24 @@ void take_status(Knowledge& k, const supervisor::Status& status) {
 }  // namespace
 
 SupervisorWatch::SupervisorWatch(const Setup& setup, Tell tell)
-    : setup_(setup), tell_(std::move(tell)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : setup_(setup),
+      tell_(std::move(tell)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void SupervisorWatch::run(const std::stop_token& stop) {
   Pulse pause;
   do {
     const Outcome outcome = listen(stop);
     if (!outcome) {
-      tell_([text = outcome.error().one_line()](Knowledge& k) { k.situation.server.trouble = text; });
+      tell_(
+          [text = outcome.error().one_line()](Knowledge& k) { k.situation.server.trouble = text; });
     }
   } while (pause.wait(stop, Millis{200}));
 }
 
 Outcome SupervisorWatch::listen(const std::stop_token& stop) {
-  auto client = supervisor::Client::connect(supervisor::socket_path(setup_.settings.run_directory), Millis{2000});
+  auto client = supervisor::Client::connect(supervisor::socket_path(setup_.settings.run_directory),
+                                            Millis{2000});
   if (!client) return client.error();
   auto first = client->ask(supervisor::AskSubscribe{}, Millis{2000});
   if (!first) return first.error();
@@ -72,7 +79,9 @@ Outcome SupervisorWatch::listen(const std::stop_token& stop) {
 }
 
 LeaseKeeper::LeaseKeeper(const Setup& setup, Tell tell)
-    : setup_(setup), tell_(std::move(tell)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : setup_(setup),
+      tell_(std::move(tell)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void LeaseKeeper::set_wish(const core::GrantWish& wish, std::uint64_t start_id) {
   bool urgent = false;
@@ -86,18 +95,22 @@ void LeaseKeeper::set_wish(const core::GrantWish& wish, std::uint64_t start_id) 
   if (urgent) pulse_.poke();
 }
 
-Outcome LeaseKeeper::extend(supervisor::Client& client, const core::GrantWish& wish, std::uint64_t start_id) {
+Outcome LeaseKeeper::extend(supervisor::Client& client, const core::GrantWish& wish,
+                            std::uint64_t start_id) {
   if (wish.revoke) {
     auto revoked = client.ask(supervisor::AskRevoke{}, Millis{2000});
     if (!revoked) return revoked.error();
-    tell_([why = wish.why](Knowledge& k) { k.recent_errors.push_back("the grant was revoked: " + why); });
+    tell_([why = wish.why](Knowledge& k) {
+      k.recent_errors.push_back("the grant was revoked: " + why);
+    });
     return {};
   }
   if (!wish.kind) return {};
   const bool same = granted_kind_ == wish.kind && granted_term_ == wish.term;
   if (same && wish.counted_from - granted_from_ < Millis{900}) return {};
   supervisor::AskGrant ask;
-  ask.kind = *wish.kind == core::GrantKind::lead ? supervisor::GrantKind::lead : supervisor::GrantKind::promote;
+  ask.kind = *wish.kind == core::GrantKind::lead ? supervisor::GrantKind::lead
+                                                 : supervisor::GrantKind::promote;
   ask.term = wish.term;
   ask.asked_at = wish.counted_from;
   ask.length = setup_.settings.grant_length;
@@ -125,7 +138,8 @@ void LeaseKeeper::run(const std::stop_token& stop) {
       wish_.revoke = false;
     }
     if (!client) {
-      auto connected = supervisor::Client::connect(supervisor::socket_path(setup_.settings.run_directory), Millis{500});
+      auto connected = supervisor::Client::connect(
+          supervisor::socket_path(setup_.settings.run_directory), Millis{500});
       if (!connected) continue;
       client.emplace(std::move(connected).value());
     }
@@ -141,7 +155,9 @@ void LeaseKeeper::run(const std::stop_token& stop) {
     const bool refused = !outcome && outcome.error().code() == ErrorCode::refused;
     if (!outcome && !refused) client.reset();
     if (!outcome) {
-      tell_([text = outcome.error().one_line()](Knowledge& k) { k.recent_errors.push_back("grant: " + text); });
+      tell_([text = outcome.error().one_line()](Knowledge& k) {
+        k.recent_errors.push_back("grant: " + text);
+      });
     }
   }
 }

@@ -24,9 +24,9 @@ class SupervisorWatch {
 };
 
 /// The lease: a thread of its own that does nothing but extend the grant of our server as the
-/// control thread wishes, and tell the supervisor that the control thread is alive. Nothing slow can
-/// starve it, and a wish that is not renewed extends nothing: a grant is counted from the evidence
-/// in the wish.
+/// control thread wishes, and tell the supervisor that the control thread is alive. Nothing slow
+/// can starve it, and a wish that is not renewed extends nothing: a grant is counted from the
+/// evidence in the wish.
 class LeaseKeeper {
  public:
   LeaseKeeper(const Setup& setup, Tell tell);

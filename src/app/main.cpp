@@ -35,7 +35,8 @@ int run_node(const std::filesystem::path& config_file, const NodeSettings& setti
   return evergres::supervisor::run_keeper(supervised);
 }
 
-int run_agent(const std::filesystem::path&, const NodeSettings& settings, const std::vector<std::string>&) {
+int run_agent(const std::filesystem::path&, const NodeSettings& settings,
+              const std::vector<std::string>&) {
   auto log = spdlog::stderr_logger_mt("agent");
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z agent: %l: %v");
   log->flush_on(spdlog::level::info);

@@ -42,7 +42,8 @@ const ErrorCodeInfo& error_code_info(ErrorCode code) {
   static constexpr ErrorCodeInfo timed_out{"timed_out", 4, "the deadline passed"};
   static constexpr ErrorCodeInfo cancelled{"cancelled", 1, "somebody asked to stop"};
   static constexpr ErrorCodeInfo unreachable{"unreachable", 5, "no answer"};
-  static constexpr ErrorCodeInfo store_unavailable{"store_unavailable", 5, "the store does not work"};
+  static constexpr ErrorCodeInfo store_unavailable{"store_unavailable", 5,
+                                                   "the store does not work"};
   static constexpr ErrorCodeInfo store_locked{"store_locked", 5, "the store is held by another"};
   static constexpr ErrorCodeInfo conflict{"conflict", 1, "a compare-and-set lost"};
   static constexpr ErrorCodeInfo not_found{"not_found", 1, "there is no such thing"};
@@ -81,7 +82,10 @@ const ErrorCodeInfo& error_code_info(ErrorCode code) {
 }
 
 Error::Error(ErrorCode code, std::string message, std::string detail, std::string hint)
-    : code_(code), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {}
+    : code_(code),
+      message_(std::move(message)),
+      detail_(std::move(detail)),
+      hint_(std::move(hint)) {}
 
 std::string Error::one_line() const {
   std::string line = message_;

@@ -27,8 +27,8 @@ Result<std::optional<std::string>> read_file_if_present(const std::filesystem::p
 Outcome write_file_durably(const std::filesystem::path& path, std::string_view content,
                            mode_t mode);
 
-/// The same without fsync, for files that are written anew before anybody relies on them after a crash
-/// of the machine: a reader and a crash of this process see the old content or the new one.
+/// The same without fsync, for files that are written anew before anybody relies on them after a
+/// crash of the machine: a reader and a crash of this process see the old content or the new one.
 Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,
                               mode_t mode);
 

@@ -1,7 +1,7 @@
 #include "base/instant.hpp"
 
-#include <ctime>
 #include <cstdio>
+#include <ctime>
 
 namespace evergres {
 

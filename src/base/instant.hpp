@@ -10,15 +10,17 @@ namespace evergres {
 using Millis = std::chrono::milliseconds;
 using Nanos = std::chrono::nanoseconds;
 
-/// A point on CLOCK_BOOTTIME of this machine. It runs while the machine sleeps, is the same in every
-/// process, and no change of the wall clock touches it. Comparable only on one machine.
+/// A point on CLOCK_BOOTTIME of this machine. It runs while the machine sleeps, is the same in
+/// every process, and no change of the wall clock touches it. Comparable only on one machine.
 struct Instant {
   std::int64_t nanos = 0;
 
   auto operator<=>(const Instant&) const = default;
   friend Instant operator+(Instant at, Nanos span) { return Instant{at.nanos + span.count()}; }
   friend Instant operator-(Instant at, Nanos span) { return Instant{at.nanos - span.count()}; }
-  friend Nanos operator-(Instant later, Instant earlier) { return Nanos{later.nanos - earlier.nanos}; }
+  friend Nanos operator-(Instant later, Instant earlier) {
+    return Nanos{later.nanos - earlier.nanos};
+  }
 };
 
 /// Reads the clock. Not for core/: there time is an input.

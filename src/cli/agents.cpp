@@ -24,7 +24,8 @@ bool tries_the_next(ErrorCode code) {
 
 Error nobody(const Place& place, const Error& last) {
   std::string hint = "Is the node running? Start it with `evergres run` or its service.";
-  if (place.demo) hint = "`evergres demo status` shows the processes, `evergres demo up` starts them.";
+  if (place.demo)
+    hint = "`evergres demo status` shows the processes, `evergres demo up` starts them.";
   if (place.nodes.size() == 1) return Error(last.code(), last.message(), last.detail(), hint);
   return Error(ErrorCode::unreachable,
                fmt::format("none of the {} agents answers", place.nodes.size()),
@@ -77,7 +78,8 @@ Result<json::value> ask_one(const Place& place, const json::value& request, Mill
 Result<std::string> text_of(const json::value& result, std::string_view name) {
   const json::object* const object = result.if_object();
   const json::value* const member =
-      object != nullptr ? object->if_contains(json::string_view(name.data(), name.size())) : nullptr;
+      object != nullptr ? object->if_contains(json::string_view(name.data(), name.size()))
+                        : nullptr;
   const json::string* const text = member != nullptr ? member->if_string() : nullptr;
   if (text == nullptr) {
     return Error(ErrorCode::data_invalid,

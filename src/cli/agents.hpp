@@ -16,8 +16,8 @@ namespace evergres::cli {
 
 /// A question and its answer over an agent's control socket. All functions block the caller.
 
-/// The cluster as the first agent that answers sees it; agents are tried in the order of `place`, at
-/// most `patience` each. Errors: unreachable if none answers.
+/// The cluster as the first agent that answers sees it; agents are tried in the order of `place`,
+/// at most `patience` each. Errors: unreachable if none answers.
 Result<cluster::ClusterStatus> ask_status(const Place& place, Millis patience = Millis{1500});
 
 Result<std::vector<cluster::HistoryEntry>> ask_history(const Place& place);

@@ -61,7 +61,9 @@ Result<int> carry_out(Session& session, const boost::json::object& request, cons
   }
   boost::json::object real = request;
   real["dry_run"] = false;
-  const auto show = [&](std::string_view line) { session.out << "  " << line << "\n" << std::flush; };
+  const auto show = [&](std::string_view line) {
+    session.out << "  " << line << "\n" << std::flush;
+  };
   Result<boost::json::value> answer = ask_one(*place, real, 300s, show);
   if (!answer) return answer.error();
   const Result<std::string> text = text_of(*answer, "text");

@@ -11,9 +11,9 @@ namespace evergres::cli {
 
 /// A verb that changes something: shows its impact, asks on a terminal, follows its progress.
 struct Change {
-  std::string question;   ///< for the terminal, e.g. "Switch primary n1 -> n2?"
-  bool force = false;     ///< no question
-  bool wait = false;      ///< afterwards wait until a leader serves
+  std::string question;  ///< for the terminal, e.g. "Switch primary n1 -> n2?"
+  bool force = false;    ///< no question
+  bool wait = false;     ///< afterwards wait until a leader serves
 };
 
 /// Sends `request` (without dry_run) to one agent. Without a terminal it proceeds without asking:

@@ -107,8 +107,9 @@ int parse_and_run(int argc, char** argv, Session& session) {
   CLI::App parser("Evergres keeps a PostgreSQL database available.", "evergres");
   parser.require_subcommand(1);
   parser.fallthrough();
-  parser.add_option("-c,--config", session.config_file,
-                    "node.yaml; else $EVERGRES_CONFIG, /etc/evergres/node.yaml or this user's demo");
+  parser.add_option(
+      "-c,--config", session.config_file,
+      "node.yaml; else $EVERGRES_CONFIG, /etc/evergres/node.yaml or this user's demo");
   parser.set_help_flag("-h,--help", "show this help");
   parser.footer("`evergres help exit-codes` explains the exit status.");
   std::map<const CLI::App*, Action> actions;
@@ -139,8 +140,9 @@ int parse_and_run(int argc, char** argv, Session& session) {
 }  // namespace
 
 int run_command_line(int argc, char** argv, const Wiring& wiring) {
-  Session session{wiring,       std::cout, std::cerr, isatty(STDOUT_FILENO) == 1,
-                  isatty(STDIN_FILENO) == 1, wants_colour(), "", {}};
+  Session session{
+      wiring,         std::cout, std::cerr, isatty(STDOUT_FILENO) == 1, isatty(STDIN_FILENO) == 1,
+      wants_colour(), "",        {}};
   try {
     return parse_and_run(argc, argv, session);
   } catch (const std::exception& problem) {

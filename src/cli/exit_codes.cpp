@@ -14,7 +14,8 @@ std::string exit_codes_text() {
     std::string_view meaning;
   };
   static constexpr std::array statuses{
-      Status{0, "done"},          Status{1, "failed"},
+      Status{0, "done"},
+      Status{1, "failed"},
       Status{2, "usage: the command line or the configuration is wrong"},
       Status{3, "refused: a rule says no and nothing was changed"},
       Status{4, "timed out: the outcome may be unknown"},

@@ -41,7 +41,8 @@ Error exists(std::string message, std::string detail) {
 Result<Ground> look_at_ground(const config::NodeSettings& settings) {
   if (geteuid() == 0) {
     return Error(ErrorCode::permission, "init does not run as root",
-                 "PostgreSQL refuses to run as root.", "Try `runuser -u postgres -- evergres init`.");
+                 "PostgreSQL refuses to run as root.",
+                 "Try `runuser -u postgres -- evergres init`.");
   }
   Ground ground;
   postgres::Server& server = ground.server;
@@ -107,8 +108,7 @@ Result<fs::path> interrupted_directory(const Ground& ground, const core::Record&
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(ground.server.data.parent_path(), ignored)) {
     if (!entry.path().filename().string().starts_with(prefix)) continue;
-    const auto control =
-        postgres::read_control_file(ground.server, entry.path(), boot_now() + 10s);
+    const auto control = postgres::read_control_file(ground.server, entry.path(), boot_now() + 10s);
     if (control && control->system_id == record.system_id) return entry.path();
   }
   return Error(ErrorCode::not_found, "no interrupted init");
@@ -163,8 +163,7 @@ Result<core::Record> build(const Bootstrap& boot) {
   auto made = postgres::initialise(boot.ground.server, request, boot_now() + 150s);
   if (!made) return made.error();
   const core::Seat seat{boot.settings.node, request.incarnation};
-  auto record =
-      core::finish_bootstrap(boot.claimed, boot.claimed.claim, made->system_id, seat);
+  auto record = core::finish_bootstrap(boot.claimed, boot.claimed.claim, made->system_id, seat);
   if (!record) return record.error();
   Result<Revision> written = write(boot.store, *record, boot.revision);
   if (!written) {
@@ -194,8 +193,8 @@ Result<NewCluster> initialise_cluster(const config::NodeSettings& settings) {
   if (!fits) return fits.error();
   const auto data = postgres::inspect(ground->server, ground->major);
   if (!data) return data.error();
-  const bool is_free = data->kind == postgres::DataKind::absent ||
-                       data->kind == postgres::DataKind::empty;
+  const bool is_free =
+      data->kind == postgres::DataKind::absent || data->kind == postgres::DataKind::empty;
   if (!is_free) {
     return exists("there is data already", settings.data_directory.string() + " is not empty.");
   }

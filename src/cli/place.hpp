@@ -17,8 +17,8 @@ struct KnownNode {
   config::NodeSettings settings;
 };
 
-/// Which nodes a command is about: the node of the configuration file, and when that file is part of
-/// a demo all nodes of the demo.
+/// Which nodes a command is about: the node of the configuration file, and when that file is part
+/// of a demo all nodes of the demo.
 struct Place {
   std::vector<KnownNode> nodes;  ///< never empty; the first is the one that was named
   std::optional<demo::Plan> demo;

@@ -16,7 +16,8 @@ class App;
 
 namespace evergres::cli {
 
-/// What every command gets: where to print, whether people look, and the options before the command.
+/// What every command gets: where to print, whether people look, and the options before the
+/// command.
 struct Session {
   const Wiring& wiring;
   std::ostream& out;
@@ -24,7 +25,7 @@ struct Session {
   bool out_is_terminal = false;
   bool in_is_terminal = false;
   bool colour = false;
-  std::string config_file;  ///< of -c, "" without it
+  std::string config_file;                  ///< of -c, "" without it
   std::vector<std::string> psql_arguments;  ///< what stands behind `evergres psql`
 };
 

@@ -90,7 +90,8 @@ std::string title(const ClusterStatus& status, bool colour) {
   if (!status.voters.empty()) {
     line += fmt::format(" (any {} of {})", status.k, joined(status.voters, ", "));
   }
-  if (status.phase != "leading") line += "   " + painted(shown(status.phase), Colour::yellow, colour);
+  if (status.phase != "leading")
+    line += "   " + painted(shown(status.phase), Colour::yellow, colour);
   return line + "\n";
 }
 
@@ -152,8 +153,15 @@ std::string bytes_text(std::uint64_t bytes) {
 
 std::string status_table(const ClusterStatus& status, bool colour) {
   std::string text = title(status, colour);
-  std::vector<Row> rows{{{"NODE"}, {"ADDRESS"}, {"ROLE"}, {"STATE"}, {"TL"}, {"RECEIVE LSN"},
-                         {"LAG", Colour::none, true}, {"REPLAY LSN"}, {"LAG", Colour::none, true},
+  std::vector<Row> rows{{{"NODE"},
+                         {"ADDRESS"},
+                         {"ROLE"},
+                         {"STATE"},
+                         {"TL"},
+                         {"RECEIVE LSN"},
+                         {"LAG", Colour::none, true},
+                         {"REPLAY LSN"},
+                         {"LAG", Colour::none, true},
                          {"CAN LEAD"}}};
   for (const NodeStatus& node : status.nodes) rows.push_back(node_row(status, node));
   text += lines_of(rows, colour);
@@ -177,8 +185,8 @@ std::string status_table(const ClusterStatus& status, bool colour) {
 }
 
 std::string history_table(const std::vector<HistoryEntry>& entries, bool colour) {
-  std::vector<Row> rows{{{"TERM"}, {"TL"}, {"OPENED"}, {"WHAT"}, {"FROM"}, {"TO"}, {"SWITCH LSN"},
-                         {"REASON"}}};
+  std::vector<Row> rows{
+      {{"TERM"}, {"TL"}, {"OPENED"}, {"WHAT"}, {"FROM"}, {"TO"}, {"SWITCH LSN"}, {"REASON"}}};
   for (const HistoryEntry& entry : entries) {
     std::string reason = shown(entry.reason);
     if (!entry.phases.empty()) reason += " [" + joined(entry.phases, ", ") + "]";

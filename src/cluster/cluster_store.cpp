@@ -57,7 +57,9 @@ ClusterStore::ClusterStore(std::unique_ptr<store::Store> store, std::string clus
   CHECK(!cluster.empty() && cluster.size() <= 64 && cluster.find('/') == std::string::npos);
 }
 
-std::string ClusterStore::key(std::string_view rest) const { return root_ + std::string(rest); }
+std::string ClusterStore::key(std::string_view rest) const {
+  return root_ + std::string(rest);
+}
 
 Result<std::optional<Versioned<core::Record>>> ClusterStore::read_record(Millis deadline) {
   auto entry = store_->get(key("record"), deadline);
@@ -100,8 +102,8 @@ Result<ClusterStore::Cards> ClusterStore::list_cards(Millis deadline) {
     if (card) {
       cards.cards.push_back(std::move(card).value());
     } else {
-      cards.unreadable.push_back("The node card " + entry.key + " cannot be read: " +
-                                 card.error().one_line());
+      cards.unreadable.push_back("The node card " + entry.key +
+                                 " cannot be read: " + card.error().one_line());
     }
   }
   return cards;

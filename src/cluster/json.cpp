@@ -51,8 +51,8 @@ std::size_t sequence_length(std::string_view text) {
 }  // namespace
 
 std::string Place::text() const {
-  const std::string own = index_ ? "[" + std::to_string(*index_) + "]"
-                                 : clean_utf8(name_.substr(0, max_quoted));
+  const std::string own =
+      index_ ? "[" + std::to_string(*index_) + "]" : clean_utf8(name_.substr(0, max_quoted));
   if (parent_ == nullptr) return own;
   return parent_->text() + (index_ ? "" : ".") + own;
 }
@@ -67,7 +67,9 @@ Error out_of_range(const Place& place, const boost::json::value& found) {
                  ", which is outside of the range of its type.");
 }
 
-Error missing(const Place& place) { return invalid(place.text() + " is missing."); }
+Error missing(const Place& place) {
+  return invalid(place.text() + " is missing.");
+}
 
 Error unknown_word(const Place& place, std::string_view word, const std::string& known) {
   return invalid(place.text() + " is \"" + clean_utf8(word.substr(0, max_quoted)) +

@@ -98,9 +98,13 @@ template <typename R, typename P>
 struct IsDuration<std::chrono::duration<R, P>> : std::true_type {};
 
 template <typename T>
-concept Described = std::is_class_v<T> && requires { fields(static_cast<const T*>(nullptr)); };
+concept Described = std::is_class_v<T> && requires {
+  fields(static_cast<const T*>(nullptr));
+};
 template <typename T>
-concept Worded = std::is_enum_v<T> && requires { words(static_cast<const T*>(nullptr)); };
+concept Worded = std::is_enum_v<T> && requires {
+  words(static_cast<const T*>(nullptr));
+};
 template <typename T>
 inline constexpr bool never = false;
 
@@ -111,26 +115,33 @@ Outcome read(T& into, const boost::json::value& from, const Place& place);
 
 template <Described T>
 void write_members(boost::json::object& into, const T& from) {
-  std::apply([&](const auto&... field) {
-    ((into[boost::json::string_view(field.name.data(), field.name.size())] =
-          write(from.*(field.member))), ...);
-  }, fields(static_cast<const T*>(nullptr)));
+  std::apply(
+      [&](const auto&... field) {
+        ((into[boost::json::string_view(field.name.data(), field.name.size())] =
+              write(from.*(field.member))),
+         ...);
+      },
+      fields(static_cast<const T*>(nullptr)));
 }
 
 template <typename V>
 boost::json::value write_variant(const V& from) {
   boost::json::object object;
-  std::visit([&](const auto& alternative) {
-    object["kind"] = std::remove_cvref_t<decltype(alternative)>::kind;
-    write_members(object, alternative);
-  }, from);
+  std::visit(
+      [&](const auto& alternative) {
+        object["kind"] = std::remove_cvref_t<decltype(alternative)>::kind;
+        write_members(object, alternative);
+      },
+      from);
   return object;
 }
 
 template <typename T>
 const std::string& key_text(const T& key) {
-  if constexpr (IsStrongText<T>::value) return key.value;
-  else return key;
+  if constexpr (IsStrongText<T>::value)
+    return key.value;
+  else
+    return key;
 }
 
 template <typename T>
@@ -150,31 +161,43 @@ boost::json::value write_container(const T& from) {
 
 template <typename T>
 boost::json::value write(const T& from) {
-  if constexpr (std::same_as<T, bool>) return boost::json::value(from);
+  if constexpr (std::same_as<T, bool>)
+    return boost::json::value(from);
   else if constexpr (std::same_as<T, double>) {
     // JSON has no infinity and no NaN.
     const bool finite = from - from == 0;
     return finite ? boost::json::value(from) : boost::json::value(nullptr);
-  } else if constexpr (std::signed_integral<T>) return boost::json::value(std::int64_t{from});
-  else if constexpr (std::unsigned_integral<T>) return boost::json::value(std::uint64_t{from});
-  else if constexpr (std::same_as<T, std::string>) return boost::json::value(clean_utf8(from));
-  else if constexpr (IsStrongNumber<T>::value) return write(from.value);
-  else if constexpr (IsStrongText<T>::value) return write(from.value);
-  else if constexpr (std::same_as<T, Lsn>) return boost::json::value(from.text());
-  else if constexpr (std::same_as<T, Instant>) return boost::json::value(from.nanos);
-  else if constexpr (IsDuration<T>::value) return boost::json::value(std::int64_t{from.count()});
+  } else if constexpr (std::signed_integral<T>)
+    return boost::json::value(std::int64_t{from});
+  else if constexpr (std::unsigned_integral<T>)
+    return boost::json::value(std::uint64_t{from});
+  else if constexpr (std::same_as<T, std::string>)
+    return boost::json::value(clean_utf8(from));
+  else if constexpr (IsStrongNumber<T>::value)
+    return write(from.value);
+  else if constexpr (IsStrongText<T>::value)
+    return write(from.value);
+  else if constexpr (std::same_as<T, Lsn>)
+    return boost::json::value(from.text());
+  else if constexpr (std::same_as<T, Instant>)
+    return boost::json::value(from.nanos);
+  else if constexpr (IsDuration<T>::value)
+    return boost::json::value(std::int64_t{from.count()});
   else if constexpr (Worded<T>) {
     const std::string_view word = word_of(from);
     return boost::json::value(boost::json::string_view(word.data(), word.size()));
   } else if constexpr (IsOptional<T>::value) {
     return from ? write(*from) : boost::json::value(nullptr);
-  } else if constexpr (IsVector<T>::value || IsMap<T>::value) return write_container(from);
-  else if constexpr (IsVariant<T>::value) return write_variant(from);
+  } else if constexpr (IsVector<T>::value || IsMap<T>::value)
+    return write_container(from);
+  else if constexpr (IsVariant<T>::value)
+    return write_variant(from);
   else if constexpr (Described<T>) {
     boost::json::object object;
     write_members(object, from);
     return object;
-  } else static_assert(never<T>, "this type has neither fields() nor words()");
+  } else
+    static_assert(never<T>, "this type has neither fields() nor words()");
 }
 
 template <typename T>
@@ -265,11 +288,13 @@ Outcome read_struct(T& into, const boost::json::value& from, const Place& place)
   const boost::json::object* object = from.if_object();
   if (object == nullptr) return wrong_kind(place, from, "an object");
   Outcome outcome;
-  std::apply([&](const auto&... field) {
-    const bool all =
-        ((outcome = read_member(into, *object, field, place), outcome.ok()) && ... && true);
-    static_cast<void>(all);
-  }, fields(static_cast<const T*>(nullptr)));
+  std::apply(
+      [&](const auto&... field) {
+        const bool all =
+            ((outcome = read_member(into, *object, field, place), outcome.ok()) && ... && true);
+        static_cast<void>(all);
+      },
+      fields(static_cast<const T*>(nullptr)));
   return outcome;
 }
 
@@ -298,20 +323,29 @@ Outcome read_variant(std::variant<A...>& into, const boost::json::value& from, c
 
 template <typename T>
 Outcome read(T& into, const boost::json::value& from, const Place& place) {
-  if constexpr (std::same_as<T, bool>) return take(into, read_bool(from, place));
-  else if constexpr (std::same_as<T, double>) return take(into, read_double(from, place));
-  else if constexpr (std::integral<T>) return read_integer(into, from, place);
-  else if constexpr (std::same_as<T, std::string>) return take(into, read_text(from, place));
-  else if constexpr (IsStrongNumber<T>::value) return read(into.value, from, place);
-  else if constexpr (IsStrongText<T>::value) return read(into.value, from, place);
-  else if constexpr (std::same_as<T, Lsn>) return take(into, read_lsn(from, place));
-  else if constexpr (std::same_as<T, Instant>) return read_integer(into.nanos, from, place);
+  if constexpr (std::same_as<T, bool>)
+    return take(into, read_bool(from, place));
+  else if constexpr (std::same_as<T, double>)
+    return take(into, read_double(from, place));
+  else if constexpr (std::integral<T>)
+    return read_integer(into, from, place);
+  else if constexpr (std::same_as<T, std::string>)
+    return take(into, read_text(from, place));
+  else if constexpr (IsStrongNumber<T>::value)
+    return read(into.value, from, place);
+  else if constexpr (IsStrongText<T>::value)
+    return read(into.value, from, place);
+  else if constexpr (std::same_as<T, Lsn>)
+    return take(into, read_lsn(from, place));
+  else if constexpr (std::same_as<T, Instant>)
+    return read_integer(into.nanos, from, place);
   else if constexpr (IsDuration<T>::value) {
     typename T::rep count{};
     auto outcome = read_integer(count, from, place);
     if (outcome) into = T(count);
     return outcome;
-  } else if constexpr (Worded<T>) return read_word(into, from, place);
+  } else if constexpr (Worded<T>)
+    return read_word(into, from, place);
   else if constexpr (IsOptional<T>::value) {
     into.reset();
     if (from.is_null()) return {};
@@ -319,11 +353,16 @@ Outcome read(T& into, const boost::json::value& from, const Place& place) {
     auto outcome = read(inner, from, place);
     if (outcome) into = std::move(inner);
     return outcome;
-  } else if constexpr (IsVector<T>::value) return read_array(into, from, place);
-  else if constexpr (IsMap<T>::value) return read_map(into, from, place);
-  else if constexpr (IsVariant<T>::value) return read_variant(into, from, place);
-  else if constexpr (Described<T>) return read_struct(into, from, place);
-  else static_assert(never<T>, "this type has neither fields() nor words()");
+  } else if constexpr (IsVector<T>::value)
+    return read_array(into, from, place);
+  else if constexpr (IsMap<T>::value)
+    return read_map(into, from, place);
+  else if constexpr (IsVariant<T>::value)
+    return read_variant(into, from, place);
+  else if constexpr (Described<T>)
+    return read_struct(into, from, place);
+  else
+    static_assert(never<T>, "this type has neither fields() nor words()");
 }
 
 }  // namespace json_detail

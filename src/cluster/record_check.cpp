@@ -20,8 +20,9 @@ Outcome invalid(std::string detail) {
 /// Letters and digits only, because ids become parts of application and file names.
 bool is_id(std::string_view text) {
   return text.size() <= max_id && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-  });
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-';
+         });
 }
 
 bool is_seat(const core::Seat& seat) {

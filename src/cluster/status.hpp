@@ -7,36 +7,45 @@
 
 #include "base/field.hpp"
 
-/// What an agent answers to the verb "status" on its control socket: the whole cluster as this agent
-/// sees it. The command line prints it; the same struct is its JSON.
+/// What an agent answers to the verb "status" on its control socket: the whole cluster as this
+/// agent sees it. The command line prints it; the same struct is its JSON.
 namespace evergres::cluster {
 
 struct NodeStatus {
   std::string name;
   std::string host;
-  int port = 0;                             ///< PostgreSQL's
-  std::string role;                         ///< "leader", "voter", "replica", "unknown"
-  std::string state;                        ///< "running", "streaming", "promoting", "fenced", "rewinding", "cloning", "stopped", "silent", …
+  int port = 0;       ///< PostgreSQL's
+  std::string role;   ///< "leader", "voter", "replica", "unknown"
+  std::string state;  ///< "running", "streaming", "promoting", "fenced", "rewinding", "cloning",
+                      ///< "stopped", "silent", …
   std::optional<std::uint32_t> timeline;
-  std::optional<std::string> receive_lsn;   ///< flushed end of WAL
+  std::optional<std::string> receive_lsn;  ///< flushed end of WAL
   std::optional<std::string> replay_lsn;
-  std::optional<std::uint64_t> receive_lag_bytes;  ///< behind the leader; absent for the leader and if unknown
+  std::optional<std::uint64_t>
+      receive_lag_bytes;  ///< behind the leader; absent for the leader and if unknown
   std::optional<std::uint64_t> replay_lag_bytes;
-  std::optional<double> lag_seconds;        ///< age of the last replayed transaction while something waits for replay, else 0
-  std::optional<std::string> why_not;       ///< a sentence if this node could not lead now; absent if it could
-  std::string doing;                        ///< the running operation with its progress, "" if none
-  std::optional<double> seen_seconds_ago;   ///< age of what is shown here; absent for the answering node
+  std::optional<double> lag_seconds;  ///< age of the last replayed transaction while something
+                                      ///< waits for replay, else 0
+  std::optional<std::string>
+      why_not;        ///< a sentence if this node could not lead now; absent if it could
+  std::string doing;  ///< the running operation with its progress, "" if none
+  std::optional<double>
+      seen_seconds_ago;  ///< age of what is shown here; absent for the answering node
 };
 constexpr auto fields(const NodeStatus*) {
-  return std::tuple{Field{"name", &NodeStatus::name}, Field{"host", &NodeStatus::host},
-                    Field{"port", &NodeStatus::port}, Field{"role", &NodeStatus::role},
-                    Field{"state", &NodeStatus::state}, Field{"timeline", &NodeStatus::timeline},
+  return std::tuple{Field{"name", &NodeStatus::name},
+                    Field{"host", &NodeStatus::host},
+                    Field{"port", &NodeStatus::port},
+                    Field{"role", &NodeStatus::role},
+                    Field{"state", &NodeStatus::state},
+                    Field{"timeline", &NodeStatus::timeline},
                     Field{"receive_lsn", &NodeStatus::receive_lsn},
                     Field{"replay_lsn", &NodeStatus::replay_lsn},
                     Field{"receive_lag_bytes", &NodeStatus::receive_lag_bytes},
                     Field{"replay_lag_bytes", &NodeStatus::replay_lag_bytes},
                     Field{"lag_seconds", &NodeStatus::lag_seconds},
-                    Field{"why_not", &NodeStatus::why_not}, Field{"doing", &NodeStatus::doing},
+                    Field{"why_not", &NodeStatus::why_not},
+                    Field{"doing", &NodeStatus::doing},
                     Field{"seen_seconds_ago", &NodeStatus::seen_seconds_ago}};
 }
 
@@ -48,32 +57,36 @@ struct ClusterStatus {
   std::string phase;
   std::optional<std::string> leader;
   std::optional<std::uint32_t> timeline;
-  std::string durability;                ///< "quorum"
+  std::string durability;  ///< "quorum"
   std::uint32_t k = 0;
   std::uint32_t wanted_k = 0;
   std::vector<std::string> voters;
-  std::size_t unproven = 0;              ///< policies recorded and not yet proven
-  std::optional<std::string> degraded;   ///< a sentence, e.g. "DEGRADED: commits are on n1 alone; nobody else may lead"
+  std::size_t unproven = 0;  ///< policies recorded and not yet proven
+  std::optional<std::string>
+      degraded;  ///< a sentence, e.g. "DEGRADED: commits are on n1 alone; nobody else may lead"
   std::optional<std::string> store_trouble;  ///< a sentence while the store cannot be used
-  std::optional<std::string> request;    ///< the pending request of an operator
-  std::vector<std::string> guards;       ///< of the answering node: "subreaper", "memory locked", …
+  std::optional<std::string> request;        ///< the pending request of an operator
+  std::vector<std::string> guards;  ///< of the answering node: "subreaper", "memory locked", …
   std::vector<NodeStatus> nodes;
 };
 constexpr auto fields(const ClusterStatus*) {
   return std::tuple{Field{"cluster", &ClusterStatus::cluster},
                     Field{"answered_by", &ClusterStatus::answered_by},
                     Field{"system_id", &ClusterStatus::system_id},
-                    Field{"term", &ClusterStatus::term}, Field{"phase", &ClusterStatus::phase},
+                    Field{"term", &ClusterStatus::term},
+                    Field{"phase", &ClusterStatus::phase},
                     Field{"leader", &ClusterStatus::leader},
                     Field{"timeline", &ClusterStatus::timeline},
-                    Field{"durability", &ClusterStatus::durability}, Field{"k", &ClusterStatus::k},
+                    Field{"durability", &ClusterStatus::durability},
+                    Field{"k", &ClusterStatus::k},
                     Field{"wanted_k", &ClusterStatus::wanted_k},
                     Field{"voters", &ClusterStatus::voters},
                     Field{"unproven", &ClusterStatus::unproven},
                     Field{"degraded", &ClusterStatus::degraded},
                     Field{"store_trouble", &ClusterStatus::store_trouble},
                     Field{"request", &ClusterStatus::request},
-                    Field{"guards", &ClusterStatus::guards}, Field{"nodes", &ClusterStatus::nodes}};
+                    Field{"guards", &ClusterStatus::guards},
+                    Field{"nodes", &ClusterStatus::nodes}};
 }
 
 /// One term in the history of the cluster, kept in the store under events/.
@@ -81,8 +94,8 @@ struct HistoryEntry {
   std::uint64_t term = 0;
   std::uint32_t timeline = 0;
   std::string switch_lsn;
-  std::string kind;                 ///< "bootstrap", "failover", "switchover", "restart", "forced failover"
-  std::string from;                 ///< the leader before, "" if none
+  std::string kind;  ///< "bootstrap", "failover", "switchover", "restart", "forced failover"
+  std::string from;  ///< the leader before, "" if none
   std::string to;
   std::string reason;               ///< one sentence
   std::int64_t wall_ms = 0;         ///< when the node opened
@@ -90,37 +103,46 @@ struct HistoryEntry {
   std::vector<std::string> facts;   ///< candidates with positions, who was excluded and why
 };
 constexpr auto fields(const HistoryEntry*) {
-  return std::tuple{Field{"term", &HistoryEntry::term}, Field{"timeline", &HistoryEntry::timeline},
+  return std::tuple{Field{"term", &HistoryEntry::term},
+                    Field{"timeline", &HistoryEntry::timeline},
                     Field{"switch_lsn", &HistoryEntry::switch_lsn},
-                    Field{"kind", &HistoryEntry::kind}, Field{"from", &HistoryEntry::from},
-                    Field{"to", &HistoryEntry::to}, Field{"reason", &HistoryEntry::reason},
-                    Field{"wall_ms", &HistoryEntry::wall_ms}, Field{"phases", &HistoryEntry::phases},
+                    Field{"kind", &HistoryEntry::kind},
+                    Field{"from", &HistoryEntry::from},
+                    Field{"to", &HistoryEntry::to},
+                    Field{"reason", &HistoryEntry::reason},
+                    Field{"wall_ms", &HistoryEntry::wall_ms},
+                    Field{"phases", &HistoryEntry::phases},
                     Field{"facts", &HistoryEntry::facts}};
 }
 
 /// What a node announces of itself in the store under nodes/<name>.
 struct NodeCard {
   std::string name;
-  std::string node_id;       ///< random, kept in the node's state directory: two nodes of one name differ here
+  std::string
+      node_id;  ///< random, kept in the node's state directory: two nodes of one name differ here
   std::string peer_host;
   int peer_port = 0;
   std::string postgres_host;
   int postgres_port = 0;
   std::string incarnation;
-  std::string version;       ///< of evergres
+  std::string version;  ///< of evergres
   int postgres_major = 0;
-  std::uint64_t beat = 0;    ///< bumped each second while the agent lives
-  std::vector<std::string> hears;  ///< names of the peers heard within suspect_after
+  std::uint64_t beat = 0;            ///< bumped each second while the agent lives
+  std::vector<std::string> hears;    ///< names of the peers heard within suspect_after
   std::optional<std::string> agent;  ///< the run of the agent that wrote this
 };
 constexpr auto fields(const NodeCard*) {
-  return std::tuple{Field{"name", &NodeCard::name}, Field{"node_id", &NodeCard::node_id},
-                    Field{"peer_host", &NodeCard::peer_host}, Field{"peer_port", &NodeCard::peer_port},
+  return std::tuple{Field{"name", &NodeCard::name},
+                    Field{"node_id", &NodeCard::node_id},
+                    Field{"peer_host", &NodeCard::peer_host},
+                    Field{"peer_port", &NodeCard::peer_port},
                     Field{"postgres_host", &NodeCard::postgres_host},
                     Field{"postgres_port", &NodeCard::postgres_port},
-                    Field{"incarnation", &NodeCard::incarnation}, Field{"version", &NodeCard::version},
+                    Field{"incarnation", &NodeCard::incarnation},
+                    Field{"version", &NodeCard::version},
                     Field{"postgres_major", &NodeCard::postgres_major},
-                    Field{"beat", &NodeCard::beat}, Field{"hears", &NodeCard::hears},
+                    Field{"beat", &NodeCard::beat},
+                    Field{"hears", &NodeCard::hears},
                     Field{"agent", &NodeCard::agent}};
 }
 

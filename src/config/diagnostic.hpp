@@ -18,7 +18,8 @@ struct Diagnostic {
 /// `node.yaml:7: unknown option "suspect_afetr"; did you mean "suspect_after"?`
 std::string one_line(const Diagnostic& diagnostic);
 
-/// All of them as one config_invalid error; the detail has one line for each. The list is not empty.
+/// All of them as one config_invalid error; the detail has one line for each. The list is not
+/// empty.
 Error config_error(const std::vector<Diagnostic>& diagnostics);
 
 }  // namespace evergres::config

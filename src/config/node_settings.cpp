@@ -75,7 +75,9 @@ struct Anything {
 
 template <typename Aggregate, std::size_t... Index>
 constexpr bool takes(std::index_sequence<Index...>) {
-  return requires { Aggregate{(static_cast<void>(Index), Anything{})...}; };
+  return requires {
+    Aggregate{(static_cast<void>(Index), Anything{})...};
+  };
 }
 
 /// How many members an aggregate has: the largest number of values that its braces take.
@@ -104,8 +106,12 @@ static_assert(each_name_and_field_once(), "two Option lines have the same name o
 
 }  // namespace
 
-std::span<const Option> options() { return option_list; }
+std::span<const Option> options() {
+  return option_list;
+}
 
-std::span<const ApplicationKey> application_keys() { return application_key_list; }
+std::span<const ApplicationKey> application_keys() {
+  return application_key_list;
+}
 
 }  // namespace evergres::config

@@ -7,30 +7,34 @@
 #include "base/instant.hpp"
 #include "base/names.hpp"
 
-/// Everything a node.yaml can say. Each field's Option line (config/options.hpp) stands beside it in
-/// node_settings.cpp: name, default, help, whether it is required.
+/// Everything a node.yaml can say. Each field's Option line (config/options.hpp) stands beside it
+/// in node_settings.cpp: name, default, help, whether it is required.
 namespace evergres::config {
 
 struct NodeSettings {
-  std::string cluster;                   ///< name of the cluster, [a-z0-9-]
+  std::string cluster;  ///< name of the cluster, [a-z0-9-]
   NodeName node;
   std::filesystem::path data_directory;  ///< PostgreSQL's
-  std::filesystem::path state_directory; ///< promise, incarnations, journal, logs; beside the data directory
-  std::filesystem::path run_directory;   ///< sockets; short, because a socket path has at most 107 bytes
-  std::filesystem::path bin_directory;   ///< of PostgreSQL; empty: the newest installed by the distribution
-  std::string store;                     ///< "sqlite:/path"
-  std::filesystem::path secret_file;     ///< the cluster secret, mode 0600
+  std::filesystem::path
+      state_directory;  ///< promise, incarnations, journal, logs; beside the data directory
+  std::filesystem::path
+      run_directory;  ///< sockets; short, because a socket path has at most 107 bytes
+  std::filesystem::path
+      bin_directory;  ///< of PostgreSQL; empty: the newest installed by the distribution
+  std::string store;  ///< "sqlite:/path"
+  std::filesystem::path secret_file;  ///< the cluster secret, mode 0600
   std::string postgres_host = "127.0.0.1";
   int postgres_port = 15432;
   std::string peer_host = "127.0.0.1";
   int peer_port = 8009;
-  std::uint32_t synchronous_nodes = 1;   ///< k wanted
+  std::uint32_t synchronous_nodes = 1;  ///< k wanted
   Millis suspect_after{1200};
   Millis voter_timeout{3000};
   Millis grant_length{5000};
   Millis promote_timeout{300'000};
   std::map<std::string, std::string> parameters;  ///< postgresql.conf values of the operator
-  std::map<std::string, std::string> application; ///< application role and database made by init: role, database, password_file
+  std::map<std::string, std::string>
+      application;  ///< application role and database made by init: role, database, password_file
 };
 
 }  // namespace evergres::config

@@ -26,14 +26,14 @@ using Target =
 enum class Kind {
   cluster_name,  ///< like a node name
   node_name,
-  path,          ///< a relative one is relative to the directory of the file
-  store,         ///< "sqlite:PATH"; a relative PATH is relative to the directory of the file
-  host,          ///< host name or address, without a port
+  path,   ///< a relative one is relative to the directory of the file
+  store,  ///< "sqlite:PATH"; a relative PATH is relative to the directory of the file
+  host,   ///< host name or address, without a port
   port,
-  count,         ///< an integer within [least, most]
-  duration,      ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
-  parameters,    ///< postgresql.conf names and values
-  application,   ///< one of application_keys each
+  count,        ///< an integer within [least, most]
+  duration,     ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
+  parameters,   ///< postgresql.conf names and values
+  application,  ///< one of application_keys each
 };
 
 enum class Need { required, optional };
@@ -43,10 +43,11 @@ struct Option {
   Target field;
   Kind kind;
   Need need;
-  std::string_view default_text;  ///< "" if it is required or the default is what NodeSettings{} says
-  std::string_view sample;        ///< the value in the sample file
-  std::string_view help;          ///< sentences
-  std::int64_t least = 0;         ///< for count, and in milliseconds for duration
+  std::string_view
+      default_text;         ///< "" if it is required or the default is what NodeSettings{} says
+  std::string_view sample;  ///< the value in the sample file
+  std::string_view help;    ///< sentences
+  std::int64_t least = 0;   ///< for count, and in milliseconds for duration
   std::int64_t most = 0;
 };
 

@@ -27,7 +27,8 @@ std::vector<std::string> names_of(const auto& list) {
   return names;
 }
 
-/// One pass over one file. Each take_… reads one value into its field or says what is wrong with it.
+/// One pass over one file. Each take_… reads one value into its field or says what is wrong with
+/// it.
 class Pass {
  public:
   explicit Pass(const fs::path& file) : shown_(file.string()), base_(file.parent_path()) {}
@@ -60,7 +61,8 @@ class Pass {
       say(line_of(root), "the file is not a list of \"name: value\" lines", "");
       return;
     }
-    if (root.IsMap()) each_entry(root, "", [this](auto& key, auto& node) { take_entry(key, node); });
+    if (root.IsMap())
+      each_entry(root, "", [this](auto& key, auto& node) { take_entry(key, node); });
     for (const Option& option : options()) {
       if (option.need == Need::required && !seen_.contains(option.name)) {
         say(0, fmt::format("option \"{}\" is missing", option.name),
@@ -129,9 +131,7 @@ class Pass {
         if (!is_node_name(text)) return wrong(option, node, write(option));
         to.*std::get<Field<NodeName>>(option.field) = NodeName(text);
         return;
-      case Kind::path:
-        to.*std::get<Field<fs::path>>(option.field) = absolute(text);
-        return;
+      case Kind::path: to.*std::get<Field<fs::path>>(option.field) = absolute(text); return;
       case Kind::store: return take_store(option, node);
       case Kind::host:
         if (!is_host(text)) return wrong(option, node, write(option));
@@ -178,14 +178,14 @@ class Pass {
     const auto duration = parse_duration(node.Scalar());
     if (!duration) {
       const bool has_no_unit = parse_integer(node.Scalar()).has_value();
-      return wrong(option, node, has_no_unit ? "a duration needs a unit: ms, s, min, h or d"
-                                             : write(option));
+      return wrong(option, node,
+                   has_no_unit ? "a duration needs a unit: ms, s, min, h or d" : write(option));
     }
     if (duration->count() < option.least || duration->count() > option.most) {
-      return wrong(option, node,
-                   fmt::format("write a duration from {} to {}",
-                               duration_text(Millis{option.least}),
-                               duration_text(Millis{option.most})));
+      return wrong(
+          option, node,
+          fmt::format("write a duration from {} to {}", duration_text(Millis{option.least}),
+                      duration_text(Millis{option.most})));
     }
     reading_.settings.*std::get<Field<Millis>>(option.field) = *duration;
   }
@@ -193,7 +193,8 @@ class Pass {
   bool is_map(const Option& option, const YAML::Node& key, const YAML::Node& node) {
     if (node.IsNull()) return false;
     if (node.IsMap()) return true;
-    say(line_of(key), fmt::format("option \"{}\" is not a list of \"name: value\" lines", option.name),
+    say(line_of(key),
+        fmt::format("option \"{}\" is not a list of \"name: value\" lines", option.name),
         "indent them below it");
     return false;
   }
@@ -202,8 +203,8 @@ class Pass {
     if (!is_map(option, key, node)) return;
     each_entry(node, "parameters.", [this](auto& name, auto& value) {
       if (!is_setting_name(name.Scalar())) {
-        say(line_of(name), fmt::format("\"{}\" cannot be the name of a PostgreSQL setting",
-                                       name.Scalar()), "");
+        say(line_of(name),
+            fmt::format("\"{}\" cannot be the name of a PostgreSQL setting", name.Scalar()), "");
       } else if (!value.IsScalar() || value.Scalar().find('\n') != std::string::npos) {
         say(line_of(name), fmt::format("parameters.{} has no value in one line", name.Scalar()),
             "write '' for an empty text");
@@ -229,8 +230,7 @@ class Pass {
       } else if (!value.IsScalar() || value.Scalar().empty() || value.Scalar().size() > 4096) {
         say(line_of(name), fmt::format("application.{} has no value", name.Scalar()), "");
       } else {
-        to[name.Scalar()] =
-            known->is_path ? absolute(value.Scalar()).string() : value.Scalar();
+        to[name.Scalar()] = known->is_path ? absolute(value.Scalar()).string() : value.Scalar();
       }
     });
     for (const ApplicationKey& wanted : application_keys()) {
@@ -283,7 +283,9 @@ class Pass {
 
 }  // namespace
 
-Reading parse_node_file(std::string_view text, const fs::path& file) { return Pass(file).run(text); }
+Reading parse_node_file(std::string_view text, const fs::path& file) {
+  return Pass(file).run(text);
+}
 
 Result<NodeSettings> read_node_file(const fs::path& file) {
   Result<std::string> text = read_file(file);

@@ -14,11 +14,12 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 /// "1200ms", "3s", "2min", "1h", "7d", with a whole number; nothing for anything else.
 std::optional<Millis> parse_duration(std::string_view text);
 
-/// Whether it looks like a host name or a numeric address (IPv4, IPv6 without brackets), at most 253
-/// bytes, without a port.
+/// Whether it looks like a host name or a numeric address (IPv4, IPv6 without brackets), at most
+/// 253 bytes, without a port.
 bool is_host(std::string_view text);
 
-/// Whether it can be the name of a PostgreSQL setting: letters, digits, '_' and one '.' for a class.
+/// Whether it can be the name of a PostgreSQL setting: letters, digits, '_' and one '.' for a
+/// class.
 bool is_setting_name(std::string_view text);
 
 }  // namespace evergres::config

@@ -8,7 +8,8 @@ namespace evergres::core {
 namespace {
 
 // Order is priority. Read it from top to bottom: nothing unsafe may start (safety), a server must
-// run (server), somebody must lead (election), the leader keeps its house (leader), the others follow.
+// run (server), somebody must lead (election), the leader keeps its house (leader), the others
+// follow.
 constexpr std::array rule_list{
     Rule{"keep_hands_off_a_lost_history",
          "A record that is older than a promise, or gone while data exists, means that the store "
@@ -70,7 +71,8 @@ constexpr std::array rule_list{
          "A silent voter leaves the policy, a caught-up member enters it; recorded before applied, "
          "proven before counted.",
          settle_the_policy},
-    Rule{"allow_rewinds", "After a checkpoint on its timeline the leader lets diverged nodes rewind.",
+    Rule{"allow_rewinds",
+         "After a checkpoint on its timeline the leader lets diverged nodes rewind.",
          allow_rewinds},
     Rule{"add_a_member", "A node that follows the leader becomes a member.", add_a_member},
     Rule{"campaign_when_nobody_is_in_charge",
@@ -82,10 +84,10 @@ constexpr std::array rule_list{
     Rule{"rejoin_a_diverged_server",
          "A server whose WAL leaves the recorded lineage is rewound, and if that fails cloned.",
          rejoin_a_diverged_server},
-    Rule{"clone_when_wal_is_gone",
-         "A standby whose next WAL the leader no longer has is cloned.", clone_when_wal_is_gone},
-    Rule{"warm_up_a_cold_standby",
-         "A standby without SQL is restarted once it follows a leader.", warm_up_a_cold_standby},
+    Rule{"clone_when_wal_is_gone", "A standby whose next WAL the leader no longer has is cloned.",
+         clone_when_wal_is_gone},
+    Rule{"warm_up_a_cold_standby", "A standby without SQL is restarted once it follows a leader.",
+         warm_up_a_cold_standby},
     Rule{"follow_the_leader",
          "A fenced standby whose WAL fits the leader's lineage attaches to it.", follow_the_leader},
     Rule{"carry_on", "Nothing to do.", carry_on},
@@ -93,7 +95,9 @@ constexpr std::array rule_list{
 
 }  // namespace
 
-std::span<const Rule> rules() { return rule_list; }
+std::span<const Rule> rules() {
+  return rule_list;
+}
 
 Decision decide(const Situation& situation) {
   for (const Rule& rule : rule_list) {

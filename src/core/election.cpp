@@ -79,21 +79,24 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   for (const Candidate& candidate : candidates) {
     const Fenced& answer = *candidate.answer;
     // A leader that stopped for its handover is about to start again as a standby.
-    const bool will_run = answer.can_run || (input.record.phase == Phase::handover && answer.seat.node == former);
+    const bool will_run =
+        answer.can_run || (input.record.phase == Phase::handover && answer.seat.node == former);
     if (answer.seat == policy.leader || !will_run) continue;
     if (!tree.is_prefix(*answer.position, *best.answer->position)) continue;
     (answer.seat.node == former ? spare : policy.voters).push_back(answer.seat);
   }
   if (policy.voters.empty()) policy.voters = spare;
   std::sort(policy.voters.begin(), policy.voters.end());
-  policy.k = std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
+  policy.k =
+      std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
   if (policy.k == 0) policy.voters.clear();
   return policy;
 }
 
 TimelineId next_timeline(const ElectionInput& input) {
   std::uint32_t highest = 1;
-  for (const Lineage& entry : input.record.lineage) highest = std::max(highest, entry.timeline.value);
+  for (const Lineage& entry : input.record.lineage)
+    highest = std::max(highest, entry.timeline.value);
   for (const Fenced& answer : input.answers) {
     highest = std::max(highest, answer.newest_timeline.value);
     if (answer.position) highest = std::max(highest, answer.position->timeline.value);
@@ -146,7 +149,8 @@ Elected choose(const ElectionInput& input) {
     elected.otherwise.missing = {"no fenced node has a PostgreSQL that could be promoted"};
     return elected;
   }
-  const Candidate* ahead = input.accept_data_loss ? nullptr : ahead_of(*best, candidates, input.record.policy);
+  const Candidate* ahead =
+      input.accept_data_loss ? nullptr : ahead_of(*best, candidates, input.record.policy);
   if (ahead != nullptr) {
     elected.otherwise.missing = {ahead->answer->seat.node.value + " holds WAL up to " +
                                  ahead->answer->position->lsn.text() + ", more than " +

@@ -11,12 +11,13 @@ namespace evergres::core {
 /// What a coordinator may conclude from the fenced answers of its term.
 struct Choice {
   Seat leader;
-  Claim agent;                    ///< the run of the chosen node's agent; it gets the claim
+  Claim agent;  ///< the run of the chosen node's agent; it gets the claim
   Position position;
-  Policy policy;                  ///< P' of the new leader
-  TimelineId timeline;            ///< given out now, above every id that any fenced node has seen
-  std::vector<Fork> learned;      ///< forks that the record did not know yet
-  std::vector<std::string> facts; ///< every candidate with its position, and who was excluded and why
+  Policy policy;              ///< P' of the new leader
+  TimelineId timeline;        ///< given out now, above every id that any fenced node has seen
+  std::vector<Fork> learned;  ///< forks that the record did not know yet
+  std::vector<std::string>
+      facts;  ///< every candidate with its position, and who was excluded and why
 };
 
 struct NoChoice {
@@ -28,7 +29,8 @@ struct ElectionInput {
   const std::vector<Fenced>& answers;
   std::uint32_t wanted_k = 1;
   std::optional<NodeName> preferred;  ///< wins among equals
-  bool accept_data_loss = false;      ///< an operator takes the loss: uncovered policies do not hold it up
+  bool accept_data_loss =
+      false;  ///< an operator takes the loss: uncovered policies do not hold it up
 };
 
 /// Steps 4 to 6 of PROTOCOL.md section 5: enough, best, P' and the timeline.

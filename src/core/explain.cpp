@@ -45,7 +45,8 @@ std::string peer_line(const Situation& s, const NodeName& name, const Peer& peer
   line += std::string(word_of(said.server)) + ", " + position_text(said.position) + ", promise " +
           std::to_string(said.promise.term.value);
   if (said.fenced) line += ", fenced for term " + std::to_string(said.fenced->term.value);
-  return line + (said.sees_somebody_in_charge ? ", sees somebody in charge" : ", sees nobody in charge");
+  return line +
+         (said.sees_somebody_in_charge ? ", sees somebody in charge" : ", sees nobody in charge");
 }
 
 std::optional<std::string> state_in_the_way(const Situation& s, const NodeName& node) {
@@ -73,14 +74,16 @@ std::optional<std::string> state_in_the_way(const Situation& s, const NodeName& 
 
 std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node) {
   if (!s.record) return "the record is not known";
-  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading) return std::nullopt;
+  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading)
+    return std::nullopt;
   if (const auto state = state_in_the_way(s, node)) return state;
   const Heartbeat* said = node == s.me ? nullptr : fresh_word(s, node);
   const auto seat = node == s.me ? my_seat(s) : std::optional<Seat>(said->seat);
   if (!seat) return "it has no data directory";
   const Policy& current = s.record->policy.current;
   if (current.voters.empty()) return "commits are on " + current.leader.node.value + " alone";
-  if (!is_voter(current, *seat)) return "it is not a voter yet, so it may lack acknowledged commits";
+  if (!is_voter(current, *seat))
+    return "it is not a voter yet, so it may lack acknowledged commits";
   const bool receiving = node == s.me ? s.server.receiving : said->receiving;
   if (s.record->phase == Phase::leading && !receiving) return "it does not receive WAL";
   return std::nullopt;
@@ -88,7 +91,8 @@ std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& n
 
 std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node) {
   if (const auto reason = why_not_inherit(s, node)) return reason;
-  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading) return std::nullopt;
+  if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading)
+    return std::nullopt;
   const auto missing = what_is_missing(s.record->policy, seats_without_the_leader(s));
   if (!missing.empty()) return missing.front();
   return std::nullopt;
@@ -117,9 +121,13 @@ std::string explain_node(const Situation& s, const NodeName& node) {
   if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
   std::string text = node.value + "\n";
   const bool leads = s.record->leader && s.record->leader->node == node;
-  text += "  role: " + std::string(leads ? "the record's leader, phase " + std::string(word_of(s.record->phase)) : "standby") + "\n";
+  text += "  role: " +
+          std::string(leads ? "the record's leader, phase " + std::string(word_of(s.record->phase))
+                            : "standby") +
+          "\n";
   if (node == s.me) {
-    text += "  server: " + std::string(word_of(s.server.state)) + ", " + position_text(s.server.position) + "\n";
+    text += "  server: " + std::string(word_of(s.server.state)) + ", " +
+            position_text(s.server.position) + "\n";
     if (!s.server.trouble.empty()) text += "  trouble: " + s.server.trouble + "\n";
     text += "  decision: " + describe(decide(s)) + "\n";
   } else if (const auto found = s.peers.find(node); found != s.peers.end()) {
@@ -133,20 +141,25 @@ std::string explain_node(const Situation& s, const NodeName& node) {
 std::string explain_election(const Situation& s) {
   if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
   const Record& record = *s.record;
-  std::string text = "term " + std::to_string(record.term.value) + ", phase " + std::string(word_of(record.phase));
+  std::string text =
+      "term " + std::to_string(record.term.value) + ", phase " + std::string(word_of(record.phase));
   if (record.leader) text += ", leader " + record.leader->node.value;
   if (!record.why.empty()) text += "; begun because " + record.why;
   const Verdict in_charge = somebody_in_charge(s);
-  text += "\n" + std::string(in_charge.yes ? "in charge: yes, " : "in charge: nobody, ") + in_charge.why + "\n";
+  text += "\n" + std::string(in_charge.yes ? "in charge: yes, " : "in charge: nobody, ") +
+          in_charge.why + "\n";
   text += "a failover must cover:\n  current: " + describe(record.policy.current) + "\n";
-  for (const Policy& policy : record.policy.unproven) text += "  unproven: " + describe(policy) + "\n";
+  for (const Policy& policy : record.policy.unproven)
+    text += "  unproven: " + describe(policy) + "\n";
   const auto missing = what_is_missing(record.policy, seats_without_the_leader(s));
-  if (missing.empty()) text += "without the leader: enough nodes are here for a loss-free failover\n";
+  if (missing.empty())
+    text += "without the leader: enough nodes are here for a loss-free failover\n";
   for (const std::string& sentence : missing) text += "without the leader: " + sentence + "\n";
   text += "nodes, as seen from " + s.me.value + ":\n";
   for (const auto& [name, peer] : s.peers) text += peer_line(s, name, peer) + "\n";
   text += "  " + s.me.value + " (here): " + std::string(word_of(s.server.state)) + ", " +
-          position_text(s.server.position) + ", promise " + std::to_string(s.promise.term.value) + "\n";
+          position_text(s.server.position) + ", promise " + std::to_string(s.promise.term.value) +
+          "\n";
   for (const Fenced& answer : fenced_answers(s)) {
     text += "fenced: " + answer.seat.node.value + " at " + position_text(answer.position) + "\n";
   }
@@ -163,7 +176,8 @@ std::string loss_at_risk(const Situation& s) {
   std::optional<Lsn> leader_end;
   std::optional<Lsn> best;
   std::optional<Instant> leader_seen;
-  const auto note = [&](const NodeName& node, const std::optional<Position>& position, std::optional<Instant> seen) {
+  const auto note = [&](const NodeName& node, const std::optional<Position>& position,
+                        std::optional<Instant> seen) {
     if (!position) return;
     const bool leads = s.record->policy.current.leader.node == node;
     if (leads) {
@@ -179,11 +193,14 @@ std::string loss_at_risk(const Situation& s) {
   }
   std::string text;
   if (leader_end && best) {
-    text = std::to_string(bytes_between(*best, *leader_end)) + " bytes that the last known leader position is ahead";
+    text = std::to_string(bytes_between(*best, *leader_end)) +
+           " bytes that the last known leader position is ahead";
   } else {
     text = "an unknown number of bytes";
   }
-  if (leader_seen) text += ", and whatever it wrote in the " + seconds_text(s.now - *leader_seen) + " since it was last heard";
+  if (leader_seen)
+    text += ", and whatever it wrote in the " + seconds_text(s.now - *leader_seen) +
+            " since it was last heard";
   for (const std::string& sentence : missing) text += "; dropped: " + sentence;
   return text;
 }

@@ -49,7 +49,8 @@ Verdict must_fence(const Situation& s) {
     const Verdict in_charge = somebody_in_charge(s);
     return in_charge.yes ? heir_must_fence(s) : Verdict{false, "the handover was left alone"};
   }
-  if (newer) return {true, "term " + std::to_string(record.term.value) + " is newer than our promise"};
+  if (newer)
+    return {true, "term " + std::to_string(record.term.value) + " is newer than our promise"};
   const Verdict fenced = already_fenced(s);
   return {!fenced.yes, fenced.why};
 }

@@ -8,7 +8,9 @@
 namespace evergres::core {
 namespace {
 
-GrantWish none(std::string why) { return GrantWish{std::nullopt, {}, {}, false, std::move(why)}; }
+GrantWish none(std::string why) {
+  return GrantWish{std::nullopt, {}, {}, false, std::move(why)};
+}
 
 bool confirms(const Situation& s, const Seat& voter, const Peer& peer) {
   if (!peer.said || !peer.alive_at) return false;
@@ -57,7 +59,8 @@ GrantWish grant_wish(const Situation& s) {
     return GrantWish{GrantKind::promote, term, *s.store_read_at, false, "we were chosen"};
   }
   if (s.record->phase != Phase::leading) return none("the record shows no open leader");
-  if (!s.server.grant || s.server.grant->term != term) return none("our server has no grant of this term");
+  if (!s.server.grant || s.server.grant->term != term)
+    return none("our server has no grant of this term");
   if (s.server.state != ServerState::primary) return none("our server does not answer as primary");
   if (s.server.names_wrong_since && s.now - *s.server.names_wrong_since >= s.tuning.heartbeat) {
     GrantWish wish = none("synchronous_standby_names is not what the policy says");

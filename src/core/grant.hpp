@@ -13,7 +13,7 @@ struct GrantWish {
   std::optional<GrantKind> kind;  ///< absent: do not extend
   Term term;
   Instant counted_from;
-  bool revoke = false;            ///< end it at once: the leader's settings are not its policy's
+  bool revoke = false;  ///< end it at once: the leader's settings are not its policy's
   std::string why;
 };
 

@@ -3,7 +3,9 @@
 namespace evergres::core {
 namespace {
 
-std::string term_text(Term term) { return " in term " + std::to_string(term.value); }
+std::string term_text(Term term) {
+  return " in term " + std::to_string(term.value);
+}
 std::string timeline_text(TimelineId timeline) {
   return " on timeline " + std::to_string(timeline.value);
 }
@@ -17,13 +19,18 @@ struct Describer {
   std::string operator()(const StopServer&) const { return ""; }
   std::string operator()(const RestartServer&) const { return ""; }
   std::string operator()(const Fence& i) const { return term_text(i.term); }
-  std::string operator()(const ClaimTerm& i) const { return " after " + std::to_string(i.after.value); }
+  std::string operator()(const ClaimTerm& i) const {
+    return " after " + std::to_string(i.after.value);
+  }
   std::string operator()(const Vacate& i) const { return term_text(i.term); }
   std::string operator()(const ChooseLeader& i) const {
-    return " " + i.leader.node.value + timeline_text(i.timeline) + term_text(i.term) + " with policy \"" +
-           describe(i.policy) + "\"" + (i.replace_book ? ", dropping uncovered policies" : "");
+    return " " + i.leader.node.value + timeline_text(i.timeline) + term_text(i.term) +
+           " with policy \"" + describe(i.policy) + "\"" +
+           (i.replace_book ? ", dropping uncovered policies" : "");
   }
-  std::string operator()(const Promote& i) const { return timeline_text(i.timeline) + term_text(i.term); }
+  std::string operator()(const Promote& i) const {
+    return timeline_text(i.timeline) + term_text(i.term);
+  }
   std::string operator()(const ProveBarrier& i) const {
     return term_text(i.term) + " under \"" + describe(i.policy) + "\"";
   }
@@ -46,9 +53,15 @@ struct Describer {
   std::string operator()(const StopForHandover& i) const {
     return " to " + i.heir.value + term_text(i.term);
   }
-  std::string operator()(const Follow& i) const { return " " + i.leader.node.value + term_text(i.term); }
-  std::string operator()(const Rewind& i) const { return " from " + i.leader.node.value + term_text(i.term); }
-  std::string operator()(const Clone& i) const { return " from " + i.leader.node.value + term_text(i.term); }
+  std::string operator()(const Follow& i) const {
+    return " " + i.leader.node.value + term_text(i.term);
+  }
+  std::string operator()(const Rewind& i) const {
+    return " from " + i.leader.node.value + term_text(i.term);
+  }
+  std::string operator()(const Clone& i) const {
+    return " from " + i.leader.node.value + term_text(i.term);
+  }
   std::string operator()(const ClearRequest&) const { return ""; }
 };
 

@@ -177,11 +177,10 @@ struct ClearRequest {
   auto operator<=>(const ClearRequest&) const = default;
 };
 
-using Intent =
-    std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
-                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MendSettings, MakeSlots, AllowRewinds,
-                 ChangePolicy, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone,
-                 ClearRequest>;
+using Intent = std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm,
+                            Vacate, ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate,
+                            MendSettings, MakeSlots, AllowRewinds, ChangePolicy, AddMember,
+                            BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
 
 /// The word of an intent.
 std::string_view kind_of(const Intent& intent);

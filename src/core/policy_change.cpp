@@ -21,8 +21,8 @@ const Sender* lively_sender(const Situation& s, const Seat& seat) {
   return nullptr;
 }
 
-/// A voter that has not acknowledged under its voter name for voter_timeout. One that entered a moment
-/// ago is judged by the same walsender by which it entered, or it would leave again at once.
+/// A voter that has not acknowledged under its voter name for voter_timeout. One that entered a
+/// moment ago is judged by the same walsender by which it entered, or it would leave again at once.
 bool is_silent(const Situation& s, const Seat& voter, const Peer* peer) {
   if (s.leading_since && age(s, *s.leading_since) < s.tuning.voter_timeout) return false;
   if (lively_sender(s, voter) != nullptr) return false;
@@ -32,18 +32,21 @@ bool is_silent(const Situation& s, const Seat& voter, const Peer* peer) {
 
 bool is_caught_up(const Situation& s, const Heartbeat& said) {
   if (!said.receiving || !said.position || !s.server.position) return false;
-  const bool follows_us = said.upstream && said.upstream->node == s.me &&
-                          said.upstream->term == s.record->term;
+  const bool follows_us =
+      said.upstream && said.upstream->node == s.me && said.upstream->term == s.record->term;
   if (!follows_us || said.position->timeline != s.server.position->timeline) return false;
   const Sender* sender = lively_sender(s, said.seat);
-  return sender != nullptr && bytes_between(sender->flush, s.server.position->lsn) <= caught_up_bytes;
+  return sender != nullptr &&
+         bytes_between(sender->flush, s.server.position->lsn) <= caught_up_bytes;
 }
 
 bool is_member(const Record& record, const NodeName& node) {
   return std::binary_search(record.members.begin(), record.members.end(), node);
 }
 
-void add_reason(std::string& why, const std::string& reason) { why += (why.empty() ? "" : "; ") + reason; }
+void add_reason(std::string& why, const std::string& reason) {
+  why += (why.empty() ? "" : "; ") + reason;
+}
 
 /// Why a voter of the policy has to go; empty if it stays.
 std::string reason_to_leave(const Situation& s, const Seat& voter, const Peer* peer) {
@@ -94,7 +97,8 @@ WantedPolicy wanted_policy(const Situation& s) {
     if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
     const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
     if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
-    if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) != newest->voters.end()) {
+    if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) !=
+        newest->voters.end()) {
       continue;  // it leaves with this very change
     }
     voters.push_back(said->seat);
@@ -107,8 +111,10 @@ WantedPolicy wanted_policy(const Situation& s) {
     return wanted;
   }
   std::sort(voters.begin(), voters.end());
-  wanted.policy.k = std::min<std::uint32_t>(s.tuning.wanted_k, static_cast<std::uint32_t>(voters.size()));
-  if (wanted.why.empty() && wanted.policy != *newest) wanted.why = "the wanted number of voters changed";
+  wanted.policy.k =
+      std::min<std::uint32_t>(s.tuning.wanted_k, static_cast<std::uint32_t>(voters.size()));
+  if (wanted.why.empty() && wanted.policy != *newest)
+    wanted.why = "the wanted number of voters changed";
   return wanted;
 }
 

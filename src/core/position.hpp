@@ -59,7 +59,8 @@ class TimelineTree {
   std::map<TimelineId, Fork> forks_;
 };
 
-/// Orders positions as PROTOCOL.md 5.5 wants it: by the term that wrote the last record, then by LSN.
+/// Orders positions as PROTOCOL.md 5.5 wants it: by the term that wrote the last record, then by
+/// LSN.
 struct Rank {
   Term term;
   Lsn lsn;

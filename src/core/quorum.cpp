@@ -30,7 +30,9 @@ std::string missing_from(const Policy& policy, const std::vector<Seat>& fenced) 
 
 }  // namespace
 
-std::size_t voters_to_fence(const Policy& policy) { return policy.voters.size() + 1 - policy.k; }
+std::size_t voters_to_fence(const Policy& policy) {
+  return policy.voters.size() + 1 - policy.k;
+}
 
 bool covers(const Policy& policy, const std::vector<Seat>& fenced) {
   if (contains(fenced, policy.leader)) return true;

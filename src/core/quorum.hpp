@@ -16,30 +16,30 @@ struct Fenced {
   Term term;
   Seat seat;
   SystemId system_id;
-  Claim agent;                          ///< the run of the agent that answers
-  std::optional<Position> position;     ///< absent: see why_no_position
+  Claim agent;                       ///< the run of the agent that answers
+  std::optional<Position> position;  ///< absent: see why_no_position
   std::string why_no_position;
-  std::vector<Fork> history;            ///< of the timeline it stands on
-  TimelineId newest_timeline;           ///< the highest id it has ever seen
-  bool can_run = false;                 ///< its PostgreSQL runs as a standby and could be promoted
+  std::vector<Fork> history;   ///< of the timeline it stands on
+  TimelineId newest_timeline;  ///< the highest id it has ever seen
+  bool can_run = false;        ///< its PostgreSQL runs as a standby and could be promoted
   auto operator<=>(const Fenced&) const = default;
 };
 constexpr auto fields(const Fenced*) {
-  return std::tuple{Field{"term", &Fenced::term}, Field{"seat", &Fenced::seat},
-                    Field{"system_id", &Fenced::system_id}, Field{"agent", &Fenced::agent},
-                    Field{"position", &Fenced::position},
-                    Field{"why_no_position", &Fenced::why_no_position},
-                    Field{"history", &Fenced::history},
-                    Field{"newest_timeline", &Fenced::newest_timeline},
-                    Field{"can_run", &Fenced::can_run}};
+  return std::tuple{
+      Field{"term", &Fenced::term},           Field{"seat", &Fenced::seat},
+      Field{"system_id", &Fenced::system_id}, Field{"agent", &Fenced::agent},
+      Field{"position", &Fenced::position},   Field{"why_no_position", &Fenced::why_no_position},
+      Field{"history", &Fenced::history},     Field{"newest_timeline", &Fenced::newest_timeline},
+      Field{"can_run", &Fenced::can_run}};
 }
 
 /// How many voters must be fenced when the leader is not: |S| - k + 1. More than |S| (for a policy
 /// without voters) means that nothing but the leader will do.
 std::size_t voters_to_fence(const Policy& policy);
 
-/// Whether the seats `fenced` make it impossible that anything is still acknowledged under `policy`,
-/// and contain everything that ever was: the leader's own seat is among them, or enough voters are.
+/// Whether the seats `fenced` make it impossible that anything is still acknowledged under
+/// `policy`, and contain everything that ever was: the leader's own seat is among them, or enough
+/// voters are.
 bool covers(const Policy& policy, const std::vector<Seat>& fenced);
 
 /// Whether `fenced` covers the current and every unproven policy.
@@ -52,7 +52,8 @@ std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, 
 /// Empty if all are covered.
 std::vector<std::string> what_is_missing(const PolicyBook& book, const std::vector<Seat>& fenced);
 
-/// Whether `acknowledging` (the seats that flushed a commit, the leader aside) suffice for a commit.
+/// Whether `acknowledging` (the seats that flushed a commit, the leader aside) suffice for a
+/// commit.
 bool acknowledges(const Policy& policy, const std::vector<Seat>& acknowledging);
 
 /// "n1 with any 1 of n2, n3", for people.

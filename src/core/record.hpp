@@ -55,7 +55,8 @@ struct PolicyBook {
   auto operator<=>(const PolicyBook&) const = default;
 };
 constexpr auto fields(const PolicyBook*) {
-  return std::tuple{Field{"current", &PolicyBook::current}, Field{"unproven", &PolicyBook::unproven}};
+  return std::tuple{Field{"current", &PolicyBook::current},
+                    Field{"unproven", &PolicyBook::unproven}};
 }
 
 enum class Phase {
@@ -91,17 +92,19 @@ constexpr auto words(const RequestKind*) {
                     Word{"failover", RequestKind::failover}, Word{"restart", RequestKind::restart}};
 }
 
-/// What an operator asked for; at most one at a time. It is removed by whoever fulfilled or refused it.
+/// What an operator asked for; at most one at a time. It is removed by whoever fulfilled or refused
+/// it.
 struct Request {
   std::string id;
   RequestKind kind = RequestKind::switchover;
-  std::optional<NodeName> to;       ///< the wished leader; for `restart` the node to restart
-  bool accept_data_loss = false;    ///< only with `failover`
-  std::int64_t asked_wall_ms = 0;   ///< for display
+  std::optional<NodeName> to;      ///< the wished leader; for `restart` the node to restart
+  bool accept_data_loss = false;   ///< only with `failover`
+  std::int64_t asked_wall_ms = 0;  ///< for display
   auto operator<=>(const Request&) const = default;
 };
 constexpr auto fields(const Request*) {
-  return std::tuple{Field{"id", &Request::id}, Field{"kind", &Request::kind}, Field{"to", &Request::to},
+  return std::tuple{Field{"id", &Request::id}, Field{"kind", &Request::kind},
+                    Field{"to", &Request::to},
                     Field{"accept_data_loss", &Request::accept_data_loss},
                     Field{"asked_wall_ms", &Request::asked_wall_ms}};
 }
@@ -110,39 +113,48 @@ constexpr auto fields(const Request*) {
 /// core/transition.hpp.
 struct Record {
   ClusterId cluster_id;
-  SystemId system_id;            ///< 0 until initdb has run
+  SystemId system_id;  ///< 0 until initdb has run
   Term term;
-  Claim claim;                   ///< the agent run that may take the next step
-  NodeName claimant;             ///< the node of that agent run
+  Claim claim;        ///< the agent run that may take the next step
+  NodeName claimant;  ///< the node of that agent run
   Phase phase = Phase::vacant;
   std::optional<Seat> leader;    ///< chosen (electing), stopping (handover) or serving (leading)
   std::optional<NodeName> heir;  ///< in a handover: who is to lead next (may be the leader itself)
   PolicyBook policy;
-  std::vector<Lineage> lineage;  ///< ascending by timeline
-  std::vector<NodeName> members; ///< sorted
-  std::uint64_t renewed = 0;     ///< bumped by the leader each second
+  std::vector<Lineage> lineage;   ///< ascending by timeline
+  std::vector<NodeName> members;  ///< sorted
+  std::uint64_t renewed = 0;      ///< bumped by the leader each second
   std::optional<Request> request;
-  bool rewind_ready = false;     ///< the leader checkpointed on its timeline: others may rewind
+  bool rewind_ready = false;  ///< the leader checkpointed on its timeline: others may rewind
   bool paused = false;
-  std::string kind;              ///< of the last change of term: "bootstrap", "failover", "switchover", …
-  std::string why;               ///< one sentence about it, for the history
+  std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
+  std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
   auto operator<=>(const Record&) const = default;
 };
 constexpr auto fields(const Record*) {
-  return std::tuple{Field{"cluster_id", &Record::cluster_id}, Field{"system_id", &Record::system_id},
-                    Field{"term", &Record::term}, Field{"claim", &Record::claim},
-                    Field{"claimant", &Record::claimant}, Field{"phase", &Record::phase},
-                    Field{"leader", &Record::leader}, Field{"heir", &Record::heir},
+  return std::tuple{Field{"cluster_id", &Record::cluster_id},
+                    Field{"system_id", &Record::system_id},
+                    Field{"term", &Record::term},
+                    Field{"claim", &Record::claim},
+                    Field{"claimant", &Record::claimant},
+                    Field{"phase", &Record::phase},
+                    Field{"leader", &Record::leader},
+                    Field{"heir", &Record::heir},
                     Field{"policy", &Record::policy},
-                    Field{"lineage", &Record::lineage}, Field{"members", &Record::members},
-                    Field{"renewed", &Record::renewed}, Field{"request", &Record::request},
-                    Field{"rewind_ready", &Record::rewind_ready}, Field{"paused", &Record::paused},
-                    Field{"kind", &Record::kind}, Field{"why", &Record::why},
+                    Field{"lineage", &Record::lineage},
+                    Field{"members", &Record::members},
+                    Field{"renewed", &Record::renewed},
+                    Field{"request", &Record::request},
+                    Field{"rewind_ready", &Record::rewind_ready},
+                    Field{"paused", &Record::paused},
+                    Field{"kind", &Record::kind},
+                    Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};
 }
 
-/// "evg_n2_7f3a91c2_t12": the application name under which a seat's walreceiver connects in one term.
+/// "evg_n2_7f3a91c2_t12": the application name under which a seat's walreceiver connects in one
+/// term.
 std::string application_name(const Seat& seat, Term term);
 
 /// "evg_n2": the replication slot of a member, the same on every server. ('-' becomes '_'.)

@@ -9,8 +9,8 @@
 #include "core/quorum.hpp"
 #include "core/record.hpp"
 
-/// Everything a decision may look at: values only. What is not known is absent, and what was learned
-/// some time ago carries the instant of it. All instants are of this node's CLOCK_BOOTTIME.
+/// Everything a decision may look at: values only. What is not known is absent, and what was
+/// learned some time ago carries the instant of it. All instants are of this node's CLOCK_BOOTTIME.
 namespace evergres::core {
 
 /// Settings that a decision may look at.
@@ -44,9 +44,9 @@ constexpr auto fields(const Promise*) {
 
 enum class ServerState { unknown, absent, stopped, starting, standby, primary, stopping };
 constexpr auto words(const ServerState*) {
-  return std::array{Word{"unknown", ServerState::unknown},   Word{"absent", ServerState::absent},
-                    Word{"stopped", ServerState::stopped},   Word{"starting", ServerState::starting},
-                    Word{"standby", ServerState::standby},   Word{"primary", ServerState::primary},
+  return std::array{Word{"unknown", ServerState::unknown},  Word{"absent", ServerState::absent},
+                    Word{"stopped", ServerState::stopped},  Word{"starting", ServerState::starting},
+                    Word{"standby", ServerState::standby},  Word{"primary", ServerState::primary},
                     Word{"stopping", ServerState::stopping}};
 }
 
@@ -94,110 +94,137 @@ constexpr auto fields(const Upstream*) {
 /// The PostgreSQL of this node, from the supervisor, its sockets and its files.
 struct Server {
   ServerState state = ServerState::unknown;
-  std::optional<Incarnation> incarnation;      ///< absent: no data directory of ours
-  SystemId system_id;                          ///< 0: not known
-  bool rebuilding = false;                     ///< a rewind or clone was begun and not finished
-  bool clean = false;                          ///< stopped: shut down in an orderly way
-  bool asked_to_promote = false;               ///< since its last start
+  std::optional<Incarnation> incarnation;  ///< absent: no data directory of ours
+  SystemId system_id;                      ///< 0: not known
+  bool rebuilding = false;                 ///< a rewind or clone was begun and not finished
+  bool clean = false;                      ///< stopped: shut down in an orderly way
+  bool asked_to_promote = false;           ///< since its last start
   std::optional<Grant> grant;
-  std::optional<Position> position;            ///< flushed end of WAL (standby, primary)
+  std::optional<Position> position;  ///< flushed end of WAL (standby, primary)
   std::optional<Lsn> replay;
-  bool receiving = false;                      ///< a walreceiver streams
+  bool receiving = false;  ///< a walreceiver streams
   std::optional<Upstream> upstream;
   bool gate_open = false;
-  bool gate_outdated = false;                  ///< pg_hba.conf was written before a member's address was known
-  bool cold = false;                           ///< a standby that answers no SQL (hot_standby=off)
-  std::optional<Instant> unknown_since;        ///< it runs, answered before, and does not answer since then
-  bool limits_too_low = false;                 ///< it refused to start: max_connections and its like were lowered
-  std::optional<std::string> names;            ///< synchronous_standby_names in force; absent: not known
-  std::optional<Instant> names_wrong_since;    ///< set by the observer while they differ from the policy it applied
+  bool gate_outdated = false;  ///< pg_hba.conf was written before a member's address was known
+  bool cold = false;           ///< a standby that answers no SQL (hot_standby=off)
+  std::optional<Instant>
+      unknown_since;            ///< it runs, answered before, and does not answer since then
+  bool limits_too_low = false;  ///< it refused to start: max_connections and its like were lowered
+  std::optional<std::string> names;  ///< synchronous_standby_names in force; absent: not known
+  std::optional<Instant>
+      names_wrong_since;  ///< set by the observer while they differ from the policy it applied
   std::vector<Sender> senders;
-  std::vector<std::string> drift;              ///< safety settings that are not as Evergres wrote them
-  std::vector<NodeName> slots_of;              ///< nodes that have a slot here, as far as this run made them
+  std::vector<std::string> drift;  ///< safety settings that are not as Evergres wrote them
+  std::vector<NodeName> slots_of;  ///< nodes that have a slot here, as far as this run made them
   std::optional<double> lag_seconds;
-  bool wal_removed = false;                    ///< the leader no longer has the WAL that this node needs
-  bool diverged = false;                       ///< the upstream refused our timeline or position
+  bool wal_removed = false;  ///< the leader no longer has the WAL that this node needs
+  bool diverged = false;     ///< the upstream refused our timeline or position
   std::optional<Instant> receiving_since;
   std::optional<Instant> not_receiving_since;
-  std::string trouble;                         ///< why it does not start or answer, for people
+  std::string trouble;  ///< why it does not start or answer, for people
   auto operator<=>(const Server&) const = default;
 };
 constexpr auto fields(const Server*) {
-  return std::tuple{
-      Field{"state", &Server::state}, Field{"incarnation", &Server::incarnation},
-      Field{"system_id", &Server::system_id}, Field{"rebuilding", &Server::rebuilding},
-      Field{"clean", &Server::clean}, Field{"asked_to_promote", &Server::asked_to_promote},
-      Field{"grant", &Server::grant}, Field{"position", &Server::position},
-      Field{"replay", &Server::replay}, Field{"receiving", &Server::receiving},
-      Field{"upstream", &Server::upstream}, Field{"gate_open", &Server::gate_open},
-      Field{"cold", &Server::cold},
-      Field{"unknown_since", &Server::unknown_since}, Field{"limits_too_low", &Server::limits_too_low}, Field{"names", &Server::names},
-      Field{"names_wrong_since", &Server::names_wrong_since}, Field{"senders", &Server::senders},
-      Field{"gate_outdated", &Server::gate_outdated}, Field{"drift", &Server::drift}, Field{"slots_of", &Server::slots_of},
-      Field{"lag_seconds", &Server::lag_seconds}, Field{"wal_removed", &Server::wal_removed},
-      Field{"diverged", &Server::diverged}, Field{"receiving_since", &Server::receiving_since},
-      Field{"not_receiving_since", &Server::not_receiving_since},
-      Field{"trouble", &Server::trouble}};
+  return std::tuple{Field{"state", &Server::state},
+                    Field{"incarnation", &Server::incarnation},
+                    Field{"system_id", &Server::system_id},
+                    Field{"rebuilding", &Server::rebuilding},
+                    Field{"clean", &Server::clean},
+                    Field{"asked_to_promote", &Server::asked_to_promote},
+                    Field{"grant", &Server::grant},
+                    Field{"position", &Server::position},
+                    Field{"replay", &Server::replay},
+                    Field{"receiving", &Server::receiving},
+                    Field{"upstream", &Server::upstream},
+                    Field{"gate_open", &Server::gate_open},
+                    Field{"cold", &Server::cold},
+                    Field{"unknown_since", &Server::unknown_since},
+                    Field{"limits_too_low", &Server::limits_too_low},
+                    Field{"names", &Server::names},
+                    Field{"names_wrong_since", &Server::names_wrong_since},
+                    Field{"senders", &Server::senders},
+                    Field{"gate_outdated", &Server::gate_outdated},
+                    Field{"drift", &Server::drift},
+                    Field{"slots_of", &Server::slots_of},
+                    Field{"lag_seconds", &Server::lag_seconds},
+                    Field{"wal_removed", &Server::wal_removed},
+                    Field{"diverged", &Server::diverged},
+                    Field{"receiving_since", &Server::receiving_since},
+                    Field{"not_receiving_since", &Server::not_receiving_since},
+                    Field{"trouble", &Server::trouble}};
 }
 
-/// Whether a node serves as the open leader, as it says itself. `unknown` until its agent has looked.
+/// Whether a node serves as the open leader, as it says itself. `unknown` until its agent has
+/// looked.
 enum class Leads { unknown, no, yes };
 constexpr auto words(const Leads*) {
-  return std::array{Word{"unknown", Leads::unknown}, Word{"no", Leads::no}, Word{"yes", Leads::yes}};
+  return std::array{Word{"unknown", Leads::unknown}, Word{"no", Leads::no},
+                    Word{"yes", Leads::yes}};
 }
 
 /// What every agent tells every other each 200 ms and at once when it changes: its whole state.
 /// Nothing is ordered between agents: the record says what is to be done, the heartbeat what was.
 struct Heartbeat {
   NodeName node;
-  Claim agent;                         ///< the run of the agent that speaks
-  Seat seat;                           ///< incarnation empty: no data directory
+  Claim agent;  ///< the run of the agent that speaks
+  Seat seat;    ///< incarnation empty: no data directory
   SystemId system_id;
-  Revision revision;                   ///< of the record that this node has seen
-  Term term;                           ///< of that record
+  Revision revision;  ///< of the record that this node has seen
+  Term term;          ///< of that record
   Promise promise;
-  bool store_ok = false;               ///< it read the store a moment ago
+  bool store_ok = false;  ///< it read the store a moment ago
   ServerState server = ServerState::unknown;
-  Leads leads = Leads::unknown;        ///< it is the open leader in `term`
-  bool sees_somebody_in_charge = true; ///< its answer to a pre-vote
+  Leads leads = Leads::unknown;         ///< it is the open leader in `term`
+  bool sees_somebody_in_charge = true;  ///< its answer to a pre-vote
   std::optional<Fenced> fenced;
   std::optional<Position> position;
   std::optional<Lsn> replay;
   bool receiving = false;
   std::optional<Upstream> upstream;
   std::optional<double> lag_seconds;
-  std::string doing;                   ///< the running operation, for people
-  std::string trouble;                 ///< for people
+  std::string doing;    ///< the running operation, for people
+  std::string trouble;  ///< for people
   auto operator<=>(const Heartbeat&) const = default;
 };
 constexpr auto fields(const Heartbeat*) {
-  return std::tuple{
-      Field{"node", &Heartbeat::node}, Field{"agent", &Heartbeat::agent},
-      Field{"seat", &Heartbeat::seat}, Field{"system_id", &Heartbeat::system_id},
-      Field{"revision", &Heartbeat::revision}, Field{"term", &Heartbeat::term},
-      Field{"promise", &Heartbeat::promise}, Field{"store_ok", &Heartbeat::store_ok},
-      Field{"server", &Heartbeat::server}, Field{"leads", &Heartbeat::leads},
-      Field{"sees_somebody_in_charge", &Heartbeat::sees_somebody_in_charge},
-      Field{"fenced", &Heartbeat::fenced}, Field{"position", &Heartbeat::position},
-      Field{"replay", &Heartbeat::replay}, Field{"receiving", &Heartbeat::receiving},
-      Field{"upstream", &Heartbeat::upstream}, Field{"lag_seconds", &Heartbeat::lag_seconds},
-      Field{"doing", &Heartbeat::doing}, Field{"trouble", &Heartbeat::trouble}};
+  return std::tuple{Field{"node", &Heartbeat::node},
+                    Field{"agent", &Heartbeat::agent},
+                    Field{"seat", &Heartbeat::seat},
+                    Field{"system_id", &Heartbeat::system_id},
+                    Field{"revision", &Heartbeat::revision},
+                    Field{"term", &Heartbeat::term},
+                    Field{"promise", &Heartbeat::promise},
+                    Field{"store_ok", &Heartbeat::store_ok},
+                    Field{"server", &Heartbeat::server},
+                    Field{"leads", &Heartbeat::leads},
+                    Field{"sees_somebody_in_charge", &Heartbeat::sees_somebody_in_charge},
+                    Field{"fenced", &Heartbeat::fenced},
+                    Field{"position", &Heartbeat::position},
+                    Field{"replay", &Heartbeat::replay},
+                    Field{"receiving", &Heartbeat::receiving},
+                    Field{"upstream", &Heartbeat::upstream},
+                    Field{"lag_seconds", &Heartbeat::lag_seconds},
+                    Field{"doing", &Heartbeat::doing},
+                    Field{"trouble", &Heartbeat::trouble}};
 }
 
 /// A peer as this node knows it.
 struct Peer {
-  std::optional<Heartbeat> said;      ///< the last heartbeat; absent: never heard in this run
-  std::optional<Instant> alive_at;    ///< when we sent the message that its last heartbeat answers:
-                                      ///< it was certainly alive after this
-  bool refused = false;               ///< its port refuses or just closed the connection: no process there
+  std::optional<Heartbeat> said;    ///< the last heartbeat; absent: never heard in this run
+  std::optional<Instant> alive_at;  ///< when we sent the message that its last heartbeat answers:
+                                    ///< it was certainly alive after this
+  bool refused = false;  ///< its port refuses or just closed the connection: no process there
   std::optional<Instant> card_moved;  ///< when its beat in the store was last seen to change
   std::vector<NodeName> card_hears;   ///< whom it hears, as its card says
-  std::optional<Instant> acknowledged_at;  ///< our primary last saw it acknowledge under its voter name
+  std::optional<Instant>
+      acknowledged_at;  ///< our primary last saw it acknowledge under its voter name
   auto operator<=>(const Peer&) const = default;
 };
 constexpr auto fields(const Peer*) {
-  return std::tuple{Field{"said", &Peer::said}, Field{"alive_at", &Peer::alive_at},
-                    Field{"refused", &Peer::refused}, Field{"card_moved", &Peer::card_moved},
+  return std::tuple{Field{"said", &Peer::said},
+                    Field{"alive_at", &Peer::alive_at},
+                    Field{"refused", &Peer::refused},
+                    Field{"card_moved", &Peer::card_moved},
                     Field{"card_hears", &Peer::card_hears},
                     Field{"acknowledged_at", &Peer::acknowledged_at}};
 }
@@ -211,9 +238,9 @@ constexpr auto words(const Ending*) {
 
 struct Attempt {
   Ending ending = Ending::unknown;
-  Term term;                    ///< of the record when it began
+  Term term;  ///< of the record when it began
   Instant ended;
-  std::uint32_t failures = 0;   ///< in a row
+  std::uint32_t failures = 0;  ///< in a row
   std::string error;
   auto operator<=>(const Attempt&) const = default;
 };
@@ -238,41 +265,47 @@ constexpr auto fields(const Operation*) {
 struct Situation {
   Instant now;
   NodeName me;
-  Claim agent;                               ///< this run of the agent
+  Claim agent;  ///< this run of the agent
   Tuning tuning;
-  std::optional<Record> record;              ///< the newest known, from the store or from a peer
+  std::optional<Record> record;  ///< the newest known, from the store or from a peer
   Revision revision;
-  std::optional<Instant> store_read_at;      ///< when the last successful read of the store began
-  std::string store_trouble;                 ///< empty while the store works
-  bool record_missing = false;               ///< the store answers, and there is no record
+  std::optional<Instant> store_read_at;  ///< when the last successful read of the store began
+  std::string store_trouble;             ///< empty while the store works
+  bool record_missing = false;           ///< the store answers, and there is no record
   Promise promise;
   Server server;
-  std::optional<Fenced> fenced;              ///< our own answer for the term of the promise
-  std::map<NodeName, Peer> peers;            ///< by name, without us
+  std::optional<Fenced> fenced;    ///< our own answer for the term of the promise
+  std::map<NodeName, Peer> peers;  ///< by name, without us
   std::optional<Instant> nobody_in_charge_since;
-  std::optional<Instant> claimed_at;         ///< when this run won the term of the record
-  std::uint32_t recent_terms = 0;            ///< new terms seen within the last minute
-  Instant started_at;                        ///< of this run of the agent
-  std::optional<Instant> leading_since;      ///< when this run first saw itself as open leader
+  std::optional<Instant> claimed_at;     ///< when this run won the term of the record
+  std::uint32_t recent_terms = 0;        ///< new terms seen within the last minute
+  Instant started_at;                    ///< of this run of the agent
+  std::optional<Instant> leading_since;  ///< when this run first saw itself as open leader
   std::optional<Operation> operation;
-  std::map<std::string, Attempt> attempts;   ///< by kind of intent
+  std::map<std::string, Attempt> attempts;  ///< by kind of intent
   auto operator<=>(const Situation&) const = default;
 };
 constexpr auto fields(const Situation*) {
-  return std::tuple{
-      Field{"now", &Situation::now}, Field{"me", &Situation::me}, Field{"agent", &Situation::agent},
-      Field{"tuning", &Situation::tuning}, Field{"record", &Situation::record},
-      Field{"revision", &Situation::revision}, Field{"store_read_at", &Situation::store_read_at},
-      Field{"store_trouble", &Situation::store_trouble},
-      Field{"record_missing", &Situation::record_missing}, Field{"promise", &Situation::promise},
-      Field{"server", &Situation::server}, Field{"fenced", &Situation::fenced},
-      Field{"peers", &Situation::peers},
-      Field{"nobody_in_charge_since", &Situation::nobody_in_charge_since},
-      Field{"claimed_at", &Situation::claimed_at},
-      Field{"recent_terms", &Situation::recent_terms},
-      Field{"started_at", &Situation::started_at},
-      Field{"leading_since", &Situation::leading_since},
-      Field{"operation", &Situation::operation}, Field{"attempts", &Situation::attempts}};
+  return std::tuple{Field{"now", &Situation::now},
+                    Field{"me", &Situation::me},
+                    Field{"agent", &Situation::agent},
+                    Field{"tuning", &Situation::tuning},
+                    Field{"record", &Situation::record},
+                    Field{"revision", &Situation::revision},
+                    Field{"store_read_at", &Situation::store_read_at},
+                    Field{"store_trouble", &Situation::store_trouble},
+                    Field{"record_missing", &Situation::record_missing},
+                    Field{"promise", &Situation::promise},
+                    Field{"server", &Situation::server},
+                    Field{"fenced", &Situation::fenced},
+                    Field{"peers", &Situation::peers},
+                    Field{"nobody_in_charge_since", &Situation::nobody_in_charge_since},
+                    Field{"claimed_at", &Situation::claimed_at},
+                    Field{"recent_terms", &Situation::recent_terms},
+                    Field{"started_at", &Situation::started_at},
+                    Field{"leading_since", &Situation::leading_since},
+                    Field{"operation", &Situation::operation},
+                    Field{"attempts", &Situation::attempts}};
 }
 
 }  // namespace evergres::core

@@ -18,8 +18,8 @@ Outcome holds_claim(const Record& record, const Claim& claim) {
 Outcome is_open_leader(const Record& record, const Claim& claim) {
   if (auto held = holds_claim(record, claim); !held) return held;
   if (record.phase == Phase::leading) return {};
-  return refusal("no leader is open", "The record is in phase \"" +
-                                          std::string(word_of(record.phase)) + "\".");
+  return refusal("no leader is open",
+                 "The record is in phase \"" + std::string(word_of(record.phase)) + "\".");
 }
 
 bool is_unproven(const PolicyBook& book, const Policy& policy) {
@@ -35,8 +35,10 @@ void add_unproven(PolicyBook& book, const Policy& policy) {
 }
 
 std::vector<std::string> dropped_policies(const PolicyBook& book) {
-  std::vector<std::string> sentences{"an operator accepted loss; dropped: " + describe(book.current)};
-  for (const Policy& policy : book.unproven) sentences.push_back("dropped, unproven: " + describe(policy));
+  std::vector<std::string> sentences{"an operator accepted loss; dropped: " +
+                                     describe(book.current)};
+  for (const Policy& policy : book.unproven)
+    sentences.push_back("dropped, unproven: " + describe(policy));
   return sentences;
 }
 
@@ -90,8 +92,8 @@ Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId syst
 Result<Record> claim_term(Record record, const NodeName& node, const Claim& claim,
                           std::string why) {
   if (record.system_id.value == 0) {
-    return refusal("the cluster is not initialised yet", "initdb has not finished on \"" +
-                                                             record.claimant.value + "\".");
+    return refusal("the cluster is not initialised yet",
+                   "initdb has not finished on \"" + record.claimant.value + "\".");
   }
   record.term.value += 1;
   record.claim = claim;
@@ -143,7 +145,8 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
                                    std::nullopt, choice.leader.node});
   record.facts = choice.facts;
   if (replace_book) {
-    for (const std::string& dropped : dropped_policies(record.policy)) record.facts.push_back(dropped);
+    for (const std::string& dropped : dropped_policies(record.policy))
+      record.facts.push_back(dropped);
     record.kind = "forced failover";
     record.policy.current = choice.policy;
     record.policy.unproven.clear();

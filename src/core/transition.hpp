@@ -11,7 +11,8 @@ namespace evergres::core {
 /// `init` of the first node: the claim before initdb has run. (No record existed.)
 Record claim_bootstrap(const ClusterId& cluster, const NodeName& node, const Claim& claim);
 
-/// initdb is done: the cluster has an identity, its first policy is (node, {}, 0), nobody leads yet.
+/// initdb is done: the cluster has an identity, its first policy is (node, {}, 0), nobody leads
+/// yet.
 Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId system,
                                 const Seat& seat);
 
@@ -27,7 +28,8 @@ Result<Record> begin_handover(Record record, const Seat& leader, const Claim& cl
 Result<Record> choose_leader(Record record, const Claim& claim, const Choice& choice,
                              bool replace_book);
 
-/// The chosen leader proved its barrier under `policy`: it leads. `fork` is where its timeline began.
+/// The chosen leader proved its barrier under `policy`: it leads. `fork` is where its timeline
+/// began.
 Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork);
 
 /// A claim holder that cannot go on gives up; a leader that must not go on steps down.
@@ -39,7 +41,8 @@ Result<Record> resume_leadership(Record record, const Seat& leader, const Claim&
 /// A policy enters the book before any PostgreSQL hears of it.
 Result<Record> propose_policy(Record record, const Claim& claim, const Policy& policy);
 
-/// The proof of a policy that was applied after all others: it becomes current, the rest is settled.
+/// The proof of a policy that was applied after all others: it becomes current, the rest is
+/// settled.
 Result<Record> prove_policy(Record record, const Claim& claim, const Policy& policy);
 
 /// The leader's sign of life.

@@ -14,8 +14,11 @@ const Peer* find_peer(const Situation& s, const NodeName& node) {
   return found == s.peers.end() ? nullptr : &found->second;
 }
 
-/// Without its agent's port and without its WAL stream a node's processes are gone: no need to wait.
-bool looks_dead(const Situation& s, const Peer& peer) { return peer.refused && !s.server.receiving; }
+/// Without its agent's port and without its WAL stream a node's processes are gone: no need to
+/// wait.
+bool looks_dead(const Situation& s, const Peer& peer) {
+  return peer.refused && !s.server.receiving;
+}
 
 /// A peer of which nothing was ever heard gets as long as one that fell silent, from our own start.
 bool still_has_time(const Situation& s, const Peer* peer) {
@@ -57,7 +60,8 @@ Verdict claimant_in_charge(const Situation& s) {
   }
   const Peer* peer = find_peer(s, record.claimant);
   const std::string name = record.claimant.value;
-  if (peer != nullptr && peer->refused) return {false, name + " held the claim and refuses connections"};
+  if (peer != nullptr && peer->refused)
+    return {false, name + " held the claim and refuses connections"};
   if (peer != nullptr && peer->said && is_heard(s, *peer)) {
     const Heartbeat& said = *peer->said;
     if (said.agent != record.claim) return {false, name + " held the claim and was restarted"};
@@ -115,10 +119,12 @@ std::vector<Seat> seats_behind_me(const Situation& s) {
   const bool readable = s.server.state == ServerState::standby ||
                         s.server.state == ServerState::stopped ||
                         s.server.state == ServerState::starting;
-  if (const auto seat = my_seat(s); seat && readable && !s.server.rebuilding) seats.push_back(*seat);
+  if (const auto seat = my_seat(s); seat && readable && !s.server.rebuilding)
+    seats.push_back(*seat);
   for (const auto& [name, peer] : s.peers) {
     const Heartbeat* said = fresh_word(s, name);
-    if (said == nullptr || said->sees_somebody_in_charge || said->seat.incarnation.empty()) continue;
+    if (said == nullptr || said->sees_somebody_in_charge || said->seat.incarnation.empty())
+      continue;
     if (said->server == ServerState::absent || said->system_id != s.record->system_id) continue;
     seats.push_back(said->seat);
   }
@@ -178,7 +184,8 @@ std::vector<Fenced> fenced_answers(const Situation& s) {
 
 Verdict entitled_to_be_primary(const Situation& s) {
   if (!s.record) return {false, "the record is not known"};
-  if (!record_names_me(s)) return {false, "the record does not name this incarnation of " + s.me.value};
+  if (!record_names_me(s))
+    return {false, "the record does not name this incarnation of " + s.me.value};
   const bool granted = s.server.grant && s.server.grant->term.value <= s.record->term.value;
   if (!granted) return {false, "the supervisor holds no grant"};
   if (s.record->phase == Phase::handover) {
@@ -223,7 +230,8 @@ const Policy* newest_policy(const Record& record) {
   const auto is_of_the_leader = [&](const Policy& policy) {
     return policy.leader == *record.leader && policy.term == record.term;
   };
-  for (auto entry = record.policy.unproven.rbegin(); entry != record.policy.unproven.rend(); ++entry) {
+  for (auto entry = record.policy.unproven.rbegin(); entry != record.policy.unproven.rend();
+       ++entry) {
     if (is_of_the_leader(*entry)) return &*entry;
   }
   return is_of_the_leader(record.policy.current) ? &record.policy.current : nullptr;

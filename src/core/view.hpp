@@ -38,8 +38,8 @@ bool store_works(const Situation& s);
 /// cut WAL stream counts at once, because then the processes are gone.
 Verdict somebody_in_charge(const Situation& s);
 
-/// The seats that would be fenced if this node took the next term: itself and every peer that answers
-/// the pre-vote with "I do not hear anybody in charge either".
+/// The seats that would be fenced if this node took the next term: itself and every peer that
+/// answers the pre-vote with "I do not hear anybody in charge either".
 std::vector<Seat> seats_behind_me(const Situation& s);
 
 /// The other nodes that hear each other but not us, as their cards in the store say, while we have
@@ -89,8 +89,8 @@ WantedPolicy wanted_policy(const Situation& s);
 /// whoever holds the claim, as being in charge.
 bool may_be_the_last_to_leave(const Situation& s, const NodeName& node);
 
-/// Why `node` could not take over in a planned handover, where the leader stops and is read; nothing
-/// if it could.
+/// Why `node` could not take over in a planned handover, where the leader stops and is read;
+/// nothing if it could.
 std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node);
 
 /// Why `node` could not take over if the leader were lost now; nothing if it could.

@@ -119,9 +119,15 @@ Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 Channel::~Channel() = default;
 
-const NodeName& Channel::peer() const { return impl_->peer; }
-std::string Channel::peer_address() const { return impl_->peer_address; }
-bool Channel::open() const { return impl_->socket.is_open(); }
+const NodeName& Channel::peer() const {
+  return impl_->peer;
+}
+std::string Channel::peer_address() const {
+  return impl_->peer_address;
+}
+bool Channel::open() const {
+  return impl_->socket.is_open();
+}
 
 void Channel::close() {
   boost::system::error_code ignored;

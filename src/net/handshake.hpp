@@ -21,7 +21,7 @@
 namespace evergres::net {
 
 inline constexpr std::size_t proof_bytes = 32;
-inline constexpr std::size_t hello_head_bytes = 6;    ///< magic and length of the body
+inline constexpr std::size_t hello_head_bytes = 6;  ///< magic and length of the body
 inline constexpr std::size_t max_hello_body_bytes = 256;
 inline constexpr std::size_t frame_head_bytes = 4;
 

@@ -87,8 +87,7 @@ bool is_alive(const stream_protocol::endpoint& endpoint) {
 
 Result<boost::json::value> parse_request(std::string_view line) {
   boost::json::error_code failure;
-  auto request =
-      boost::json::parse(boost::json::string_view(line.data(), line.size()), failure);
+  auto request = boost::json::parse(boost::json::string_view(line.data(), line.size()), failure);
   if (failure) {
     return Error(ErrorCode::data_invalid, "the request is not JSON",
                  "The parser says: " + failure.message() + ".");

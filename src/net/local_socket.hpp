@@ -39,7 +39,7 @@ class LocalServer {
   ~LocalServer();  ///< removes the socket file if it is still ours
 
   using Handler = std::function<awaitable<Result<boost::json::value>>(boost::json::value request,
-                                                                     LocalConversation& talk)>;
+                                                                      LocalConversation& talk)>;
   /// Serves until it is cancelled. Callers must be this user or root (SO_PEERCRED). Each connection
   /// is a task of this call and may ask several questions, one after the other. Running handlers
   /// are cancelled with it, but not when their client goes away.

@@ -33,8 +33,8 @@ void tune(tcp::socket& socket) {
   socket.set_option(tcp::no_delay(true), ignored);
   const unsigned value = tcp_user_timeout_ms;
   // Only a comfort: deadlines above work without it.
-  static_cast<void>(::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value,
-                                 sizeof value));
+  static_cast<void>(
+      ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value));
 }
 
 std::string address_of(const tcp::socket& socket) {
@@ -273,7 +273,9 @@ Listener::Listener(Listener&&) noexcept = default;
 Listener& Listener::operator=(Listener&&) noexcept = default;
 Listener::~Listener() = default;
 
-int Listener::port() const { return impl_->acceptor.local_endpoint().port(); }
+int Listener::port() const {
+  return impl_->acceptor.local_endpoint().port();
+}
 
 Result<Listener> Listener::open(asio::any_io_executor executor, const std::string& host, int port,
                                 ChannelIdentity identity) {

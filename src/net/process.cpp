@@ -52,7 +52,9 @@ struct Prepared {
   std::vector<char*> envp;
 };
 
-char* pointer(const std::string& text) { return const_cast<char*>(text.c_str()); }
+char* pointer(const std::string& text) {
+  return const_cast<char*>(text.c_str());
+}
 
 void prepare(const Command& command, Prepared& prepared) {
   std::vector<std::pair<std::string, std::string>> added = command.environment;

@@ -16,12 +16,12 @@
 namespace evergres::net {
 
 struct Command {
-  std::filesystem::path program;          ///< absolute; PATH is not searched
+  std::filesystem::path program;  ///< absolute; PATH is not searched
   /// Without argv[0]; never a secret, everybody can read them
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours; LC_ALL=C always
-  std::filesystem::path working_directory;  ///< empty: ours
-  std::string input;                      ///< what the child reads on stdin; then end of file
+  std::filesystem::path working_directory;                       ///< empty: ours
+  std::string input;  ///< what the child reads on stdin; then end of file
 };
 
 struct ProcessExit {

@@ -53,15 +53,21 @@ Wakeup::Wakeup(asio::any_io_executor executor, Kind kind)
 
 Wakeup::~Wakeup() = default;
 
-void Wakeup::set() { state_->set(); }
+void Wakeup::set() {
+  state_->set();
+}
 
-void Wakeup::reset() { state_->given = false; }
+void Wakeup::reset() {
+  state_->given = false;
+}
 
 void Wakeup::post() {
   asio::post(state_->executor, [state = state_] { state->set(); });
 }
 
-awaitable<bool> Wakeup::wait(std::optional<Nanos> at_most) { return wait_on(state_, at_most); }
+awaitable<bool> Wakeup::wait(std::optional<Nanos> at_most) {
+  return wait_on(state_, at_most);
+}
 
 awaitable<bool> Wakeup::wait_on(std::shared_ptr<State> state, std::optional<Nanos> at_most) {
   using Clock = std::chrono::steady_clock;
@@ -93,7 +99,9 @@ awaitable<bool> Wakeup::wait_on(std::shared_ptr<State> state, std::optional<Nano
 TaskGroup::TaskGroup(asio::any_io_executor executor)
     : executor_(executor), changed_(std::move(executor)) {}
 
-TaskGroup::~TaskGroup() { CHECK(tasks_.empty()); }
+TaskGroup::~TaskGroup() {
+  CHECK(tasks_.empty());
+}
 
 void TaskGroup::spawn(awaitable<void> task) {
   auto signal = std::make_shared<asio::cancellation_signal>();

@@ -23,6 +23,8 @@ inline std::optional<Lsn> lsn_of(const Cell& cell) {
   return cell ? Lsn::parse(*cell) : std::nullopt;
 }
 
-inline bool is_true(const Cell& cell) { return cell && *cell == "t"; }
+inline bool is_true(const Cell& cell) {
+  return cell && *cell == "t";
+}
 
 }  // namespace evergres::postgres

@@ -78,13 +78,12 @@ class Watch {
 
 net::Command base_backup(const Server& server, const CloneRequest& request,
                          const fs::path& directory) {
-  net::Command command{
-      server.program("pg_basebackup"),
-      {"-D", directory.string(), "-d", "service=" + std::string(source_service), "-X", "stream",
-       "-c", "fast", "-P", "--no-password"},
-      {{"PGSERVICEFILE", server.source_file().string()}},
-      {},
-      {}};
+  net::Command command{server.program("pg_basebackup"),
+                       {"-D", directory.string(), "-d", "service=" + std::string(source_service),
+                        "-X", "stream", "-c", "fast", "-P", "--no-password"},
+                       {{"PGSERVICEFILE", server.source_file().string()}},
+                       {},
+                       {}};
   if (!request.slot.empty()) command.arguments.push_back("--slot=" + request.slot);
   return command;
 }
@@ -103,8 +102,8 @@ Outcome copy(const Server& server, const CloneRequest& request, const fs::path& 
   const std::stop_callback<decltype(pass_on)> forward(stop, pass_on);
   Watch watch(on_progress, *free, enough);
   const net::OnLine on_line = [&](net::Stream, std::string_view line) { watch(line); };
-  const auto exit = net::run(base_backup(server, request, directory), deadline, enough.get_token(),
-                             on_line);
+  const auto exit =
+      net::run(base_backup(server, request, directory), deadline, enough.get_token(), on_line);
   auto removed = remove_durably(server.source_file());
   if (!exit) {
     const bool ours = exit.error().code() == ErrorCode::cancelled && !stop.stop_requested();
@@ -117,8 +116,8 @@ Outcome copy(const Server& server, const CloneRequest& request, const fs::path& 
 
 Outcome finish(const Server& server, const CloneRequest& request, const fs::path& directory) {
   // pg_basebackup leaves slots, pid file and statistics behind by itself.
-  auto configured = write_configuration(server, directory, request.configuration, Gate::closed,
-                                        request.major);
+  auto configured =
+      write_configuration(server, directory, request.configuration, Gate::closed, request.major);
   if (!configured) return configured;
   auto named = replace_incarnation(directory, server.node, request.incarnation);
   if (!named) return named;

@@ -107,8 +107,8 @@ Result<ControlFile> read_control_file(const Server& server, const std::filesyste
   if (!exit) return exit.error();
   if (!(*exit).success()) {
     return Error(ErrorCode::postgres_failed,
-                 "could not read the control file of " + directory.string(),
-                 (*exit).error_text(), "Clone this node again if the data directory is damaged.");
+                 "could not read the control file of " + directory.string(), (*exit).error_text(),
+                 "Clone this node again if the data directory is damaged.");
   }
   return parse_control_file(text);
 }

@@ -17,10 +17,10 @@ namespace evergres::postgres {
 /// What pg_controldata prints (src/bin/pg_controldata), in the C locale.
 struct ControlFile {
   SystemId system_id;
-  std::string state;         ///< "shut down", "in archive recovery", "in production", …
-  Lsn checkpoint;            ///< start of the latest checkpoint record
+  std::string state;  ///< "shut down", "in archive recovery", "in production", …
+  Lsn checkpoint;     ///< start of the latest checkpoint record
   Lsn redo;
-  TimelineId timeline;       ///< of the latest checkpoint
+  TimelineId timeline;  ///< of the latest checkpoint
   TimelineId previous_timeline;
   Lsn minimum_recovery_end;  ///< 0/0 if there is none
   TimelineId minimum_recovery_timeline;

@@ -29,8 +29,8 @@ Digest hmac(const unsigned char* key, std::size_t key_size, std::string_view mes
 
 std::string base64(const unsigned char* data, std::size_t size) {
   std::string text(4 * ((size + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), data,
-                                     static_cast<int>(size));
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), data, static_cast<int>(size));
   text.resize(static_cast<std::size_t>(length));
   return text;
 }
@@ -38,8 +38,7 @@ std::string base64(const unsigned char* data, std::size_t size) {
 }  // namespace
 
 std::string replication_password(std::string_view cluster_secret) {
-  const Digest digest =
-      hmac(bytes(cluster_secret), cluster_secret.size(), "evergres replication");
+  const Digest digest = hmac(bytes(cluster_secret), cluster_secret.size(), "evergres replication");
   std::string text = base64(digest.data(), digest.size());
   std::replace(text.begin(), text.end(), '+', '-');
   std::replace(text.begin(), text.end(), '/', '_');

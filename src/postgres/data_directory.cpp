@@ -75,7 +75,9 @@ std::optional<std::string> value_of(std::string_view text, std::string_view word
   return std::nullopt;
 }
 
-fs::path incarnation_file(const fs::path& directory) { return directory / "evergres.incarnation"; }
+fs::path incarnation_file(const fs::path& directory) {
+  return directory / "evergres.incarnation";
+}
 
 }  // namespace
 
@@ -155,14 +157,13 @@ Result<std::optional<Incarnation>> read_incarnation(const fs::path& directory,
 
 Outcome replace_incarnation(const fs::path& directory, const NodeName& node,
                             const Incarnation& incarnation) {
-  const std::string text =
-      "node " + node.value + "\nincarnation " + incarnation.value + "\n";
+  const std::string text = "node " + node.value + "\nincarnation " + incarnation.value + "\n";
   return write_file_durably(incarnation_file(directory), text, 0600);
 }
 
 Outcome write_rebuilding(const Server& server, const Rebuilding& rebuilding) {
-  const std::string text = "method " + rebuilding.method + "\nincarnation " +
-                           rebuilding.incarnation.value + "\n";
+  const std::string text =
+      "method " + rebuilding.method + "\nincarnation " + rebuilding.incarnation.value + "\n";
   return write_file_durably(server.rebuilding_file(), text, 0600);
 }
 
@@ -176,7 +177,9 @@ Result<std::optional<Rebuilding>> read_rebuilding(const Server& server) {
   return std::optional<Rebuilding>(std::move(rebuilding));
 }
 
-Outcome remove_rebuilding(const Server& server) { return remove_durably(server.rebuilding_file()); }
+Outcome remove_rebuilding(const Server& server) {
+  return remove_durably(server.rebuilding_file());
+}
 
 Outcome put_in_place(const Server& server, const fs::path& finished, const std::string& suffix) {
   const fs::path replaced = server.beside("replaced-" + suffix);

@@ -22,8 +22,8 @@ enum class DataKind {
 
 struct DataDirectory {
   DataKind kind = DataKind::absent;
-  int major = 0;         ///< of PG_VERSION; 0 if there is none
-  std::string why;       ///< for `incomplete`: one sentence
+  int major = 0;    ///< of PG_VERSION; 0 if there is none
+  std::string why;  ///< for `incomplete`: one sentence
 };
 
 /// Looks at files only, starts nothing. What must not be touched (other owner, wider mode than

@@ -85,8 +85,7 @@ Result<std::string> os_user_name() {
   std::array<char, 4096> buffer{};
   passwd entry{};
   passwd* found = nullptr;
-  const int failed =
-      ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  const int failed = ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
   if (failed != 0) return error_from_errno("could not look up this user", failed);
   if (found == nullptr) {
     return Error(ErrorCode::not_found, "this user has no name",
@@ -102,8 +101,8 @@ Outcome write_gate(const Server& server, const std::filesystem::path& directory,
   if (!hba) return hba.error();
   const auto user = os_user_name();
   if (!user) return user.error();
-  if (auto written = write_file_atomically(directory / "pg_ident.conf", render_ident(server, *user),
-                                        0600);
+  if (auto written =
+          write_file_atomically(directory / "pg_ident.conf", render_ident(server, *user), 0600);
       !written) {
     return written;
   }

@@ -29,9 +29,8 @@ std::string render_ident(const Server& server, std::string_view os_user);
 /// Name of the operating system user of this process.
 Result<std::string> os_user_name();
 
-/// Writes pg_hba.conf and pg_ident.conf into `directory`, atomically (every start writes them anew).
-/// Takes effect for
-/// new connections after a reload; existing sessions stay.
+/// Writes pg_hba.conf and pg_ident.conf into `directory`, atomically (every start writes them
+/// anew). Takes effect for new connections after a reload; existing sessions stay.
 Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
                    const std::vector<std::string>& member_hosts);
 

@@ -39,8 +39,11 @@ std::optional<TimelineId> timeline_of(std::string_view name) {
   // Segments have 24 hexadecimal digits (perhaps with a suffix), history files 8.
   const auto digits = static_cast<std::size_t>(
       std::find_if_not(name.begin(), name.end(),
-                       [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0 ||
-                                           (c >= 'A' && c <= 'F'); }) - name.begin());
+                       [](char c) {
+                         return std::isdigit(static_cast<unsigned char>(c)) != 0 ||
+                                (c >= 'A' && c <= 'F');
+                       }) -
+      name.begin());
   const auto rest = name.substr(digits);
   const bool history = digits == 8 && rest == ".history";
   const bool segment = digits == 24 && (rest.empty() || rest.starts_with('.'));
@@ -74,8 +77,8 @@ Result<std::vector<HistoryStep>> parse_history(std::string_view text) {
     line.remove_prefix(begin);
     const auto step = parse_step(line);
     if (!step) return step.error();
-    if (!steps.empty() && (steps.back().parent >= step->parent ||
-                           steps.back().switch_lsn > step->switch_lsn)) {
+    if (!steps.empty() &&
+        (steps.back().parent >= step->parent || steps.back().switch_lsn > step->switch_lsn)) {
       return malformed(line, "goes backwards");
     }
     steps.push_back(*step);

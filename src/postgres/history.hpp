@@ -43,8 +43,8 @@ Result<std::optional<TimelineId>> newest_timeline(const Server& server);
 /// `already_exists` if `wanted` has a history file, `usage` if more than 1000 would be needed.
 Outcome reserve_history(const Server& server, TimelineId parent, TimelineId wanted);
 
-/// Removes the history files of timelines above `newest` from pg_wal of a stopped server, durably: a
-/// rewound server must not take a timeline of its former life for the latest one.
+/// Removes the history files of timelines above `newest` from pg_wal of a stopped server, durably:
+/// a rewound server must not take a timeline of its former life for the latest one.
 Outcome forget_timelines_above(const Server& server, TimelineId newest);
 
 /// The timelines whose history file in pg_wal is a placeholder, ascending.

@@ -27,7 +27,9 @@ std::string identifier(std::string_view name) {
 }
 
 /// Statements of `postgres --single -j` end with ";\n\n".
-void add(std::string& script, const std::string& statement) { script += statement + ";\n\n"; }
+void add(std::string& script, const std::string& statement) {
+  script += statement + ";\n\n";
+}
 
 bool is_name(const std::string& name) {
   if (name.empty() || name.size() > 63 || name.starts_with("pg_")) return false;
@@ -126,14 +128,14 @@ Outcome run_script(const Server& server, const std::string& script, const fs::pa
 Result<Initialised> build(const Server& server, const InitialiseRequest& request,
                           const std::string& script, const fs::path& directory, Instant deadline,
                           const std::stop_token& stop) {
-  auto made = run_initdb(server,
-                         {"--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8",
-                          "--username=" + server.superuser, "--auth-local=peer",
-                          "--auth-host=scram-sha-256", "--no-sync"},
-                         directory, deadline, stop);
+  auto made = run_initdb(
+      server,
+      {"--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--username=" + server.superuser,
+       "--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync"},
+      directory, deadline, stop);
   if (!made) return made.error();
-  auto configured = write_configuration(server, directory, request.configuration, Gate::closed,
-                                        request.major);
+  auto configured =
+      write_configuration(server, directory, request.configuration, Gate::closed, request.major);
   if (!configured) return configured.error();
   auto ran = run_script(server, script, directory, deadline, stop);
   if (!ran) return ran.error();

@@ -20,7 +20,7 @@ struct Application {
 };
 
 struct InitialiseRequest {
-  Claim claim;               ///< names the temporary directory
+  Claim claim;  ///< names the temporary directory
   Incarnation incarnation;
   Configuration configuration;
   std::optional<Application> application;

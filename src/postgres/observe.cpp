@@ -85,9 +85,8 @@ Result<Observation> observation_of(const Rows& rows, Instant at) {
 }
 
 Outcome add_identity(Observation& seen, const Rows& rows) {
-  const auto system = rows.empty() || rows[0].size() < 3
-                          ? std::nullopt
-                          : number_of<std::uint64_t>(rows[0][0]);
+  const auto system =
+      rows.empty() || rows[0].size() < 3 ? std::nullopt : number_of<std::uint64_t>(rows[0][0]);
   const auto timeline = system ? number_of<std::uint32_t>(rows[0][1]) : std::nullopt;
   if (!timeline) {
     return Error(ErrorCode::data_invalid, "PostgreSQL answered IDENTIFY_SYSTEM in another shape");

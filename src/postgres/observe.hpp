@@ -20,9 +20,9 @@ namespace evergres::postgres {
 struct ReceiverFacts {
   pid_t pid = 0;
   std::string status;
-  std::optional<TimelineId> timeline;   ///< received_tli
+  std::optional<TimelineId> timeline;  ///< received_tli
   std::optional<Lsn> flushed;
-  std::optional<Lsn> latest_end;        ///< what the sender last said it has
+  std::optional<Lsn> latest_end;  ///< what the sender last said it has
   std::optional<std::int64_t> latest_message_age_ms;
   std::string sender_host;
   int sender_port = 0;
@@ -43,17 +43,17 @@ struct SenderFacts {
 
 /// What a running server says of itself at one moment.
 struct Observation {
-  Instant at;                            ///< read before the question was sent
+  Instant at;  ///< read before the question was sent
   bool in_recovery = false;
   SystemId system_id;
-  TimelineId timeline;                   ///< of a primary; in recovery the one that is replayed
-  std::optional<Lsn> flush;              ///< primary: end of durable WAL
-  std::optional<Lsn> receive;            ///< standby: durable end received by streaming since start
-  std::optional<Lsn> replay;             ///< standby: end of replayed WAL
+  TimelineId timeline;         ///< of a primary; in recovery the one that is replayed
+  std::optional<Lsn> flush;    ///< primary: end of durable WAL
+  std::optional<Lsn> receive;  ///< standby: durable end received by streaming since start
+  std::optional<Lsn> replay;   ///< standby: end of replayed WAL
   bool replay_paused = false;
   /// Since the commit time of the last replayed transaction
   std::optional<double> replay_age_seconds;
-  std::string synchronous_standby_names;     ///< as this connection sees it
+  std::string synchronous_standby_names;  ///< as this connection sees it
   std::optional<ReceiverFacts> receiver;
   std::vector<SenderFacts> senders;
   /// A changed setting waits for a restart; asked each 10th time

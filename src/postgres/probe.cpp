@@ -198,7 +198,7 @@ class Prover {
         for (const auto& sender : *lagging) {
           if (std::find(told.begin(), told.end(), sender.pid) != told.end()) continue;
           const auto ended = session.query("SELECT pg_terminate_backend($1::int)",
-                                            {std::to_string(sender.pid)}, deadline_);
+                                           {std::to_string(sender.pid)}, deadline_);
           if (!ended) return ended.error();
           told.push_back(sender.pid);
           proof_.cut.push_back(sender.name);

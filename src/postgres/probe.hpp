@@ -21,9 +21,9 @@ struct ProofRequest {
 };
 
 struct Proof {
-  Lsn lsn;                            ///< everything up to here is acknowledged under the policy
+  Lsn lsn;  ///< everything up to here is acknowledged under the policy
   Nanos took{};
-  std::vector<std::string> cut;       ///< application names whose walsender was terminated
+  std::vector<std::string> cut;  ///< application names whose walsender was terminated
 };
 
 /// The barrier and the proof of PROTOCOL section 4, on a primary:

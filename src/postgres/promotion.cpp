@@ -49,8 +49,10 @@ Result<std::vector<std::string>> differing_safety(Session& fresh, const SafetySe
   const auto rows = fresh.query(
       "SELECT name || ' is ' || quote_literal(current_setting(name)) || ' instead of '"
       "       || quote_literal(value)"
-      "  FROM (VALUES " + values + ") wanted(name, value)"
-      " WHERE current_setting(name) <> value",
+      "  FROM (VALUES " +
+          values +
+          ") wanted(name, value)"
+          " WHERE current_setting(name) <> value",
       parameters, deadline);
   if (!rows) return rows.error();
   std::vector<std::string> differing;
@@ -89,11 +91,11 @@ Result<int> terminate_blocking_backends(Session& session, Instant deadline) {
 }
 
 Result<int> terminate_clients(Session& session, Instant deadline) {
-  return count_of(session.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-      " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-      "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
-      deadline));
+  return count_of(
+      session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                    "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
+                    deadline));
 }
 
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
@@ -157,7 +159,8 @@ Outcome checkpoint(Session& session, Instant deadline, const std::stop_token& st
     if (*rows) return {};
   }
   if (!stop.stop_requested()) return Error(ErrorCode::timed_out, "the checkpoint takes too long");
-  return Error(ErrorCode::cancelled, "the checkpoint was left alone", "It goes on in the background.");
+  return Error(ErrorCode::cancelled, "the checkpoint was left alone",
+               "It goes on in the background.");
 }
 
 }  // namespace evergres::postgres

@@ -40,7 +40,8 @@ Outcome check_ready(const Server& server, const RewindRequest& request, Instant 
   // checkPointCopy.ThisTimeLineID): it would find nothing to do for a server that ended beyond it.
   if (control->minimum_recovery_timeline > control->timeline) {
     return refused("pg_rewind would not see where this server ended",
-                   "It ended on timeline " + std::to_string(control->minimum_recovery_timeline.value) +
+                   "It ended on timeline " +
+                       std::to_string(control->minimum_recovery_timeline.value) +
                        " without a checkpoint there; its latest one is on timeline " +
                        std::to_string(control->timeline.value) + ".",
                    "Clone this node again.");
@@ -115,8 +116,8 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
     if (auto gone = remove_durably(server.data / leftover); !gone) return gone;
   }
   if (auto gone = remove_member_slots(server.data); !gone) return gone;
-  auto configured = write_configuration(server, server.data, request.configuration, Gate::closed,
-                                        request.major);
+  auto configured =
+      write_configuration(server, server.data, request.configuration, Gate::closed, request.major);
   if (!configured) return configured;
   auto named = replace_incarnation(server.data, server.node, request.incarnation);
   if (!named) return named;

@@ -16,8 +16,8 @@ namespace evergres::postgres {
 using OnProgress = std::function<void(const std::string& text)>;
 
 struct RewindRequest {
-  Upstream source;            ///< a primary that checkpointed on its timeline
-  Incarnation incarnation;    ///< the new one; the caller has replaced it and written the sentinel
+  Upstream source;          ///< a primary that checkpointed on its timeline
+  Incarnation incarnation;  ///< the new one; the caller has replaced it and written the sentinel
   Configuration configuration;
   int major = 0;
 };
@@ -25,9 +25,9 @@ struct RewindRequest {
 /// pg_rewind of the stopped server.data. Refused unless it was stopped cleanly (start once without
 /// upstream otherwise) and both the new incarnation and the sentinel are on disk. Afterwards
 /// incarnation and configuration are our own again (pg_rewind copies the source's), slots named
-/// evg_* are gone. The sentinel stays in every case: a rewound server is consistent only once it has
-/// streamed up to where the source was, and the caller removes it then. After a failure the next rung
-/// of the ladder is a clone.
+/// evg_* are gone. The sentinel stays in every case: a rewound server is consistent only once it
+/// has streamed up to where the source was, and the caller removes it then. After a failure the
+/// next rung of the ladder is a clone.
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop = {});
 

@@ -21,7 +21,7 @@ struct Server {
   std::filesystem::path run_dir;
   /// Initdb, postgres, pg_rewind, … of the server's major version
   std::filesystem::path bin_dir;
-  std::string host;                 ///< where members reach it
+  std::string host;  ///< where members reach it
   int port = 0;
   std::string superuser = "postgres";
   std::string replication_password;  ///< of replication_role, the same on all members

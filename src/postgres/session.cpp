@@ -86,7 +86,9 @@ Error unreachable(const Server& server, std::string detail) {
 
 }  // namespace
 
-void Session::Close::operator()(pg_conn* connection) const { PQfinish(connection); }
+void Session::Close::operator()(pg_conn* connection) const {
+  PQfinish(connection);
+}
 
 Result<Session> Session::connect(const Server& server, const SessionOptions& options,
                                  Instant deadline) {
@@ -96,16 +98,11 @@ Result<Session> Session::connect(const Server& server, const SessionOptions& opt
       "-c synchronous_commit=" + options.synchronous_commit +
       " -c statement_timeout=" + std::to_string(options.statement_timeout.count()) +
       " -c search_path=pg_catalog -c lc_messages=C";
-  const char* const keys[] = {"host", "port",    "user",        "dbname",
-                              "application_name", "options", "replication", nullptr};
-  const char* const values[] = {server.run_dir.c_str(),
-                                port.c_str(),
-                                server.superuser.c_str(),
-                                "postgres",
-                                "evergres agent",
-                                settings.c_str(),
-                                replication ? "true" : "false",
-                                nullptr};
+  const char* const keys[] = {"host",    "port",        "user", "dbname", "application_name",
+                              "options", "replication", nullptr};
+  const char* const values[] = {
+      server.run_dir.c_str(), port.c_str(),     server.superuser.c_str(),       "postgres",
+      "evergres agent",       settings.c_str(), replication ? "true" : "false", nullptr};
   Session session(PQconnectStartParams(keys, values, 0));
   PGconn* connection = session.connection_.get();
   if (connection == nullptr) return Error(ErrorCode::internal, "no memory for a connection");
@@ -204,8 +201,7 @@ Result<Rows> Session::simple(std::string_view sql, Instant deadline) {
 
 Outcome Session::prepare(const std::string& name, const std::string& sql, Instant deadline) {
   if (!usable()) return Error(ErrorCode::unreachable, "the session is closed");
-  const bool sent =
-      PQsendPrepare(connection_.get(), name.c_str(), sql.c_str(), 0, nullptr) == 1;
+  const bool sent = PQsendPrepare(connection_.get(), name.c_str(), sql.c_str(), 0, nullptr) == 1;
   const auto rows = collect(sent, deadline);
   if (!rows) return rows.error();
   return {};
@@ -216,9 +212,9 @@ Result<Rows> Session::execute(const std::string& name, const std::vector<std::st
   if (!usable()) return Error(ErrorCode::unreachable, "the session is closed");
   warning_->clear();
   const auto values = pointers(parameters);
-  const bool sent = PQsendQueryPrepared(connection_.get(), name.c_str(),
-                                        static_cast<int>(values.size()), values.data(), nullptr,
-                                        nullptr, 0) == 1;
+  const bool sent =
+      PQsendQueryPrepared(connection_.get(), name.c_str(), static_cast<int>(values.size()),
+                          values.data(), nullptr, nullptr, 0) == 1;
   return collect(sent, deadline);
 }
 
@@ -231,7 +227,9 @@ Outcome Session::send(std::string_view sql, Instant deadline) {
   return flush(deadline);
 }
 
-pid_t Session::backend_pid() const { return usable() ? PQbackendPID(connection_.get()) : 0; }
+pid_t Session::backend_pid() const {
+  return usable() ? PQbackendPID(connection_.get()) : 0;
+}
 
 int Session::major() const {
   return usable() ? PQserverVersion(connection_.get()) / 10000 : 0;

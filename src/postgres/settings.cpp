@@ -12,17 +12,35 @@ namespace evergres::postgres {
 namespace {
 
 /// What Evergres sets itself. recovery_target_* and include* are refused by their beginning.
-constexpr std::array<std::string_view, 29> owned{
-    "archive_cleanup_command", "cluster_name",          "config_file",
-    "data_directory",          "external_pid_file",     "fsync",
-    "full_page_writes",        "hba_file",              "hot_standby",
-    "ident_file",              "listen_addresses",      "password_encryption",
-    "port",                    "primary_conninfo",      "primary_slot_name",
-    "promote_trigger_file",    "recovery_end_command",  "recovery_init_sync_method",
-    "restart_after_crash",     "restore_command",       "standby_mode",
-    "synchronous_standby_names", "unix_socket_directories", "unix_socket_group",
-    "unix_socket_permissions", "wal_log_hints",         "wal_retrieve_retry_interval",
-    "db_user_namespace",       "ignore_invalid_pages"};
+constexpr std::array<std::string_view, 29> owned{"archive_cleanup_command",
+                                                 "cluster_name",
+                                                 "config_file",
+                                                 "data_directory",
+                                                 "external_pid_file",
+                                                 "fsync",
+                                                 "full_page_writes",
+                                                 "hba_file",
+                                                 "hot_standby",
+                                                 "ident_file",
+                                                 "listen_addresses",
+                                                 "password_encryption",
+                                                 "port",
+                                                 "primary_conninfo",
+                                                 "primary_slot_name",
+                                                 "promote_trigger_file",
+                                                 "recovery_end_command",
+                                                 "recovery_init_sync_method",
+                                                 "restart_after_crash",
+                                                 "restore_command",
+                                                 "standby_mode",
+                                                 "synchronous_standby_names",
+                                                 "unix_socket_directories",
+                                                 "unix_socket_group",
+                                                 "unix_socket_permissions",
+                                                 "wal_log_hints",
+                                                 "wal_retrieve_retry_interval",
+                                                 "db_user_namespace",
+                                                 "ignore_invalid_pages"};
 
 bool is_owned(std::string_view name) {
   return name.starts_with("recovery_target") || name.starts_with("include") ||
@@ -173,11 +191,12 @@ Outcome write_configuration(const Server& server, const std::filesystem::path& d
   if (auto fit = check_parameters(configuration.parameters, major); !fit) return fit;
   if (auto hba = write_gate(server, directory, gate, configuration.member_hosts); !hba) return hba;
   const std::string settings = render_settings(server, configuration);
-  if (auto written = write_file_atomically(directory / "postgresql.conf", settings, 0600); !written) {
+  if (auto written = write_file_atomically(directory / "postgresql.conf", settings, 0600);
+      !written) {
     return written;
   }
-  return write_file_atomically(directory / "postgresql.auto.conf", render_safety(configuration.safety),
-                            0600);
+  return write_file_atomically(directory / "postgresql.auto.conf",
+                               render_safety(configuration.safety), 0600);
 }
 
 bool safety_is_written(const Server& server, const SafetySettings& safety) {

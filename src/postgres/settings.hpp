@@ -25,7 +25,7 @@ struct Configuration {
   std::string cluster_name;
   std::map<std::string, std::string> parameters;  ///< the operator's; see check_parameters
   SafetySettings safety;
-  std::vector<std::string> member_hosts;          ///< addresses or names, this node's included
+  std::vector<std::string> member_hosts;  ///< addresses or names, this node's included
 };
 
 /// Refuses (`config_invalid`, naming the parameter) what Evergres owns, what cannot be a parameter

@@ -48,8 +48,9 @@ Result<std::string> render_service(const Server& server, const char* service,
     text += "application_name=" + upstream.application_name + "\n";
   }
   // Milliseconds for tcp_user_timeout, seconds for the others.
-  text += "connect_timeout=2\nkeepalives=1\nkeepalives_idle=2\nkeepalives_interval=1\n"
-          "keepalives_count=3\ntcp_user_timeout=5000\n";
+  text +=
+      "connect_timeout=2\nkeepalives=1\nkeepalives_idle=2\nkeepalives_interval=1\n"
+      "keepalives_count=3\ntcp_user_timeout=5000\n";
   return text;
 }
 

@@ -15,17 +15,14 @@ using std::string_view;
 
 constexpr std::array<string_view, 0> removed_14{};
 constexpr std::array removed_15{string_view{"stats_temp_directory"}};
-constexpr std::array removed_16{string_view{"stats_temp_directory"},
-                                string_view{"promote_trigger_file"},
-                                string_view{"vacuum_defer_cleanup_age"},
-                                string_view{"force_parallel_mode"}};
-constexpr std::array removed_17{string_view{"stats_temp_directory"},
-                                string_view{"promote_trigger_file"},
-                                string_view{"vacuum_defer_cleanup_age"},
-                                string_view{"force_parallel_mode"},
-                                string_view{"old_snapshot_threshold"},
-                                string_view{"db_user_namespace"},
-                                string_view{"trace_recovery_messages"}};
+constexpr std::array removed_16{
+    string_view{"stats_temp_directory"}, string_view{"promote_trigger_file"},
+    string_view{"vacuum_defer_cleanup_age"}, string_view{"force_parallel_mode"}};
+constexpr std::array removed_17{
+    string_view{"stats_temp_directory"},     string_view{"promote_trigger_file"},
+    string_view{"vacuum_defer_cleanup_age"}, string_view{"force_parallel_mode"},
+    string_view{"old_snapshot_threshold"},   string_view{"db_user_namespace"},
+    string_view{"trace_recovery_messages"}};
 
 constexpr std::array<MajorVersion, 5> rows{
     MajorVersion{14, removed_14, "postgresql-14"}, MajorVersion{15, removed_15, "postgresql-15"},
@@ -44,7 +41,9 @@ bool complete(const std::filesystem::path& bin_dir) {
 
 }  // namespace
 
-std::span<const MajorVersion> major_versions() { return rows; }
+std::span<const MajorVersion> major_versions() {
+  return rows;
+}
 
 const MajorVersion* find_major(int major) {
   for (const auto& row : rows) {
@@ -79,8 +78,8 @@ Result<int> program_major(const std::filesystem::path& bin_dir, Instant deadline
   const net::OnLine on_line = [&](net::Stream stream, std::string_view line) {
     if (stream == net::Stream::output && said.empty()) said = line;
   };
-  const auto exit = net::run({bin_dir / "postgres", {"--version"}, {}, {}, {}}, deadline, {},
-                             on_line);
+  const auto exit =
+      net::run({bin_dir / "postgres", {"--version"}, {}, {}, {}}, deadline, {}, on_line);
   if (!exit) {
     if (exit.error().code() != ErrorCode::missing_program) return exit.error();
     return Error(ErrorCode::missing_program, "PostgreSQL is not installed in " + bin_dir.string(),
@@ -90,8 +89,7 @@ Result<int> program_major(const std::filesystem::path& bin_dir, Instant deadline
   }
   if (const auto major = parse_program_major(said)) return *major;
   return Error(ErrorCode::postgres_failed, "could not read the version of PostgreSQL",
-               (bin_dir / "postgres").string() + " --version said: " + said +
-                   (*exit).error_text());
+               (bin_dir / "postgres").string() + " --version said: " + said + (*exit).error_text());
 }
 
 }  // namespace evergres::postgres

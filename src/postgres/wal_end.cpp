@@ -89,7 +89,8 @@ struct Descendant {
 };
 
 /// The descendants that pg_wal has real histories of, newest first.
-Result<std::vector<Descendant>> descendants_of(const Server& server, TimelineId timeline, Lsn from) {
+Result<std::vector<Descendant>> descendants_of(const Server& server, TimelineId timeline,
+                                               Lsn from) {
   std::vector<Descendant> found;
   const auto newest = newest_timeline(server);
   if (!newest) return newest.error();
@@ -103,9 +104,10 @@ Result<std::vector<Descendant>> descendants_of(const Server& server, TimelineId 
     if (!std::filesystem::exists(server.wal() / history_file_name(child), failed)) continue;
     const auto history = read_history(server, child);
     if (!history) return history.error();
-    const bool descends = std::any_of(history->begin(), history->end(), [&](const HistoryStep& step) {
-      return step.parent == timeline && step.switch_lsn >= from;
-    });
+    const bool descends =
+        std::any_of(history->begin(), history->end(), [&](const HistoryStep& step) {
+          return step.parent == timeline && step.switch_lsn >= from;
+        });
     if (descends) found.push_back(Descendant{child, history->back().switch_lsn});
   }
   return found;
@@ -134,8 +136,8 @@ std::optional<WalRecordLine> parse_record_line(std::string_view line) {
   const auto begin = Lsn::parse(*position);
   if (error != std::errc{} || !begin || record.total_bytes == 0) return std::nullopt;
   record.begin = *begin;
-  record.is_switch = line.starts_with("rmgr: XLOG ") &&
-                     line.find("desc: SWITCH") != std::string_view::npos;
+  record.is_switch =
+      line.starts_with("rmgr: XLOG ") && line.find("desc: SWITCH") != std::string_view::npos;
   return record;
 }
 
@@ -176,8 +178,8 @@ Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Inst
   if (!read) return read.error();
   if (!read->ended) return dump_failed(read->errors);
   if (!read->last) return from;
-  return std::max(
-      from, end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes));
+  return std::max(from,
+                  end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes));
 }
 
 Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Lsn from,
@@ -186,7 +188,8 @@ Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Ls
   if (!descendants) return descendants.error();
   for (const Descendant& child : *descendants) {
     const auto end = end_of_wal(server, child.timeline, child.begins, deadline, stop);
-    if (!end && end.error().code() == ErrorCode::not_found) continue;  // only its history was fetched
+    if (!end && end.error().code() == ErrorCode::not_found)
+      continue;  // only its history was fetched
     if (!end) return end.error();
     if (*end > child.begins) return WalEnd{child.timeline, *end};
   }
@@ -220,11 +223,11 @@ Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline) {
                  "The state of the cluster is \"" + control->state + "\".",
                  "Read the end of the WAL instead.");
   }
-  const auto read = dump(server,
-                         {"-p", server.wal().string(), "-t",
-                          std::to_string(control->timeline.value), "-s", control->checkpoint.text(),
-                          "-n", "1"},
-                         deadline, {});
+  const auto read =
+      dump(server,
+           {"-p", server.wal().string(), "-t", std::to_string(control->timeline.value), "-s",
+            control->checkpoint.text(), "-n", "1"},
+           deadline, {});
   if (!read) return read.error();
   if (!read->last || read->last->begin != control->checkpoint) return dump_failed(read->errors);
   return end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes);

@@ -43,8 +43,9 @@ struct WalEnd {
 /// The same along the timelines: a server that replays `timeline` at `from` may already hold WAL of
 /// a descendant that it has not replayed (a paused replay, a restart, a control file that is older
 /// than a switch of timelines). The newest descendant with a valid record behind its beginning
-/// counts, as recovery_target_timeline = latest would choose it; else `timeline` itself. Placeholder
-/// histories are no descendants. A history file that cannot be read is an Error: the end is unknown.
+/// counts, as recovery_target_timeline = latest would choose it; else `timeline` itself.
+/// Placeholder histories are no descendants. A history file that cannot be read is an Error: the
+/// end is unknown.
 Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Lsn from,
                                    Instant deadline, const std::stop_token& stop = {});
 

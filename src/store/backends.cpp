@@ -9,7 +9,7 @@ struct Backend {
   std::string_view scheme;
   std::string_view example;
   Result<std::unique_ptr<Store>> (*open)(std::string rest, const std::string& cluster,
-                                          Create create);
+                                         Create create);
 };
 
 Result<std::unique_ptr<Store>> sqlite_backend(std::string rest, const std::string& cluster,

@@ -68,10 +68,12 @@ Result<bool> end_frozen_holder(std::string_view address) {
   if (!address.starts_with(scheme)) return false;
   const std::string index_file = std::string(address.substr(scheme.size())) + "-shm";
   const auto holder = holder_of(index_file);
-  if (!holder || *holder == ::getpid() || !is_stopped(*holder) || !is_one_of_us(*holder)) return false;
+  if (!holder || *holder == ::getpid() || !is_stopped(*holder) || !is_one_of_us(*holder))
+    return false;
   // Looked at again: between the two readings the pid could have changed hands.
   if (holder_of(index_file) != holder) return false;
-  if (::kill(*holder, SIGKILL) != 0) return error_from_errno("could not end the frozen holder of the store", errno);
+  if (::kill(*holder, SIGKILL) != 0)
+    return error_from_errno("could not end the frozen holder of the store", errno);
   return true;
 }
 

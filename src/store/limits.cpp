@@ -9,10 +9,10 @@ Outcome check_limits(std::string_view key, std::string_view value) {
                  "This one has " + std::to_string(key.size()) + ".");
   }
   if (value.size() > max_value_bytes) {
-    return Error(ErrorCode::usage,
-                 "a value of the store has at most " + std::to_string(max_value_bytes) + " bytes",
-                 "The value for " + std::string(key) + " has " + std::to_string(value.size()) +
-                     ".");
+    return Error(
+        ErrorCode::usage,
+        "a value of the store has at most " + std::to_string(max_value_bytes) + " bytes",
+        "The value for " + std::string(key) + " has " + std::to_string(value.size()) + ".");
   }
   return {};
 }

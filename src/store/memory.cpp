@@ -100,7 +100,9 @@ class MemoryStore final : public Store {
 
 }  // namespace
 
-std::shared_ptr<MemoryContent> make_memory_content() { return std::make_shared<MemoryContent>(); }
+std::shared_ptr<MemoryContent> make_memory_content() {
+  return std::make_shared<MemoryContent>();
+}
 
 std::unique_ptr<Store> open_memory(std::shared_ptr<MemoryContent> content) {
   CHECK(content != nullptr);

@@ -37,8 +37,7 @@ Error gone(const std::filesystem::path& file) {
 
 Error lost_history(const std::filesystem::path& file, std::string detail) {
   return Error(ErrorCode::store_unavailable, "the store at " + file.native() + " lost its history",
-               std::move(detail),
-               "Put the right file back. Nothing is changed until then.");
+               std::move(detail), "Put the right file back. Nothing is changed until then.");
 }
 
 Error foreign_cluster(const std::filesystem::path& file, const std::string& found,
@@ -161,7 +160,7 @@ class SqliteStore final : public Store {
   std::string cluster_;
   std::string id_;  ///< of the store that was opened first; empty before
   std::unique_ptr<SqliteConnection> connection_;
-  Revision seen_;   ///< the newest revision that this handle knows of
+  Revision seen_;  ///< the newest revision that this handle knows of
 };
 
 Outcome SqliteStore::connect(Create create, Instant deadline) {
@@ -254,8 +253,8 @@ Result<PutOutcome> SqliteStore::remove_now(std::string_view key, Expect expect) 
   if (!current) return current.error();
   if (!expect.holds(current.value())) return PutOutcome(Conflict{std::move(current).value()});
   if (current.value()) {
-    auto bumped = connection_->execute(
-        "UPDATE change SET newest = newest + 1, newest_removal = newest + 1");
+    auto bumped =
+        connection_->execute("UPDATE change SET newest = newest + 1, newest_removal = newest + 1");
     if (!bumped) return bumped.error();
     auto erase = connection_->prepare("DELETE FROM entry WHERE key = ?");
     if (!erase) return erase.error();

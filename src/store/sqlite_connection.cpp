@@ -39,7 +39,9 @@ std::optional<FileIdentity> FileIdentity::of(const std::filesystem::path& file) 
   return FileIdentity{found.st_dev, found.st_ino};
 }
 
-Statement::~Statement() { sqlite3_finalize(raw_); }
+Statement::~Statement() {
+  sqlite3_finalize(raw_);
+}
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(other.connection_), raw_(other.raw_), bound_(other.bound_) {
@@ -65,7 +67,9 @@ Result<bool> Statement::step() {
   return connection_.last_error();
 }
 
-void Statement::reset() { sqlite3_reset(raw_); }
+void Statement::reset() {
+  sqlite3_reset(raw_);
+}
 
 std::string Statement::bytes(int column) const {
   const void* data = sqlite3_column_blob(raw_, column);

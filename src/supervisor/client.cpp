@@ -70,8 +70,10 @@ Result<Client> Client::connect(const std::filesystem::path& socket_file, Millis 
 }
 
 Client::Client(Client&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), last_id_(other.last_id_),
-      received_(std::move(other.received_)), events_(std::move(other.events_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      last_id_(other.last_id_),
+      received_(std::move(other.received_)),
+      events_(std::move(other.events_)) {}
 
 Client& Client::operator=(Client&& other) noexcept {
   std::swap(fd_, other.fd_);

@@ -39,7 +39,9 @@ Outcome sync_path(const fs::path& path, int flags) {
   return {};
 }
 
-Outcome sync_directory(const fs::path& path) { return sync_path(path, O_RDONLY | O_DIRECTORY); }
+Outcome sync_directory(const fs::path& path) {
+  return sync_path(path, O_RDONLY | O_DIRECTORY);
+}
 
 /// The timeline of a file called NNNNNNNN.history.
 std::optional<std::uint32_t> history_timeline(const std::string& name) {
@@ -70,8 +72,10 @@ Outcome remove_reserved_history(const fs::path& wal_directory) {
     if (!timeline) continue;
     const auto is = is_reserved(entry->path());
     if (!is) return is.error();
-    if (*is) reserved.emplace_back(*timeline, entry->path());
-    else newest_real = std::max(newest_real, *timeline);
+    if (*is)
+      reserved.emplace_back(*timeline, entry->path());
+    else
+      newest_real = std::max(newest_real, *timeline);
   }
   if (error) return error_from_errno("could not read " + wal_directory.string(), error.value());
   bool removed = false;
@@ -201,7 +205,7 @@ Outcome prepare_standby(const fs::path& data_directory) {
 }
 
 bool standby_signal_is_gone(const fs::path& data_directory) {
-  struct stat found{};
+  struct stat found {};
   return stat((data_directory / "standby.signal").c_str(), &found) != 0 && errno == ENOENT;
 }
 

@@ -17,13 +17,13 @@ Result<Grant> decide_grant(const AskGrant& asked, const GrantFacts& facts) {
   const bool extends =
       facts.held && facts.held->kind == asked.kind && facts.held->term == asked.term;
   if (facts.state != State::running && !(facts.state == State::stopping && extends)) {
-    return refused("PostgreSQL is not running", "Its state is " +
-                   std::string(word_of(facts.state)) + ".", "Start it first.");
+    return refused("PostgreSQL is not running",
+                   "Its state is " + std::string(word_of(facts.state)) + ".", "Start it first.");
   }
   if (asked.start_id && *asked.start_id != facts.start_id) {
-    return refused("another start was meant", "The request names start " +
-                   std::to_string(*asked.start_id) + ", running is start " +
-                   std::to_string(facts.start_id) + ".");
+    return refused("another start was meant",
+                   "The request names start " + std::to_string(*asked.start_id) +
+                       ", running is start " + std::to_string(facts.start_id) + ".");
   }
   if (asked.asked_at > facts.now) {
     return refused("it was asked in the future", "asked_at is read on CLOCK_BOOTTIME.");
@@ -39,8 +39,8 @@ Result<Grant> decide_grant(const AskGrant& asked, const GrantFacts& facts) {
   }
   if (wanted.term < held.term) {
     return refused("its term is over", "Term " + std::to_string(wanted.term.value) +
-                   " was asked for, the grant held is of term " +
-                   std::to_string(held.term.value) + ".");
+                                           " was asked for, the grant held is of term " +
+                                           std::to_string(held.term.value) + ".");
   }
   if (wanted.term == held.term) {
     if (held.kind == GrantKind::lead && wanted.kind == GrantKind::promote) {

@@ -69,7 +69,7 @@ class Keeper {
 
   const Settings& settings_;
   int signals_ = -1;
-  int life_ = -1;        ///< where the supervisor shows life; -1: it closed the pipe
+  int life_ = -1;  ///< where the supervisor shows life; -1: it closed the pipe
   Instant life_seen_;
   pid_t supervisor_ = 0;
   int wait_status_ = 0;  ///< of the last supervisor
@@ -130,7 +130,8 @@ void Keeper::forget_life() {
 void Keeper::end_a_silent_supervisor() {
   const Millis patience = std::max(settings_.silent_agent_limit, least_patience);
   if (supervisor_ == 0 || boot_now() - life_seen_ < patience) return;
-  say("keeper", "the supervisor has shown no life for " + std::to_string(patience.count()) + " ms: killed");
+  say("keeper",
+      "the supervisor has shown no life for " + std::to_string(patience.count()) + " ms: killed");
   kill(supervisor_, SIGKILL);
   life_seen_ = boot_now();
 }
@@ -147,7 +148,8 @@ void Keeper::wait_for_signal(Millis at_most) {
   pollfd polled[] = {{signals_, POLLIN, 0}, {life_, POLLIN, 0}};
   const Instant wake = boot_now() + at_most;
   poll(polled, life_ < 0 ? 1 : 2, static_cast<int>(at_most.count()));
-  if (boot_now() - wake > late_wakeup) life_seen_ = boot_now();  // we were stopped, perhaps both of us
+  if (boot_now() - wake > late_wakeup)
+    life_seen_ = boot_now();  // we were stopped, perhaps both of us
   look_for_life();
   signalfd_siginfo info{};
   while (read(signals_, &info, sizeof info) == sizeof info) {
@@ -178,9 +180,9 @@ void Keeper::kill_everything() {
 
 Outcome check_paths(const Settings& settings) {
   // PostgreSQL changes its directory: a relative path would mean something else to it.
-  for (const auto& path : {settings.data_directory, settings.state_directory,
-                           settings.run_directory, settings.log_directory,
-                           settings.postgres_program, settings.agent_program}) {
+  for (const auto& path :
+       {settings.data_directory, settings.state_directory, settings.run_directory,
+        settings.log_directory, settings.postgres_program, settings.agent_program}) {
     if (path.is_absolute()) continue;
     return Error(ErrorCode::config_invalid, "the path \"" + path.string() + "\" is not absolute");
   }
@@ -224,6 +226,8 @@ int Keeper::run() {
 
 }  // namespace
 
-int run_keeper(const Settings& settings) { return Keeper(settings).run(); }
+int run_keeper(const Settings& settings) {
+  return Keeper(settings).run();
+}
 
 }  // namespace evergres::supervisor

@@ -79,9 +79,8 @@ Result<Listener> Listener::open(const fs::path& run_directory) {
   unlink(file.c_str());
   listener.fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const mode_t before = umask(0177);
-  const bool bound = listener.fd_ >= 0 &&
-      bind(listener.fd_, target, sizeof address) == 0 &&
-      listen(listener.fd_, 16) == 0;
+  const bool bound = listener.fd_ >= 0 && bind(listener.fd_, target, sizeof address) == 0 &&
+                     listen(listener.fd_, 16) == 0;
   const int failure = errno;
   umask(before);
   if (!bound) return error_from_errno(what, failure);
@@ -89,7 +88,9 @@ Result<Listener> Listener::open(const fs::path& run_directory) {
 }
 
 Listener::Listener(Listener&& other) noexcept
-    : file_(std::move(other.file_)), fd_(std::exchange(other.fd_, -1)), last_id_(other.last_id_),
+    : file_(std::move(other.file_)),
+      fd_(std::exchange(other.fd_, -1)),
+      last_id_(other.last_id_),
       connections_(std::move(other.connections_)) {
   other.connections_.clear();
 }

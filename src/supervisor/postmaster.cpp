@@ -15,8 +15,8 @@ namespace evergres::supervisor {
 
 namespace {
 
-constexpr Millis check_interval{500};   ///< of standby.signal
-constexpr Millis quit_patience{300};    ///< between SIGQUIT and SIGKILL
+constexpr Millis check_interval{500};  ///< of standby.signal
+constexpr Millis quit_patience{300};   ///< between SIGQUIT and SIGKILL
 constexpr Millis sweep_interval{5};
 constexpr Millis warning_interval{1'000};
 

@@ -73,9 +73,9 @@ class Postmaster {
 
   // Of the stop under way:
   std::string reason_;
-  bool asked_fast_ = false;      ///< we sent SIGINT
-  bool immediate_ = false;       ///< we sent SIGQUIT
-  bool killed_ = false;          ///< we sent SIGKILL
+  bool asked_fast_ = false;  ///< we sent SIGINT
+  bool immediate_ = false;   ///< we sent SIGQUIT
+  bool killed_ = false;      ///< we sent SIGKILL
   Instant fast_until_;
   Instant kill_at_;
   Instant next_warning_;

@@ -37,14 +37,13 @@ class Reader {
     std::optional<std::int64_t> number;
     if (value != nullptr && value->is_int64()) number = value->get_int64();
     if (number && *number >= least && *number <= most) return *number;
-    return fail<std::int64_t>(name, "must be an integer from " + std::to_string(least) + " to " +
-                                        std::to_string(most));
+    return fail<std::int64_t>(
+        name, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
   }
   std::uint64_t natural(const char* name) {
     const auto* value = find(name);
     if (value != nullptr && value->is_uint64()) return value->get_uint64();
-    return static_cast<std::uint64_t>(
-        integer(name, 0, std::numeric_limits<std::int64_t>::max()));
+    return static_cast<std::uint64_t>(integer(name, 0, std::numeric_limits<std::int64_t>::max()));
   }
   template <typename Enum>
   Enum word(const char* name) {
@@ -80,7 +79,9 @@ class Reader {
     const auto* value = find(name);
     return value != nullptr && !value->is_null();
   }
-  void join(const Reader& inner) { if (problem_.empty()) problem_ = inner.problem_; }
+  void join(const Reader& inner) {
+    if (problem_.empty()) problem_ = inner.problem_;
+  }
   template <typename T>
   T fail(const char* name, const std::string& why) {
     if (problem_.empty()) problem_ = "The member \"" + std::string(name) + "\" " + why + ".";
@@ -105,7 +106,9 @@ json::array array_of(const std::vector<std::string>& texts) {
   return array;
 }
 
-json::object verb(const char* word) { return json::object{{"verb", word}}; }
+json::object verb(const char* word) {
+  return json::object{{"verb", word}};
+}
 
 struct RequestPrinter {
   json::object operator()(const AskStatus&) const { return verb("status"); }
@@ -180,13 +183,16 @@ Result<Request> grant_from(Reader& reader) {
 }
 
 json::object grant_to_json(const Grant& grant) {
-  return json::object{{"kind", word_of(grant.kind)}, {"term", grant.term.value},
+  return json::object{{"kind", word_of(grant.kind)},
+                      {"term", grant.term.value},
                       {"deadline", grant.deadline.nanos}};
 }
 
 }  // namespace
 
-json::object to_json(const Request& request) { return std::visit(RequestPrinter{}, request); }
+json::object to_json(const Request& request) {
+  return std::visit(RequestPrinter{}, request);
+}
 
 Result<Request> request_from_json(const json::object& object) {
   Reader reader(object);
@@ -257,7 +263,8 @@ Result<Status> status_from_json(const json::object& object) {
 }
 
 json::object to_json(const Started& started) {
-  return json::object{{"supervisor_run", started.supervisor_run}, {"start_id", started.start_id},
+  return json::object{{"supervisor_run", started.supervisor_run},
+                      {"start_id", started.start_id},
                       {"postmaster_pid", started.postmaster_pid}};
 }
 
@@ -271,7 +278,9 @@ Result<Started> started_from_json(const json::object& object) {
   return reader.finish(started);
 }
 
-json::object to_json(const Stopped& stopped) { return json::object{{"clean", stopped.clean}}; }
+json::object to_json(const Stopped& stopped) {
+  return json::object{{"clean", stopped.clean}};
+}
 
 Result<Stopped> stopped_from_json(const json::object& object) {
   Reader reader(object);
@@ -299,8 +308,10 @@ json::object ok_reply(const json::value& id, json::object body) {
 }
 
 json::object error_reply(const json::value& id, const Error& error) {
-  json::object inner{{"code", error_code_info(error.code()).word}, {"message", error.message()},
-                     {"detail", error.detail()}, {"hint", error.hint()}};
+  json::object inner{{"code", error_code_info(error.code()).word},
+                     {"message", error.message()},
+                     {"detail", error.detail()},
+                     {"hint", error.hint()}};
   return json::object{{"id", id}, {"ok", false}, {"error", std::move(inner)}};
 }
 

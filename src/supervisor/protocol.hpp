@@ -86,16 +86,16 @@ struct Exit {
 };
 
 struct Status {
-  std::string supervisor_run;        ///< random id of this life of the supervisor
-  std::uint64_t start_id = 0;        ///< of the newest start in this life; 0 before the first
+  std::string supervisor_run;  ///< random id of this life of the supervisor
+  std::uint64_t start_id = 0;  ///< of the newest start in this life; 0 before the first
   State state = State::stopped;
   std::optional<int> postmaster_pid;
-  std::optional<Exit> exit;          ///< of the last postmaster; absent while one lives
+  std::optional<Exit> exit;  ///< of the last postmaster; absent while one lives
   std::optional<Grant> grant;
-  std::string last_stop_reason;      ///< "the grant of term 12 ended"; "" if nothing stopped yet
+  std::string last_stop_reason;  ///< "the grant of term 12 ended"; "" if nothing stopped yet
   std::optional<int> agent_pid;
   std::uint64_t agent_restarts = 0;
-  std::vector<std::string> guards;   ///< in force: "subreaper", "memory locked", "oom protected"
+  std::vector<std::string> guards;  ///< in force: "subreaper", "memory locked", "oom protected"
   bool operator==(const Status&) const = default;
 };
 boost::json::object to_json(const Status& status);

@@ -22,8 +22,9 @@ struct Settings {
   std::filesystem::path agent_program = "/proc/self/exe";
   std::vector<std::string> agent_argv;
 
-  Millis silent_agent_limit{10'000};  ///< two grants; an agent or supervisor silent for longer is killed
-  Millis stop_deadline{30'000};       ///< of the fast stop that SIGTERM causes; then immediate
+  Millis silent_agent_limit{
+      10'000};                   ///< two grants; an agent or supervisor silent for longer is killed
+  Millis stop_deadline{30'000};  ///< of the fast stop that SIGTERM causes; then immediate
 };
 
 }  // namespace evergres::supervisor

@@ -15,12 +15,12 @@ namespace evergres::supervisor {
 /// and stderr are passed on (all other descriptors of this house are close-on-exec).
 struct ChildPlan {
   std::filesystem::path program;
-  std::vector<std::string> argv;         ///< with argv[0]
-  std::vector<std::string> environment;  ///< "NAME=value"
-  int death_signal = 0;                  ///< sent by the kernel when this process dies
+  std::vector<std::string> argv;                ///< with argv[0]
+  std::vector<std::string> environment;         ///< "NAME=value"
+  int death_signal = 0;                         ///< sent by the kernel when this process dies
   std::optional<std::filesystem::path> output;  ///< stdout and stderr are appended here
-  bool own_session = false;              ///< setsid() before exec
-  std::optional<int> oom_score_adj;      ///< set where allowed
+  bool own_session = false;                     ///< setsid() before exec
+  std::optional<int> oom_score_adj;             ///< set where allowed
 };
 
 /// Forks and executes; returns when exec has succeeded or failed. Call from the main thread: the

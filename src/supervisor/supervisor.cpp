@@ -25,15 +25,18 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr Millis longest_sleep{500};   ///< the parent is looked for at least as often
-constexpr Millis late_wakeup{1'000};   ///< after this we were stopped or the machine slept
+constexpr Millis longest_sleep{500};  ///< the parent is looked for at least as often
+constexpr Millis late_wakeup{1'000};  ///< after this we were stopped or the machine slept
 constexpr Millis agent_patience{3'000};
 constexpr Millis sweep_interval{5};
 
 class Supervisor {
  public:
   Supervisor(const Settings& settings, pid_t keeper, int life, Listener listener)
-      : settings_(settings), keeper_(keeper), life_(life), listener_(std::move(listener)),
+      : settings_(settings),
+        keeper_(keeper),
+        life_(life),
+        listener_(std::move(listener)),
         guards_(raise_guards()),
         postmaster_(settings_, std::count(guards_.begin(), guards_.end(), guard_oom) > 0),
         agent_(settings_, run_) {}
@@ -72,7 +75,7 @@ class Supervisor {
 
   const Settings settings_;
   const pid_t keeper_;
-  const int life_;                     ///< the pipe to the keeper
+  const int life_;  ///< the pipe to the keeper
   Instant life_shown_;
   const std::string run_ = random_hex(8);
   Listener listener_;
@@ -87,7 +90,7 @@ class Supervisor {
   Status told_;
   bool shutting_down_ = false;
   bool keeper_gone_ = false;
-  Instant agent_until_;                ///< of the agent at a shutdown; 0: not asked to end yet
+  Instant agent_until_;  ///< of the agent at a shutdown; 0: not asked to end yet
 };
 
 Outcome Supervisor::open() {
@@ -143,8 +146,8 @@ void Supervisor::show_life() {
 }
 
 void Supervisor::wait_for_work() {
-  Instant wake = std::min(boot_now() + longest_sleep,
-                          std::min(postmaster_.next_tick(), agent_.next_tick()));
+  Instant wake =
+      std::min(boot_now() + longest_sleep, std::min(postmaster_.next_tick(), agent_.next_tick()));
   if (shutting_down_) wake = std::min(wake, boot_now() + sweep_interval);
   // A timer on CLOCK_BOOTTIME and not poll's timeout: grants also end while the machine sleeps.
   itimerspec when{};

@@ -14,7 +14,9 @@ class Fence : public Place {
     add_lineage(fenced, setup_.server);
     return fenced;
   }
-  void wal(const std::string& name, const std::string& content = "") { put(setup_.server.wal() / name, content); }
+  void wal(const std::string& name, const std::string& content = "") {
+    put(setup_.server.wal() / name, content);
+  }
 
   /// Carries out a fence of a stopped server and keeps what was learned, in order.
   Outcome fence(Term term, const Claim& claim) {
@@ -57,7 +59,8 @@ TEST_F(Fence, WithAPromiseThatCannotBeKeptTellsNothing) {
 }
 
 TEST_F(Fence, NamesTheTimelinesThatItsWalWentThrough) {
-  wal("00000003.history", "1\t0/3000000\tno recovery target specified\n\n2\t0/4000000\tno recovery target\n");
+  wal("00000003.history",
+      "1\t0/3000000\tno recovery target specified\n\n2\t0/4000000\tno recovery target\n");
   wal("000000030000000000000004");
   wal("00000009.history", "1\t0/3000000\t# evergres reserved\n");
   const auto fenced = fenced_on(3);
@@ -78,14 +81,20 @@ TEST_F(Fence, OnTheFirstTimelineNeedsNoHistory) {
 
 TEST_F(Fence, WithAHistoryThatCannotBeReadHasNoPosition) {
   const std::string name = "00000003.history";
-  const std::vector<std::string> unreadable{"garbage\n", "1\n", "1\t0/3000000\n2\t0/2000000\n", "2\t0/3\n1\t0/4\n",
-                                            "3\t0/3000000\n", "7\t0/3000000\n", "0\t0/3000000\n"};
+  const std::vector<std::string> unreadable{"garbage\n",
+                                            "1\n",
+                                            "1\t0/3000000\n2\t0/2000000\n",
+                                            "2\t0/3\n1\t0/4\n",
+                                            "3\t0/3000000\n",
+                                            "7\t0/3000000\n",
+                                            "0\t0/3000000\n"};
   for (const std::string& text : unreadable) {
     wal(name, text);
     const auto fenced = fenced_on(3);
     EXPECT_FALSE(fenced.position) << text;
     EXPECT_FALSE(fenced.can_run) << text;
-    EXPECT_TRUE(fenced.why_no_position.starts_with("the timelines of its WAL are not known")) << fenced.why_no_position;
+    EXPECT_TRUE(fenced.why_no_position.starts_with("the timelines of its WAL are not known"))
+        << fenced.why_no_position;
   }
   std::filesystem::remove(setup_.server.wal() / name);
   EXPECT_FALSE(fenced_on(3).position) << "the file is absent";

@@ -11,7 +11,9 @@ namespace {
 
 class JournalTest : public Place {
  protected:
-  static core::Decision decision(const std::string& why) { return core::Decision{"a_rule", core::StayPut{}, why, {}}; }
+  static core::Decision decision(const std::string& why) {
+    return core::Decision{"a_rule", core::StayPut{}, why, {}};
+  }
   /// A journal's destructor waits for what was recorded.
   void record(const core::Situation& situation, const std::string& why) {
     Journal(state()).record(situation, decision(why));
@@ -33,7 +35,8 @@ TEST_F(JournalTest, HoldsTheWholeSituationSoThatItCanBeDecidedAgain) {
   ASSERT_EQ(lines().size(), 1U);
   const auto line = boost::json::parse(lines()[0]).as_object();
   EXPECT_EQ(line.at("rule").as_string(), "a_rule");
-  const auto again = cluster::parse_json<core::Situation>(boost::json::serialize(line.at("situation")), 1U << 20U, "s");
+  const auto again = cluster::parse_json<core::Situation>(
+      boost::json::serialize(line.at("situation")), 1U << 20U, "s");
   ASSERT_TRUE(again) << again.error().one_line();
   EXPECT_EQ(*again, situation);
   EXPECT_EQ(core::describe(core::decide(*again)), core::describe(core::decide(situation)));
@@ -69,12 +72,14 @@ TEST_F(JournalTest, BeginsAnotherFileAt16MegabytesAndKeepsOneOlder) {
 TEST_F(JournalTest, KeepsOrderAndLosesNothingUnderABurst) {
   {
     Journal journal(state());
-    for (int number = 0; number < 500; ++number) journal.record({}, decision(std::to_string(number)));
+    for (int number = 0; number < 500; ++number)
+      journal.record({}, decision(std::to_string(number)));
   }
   const auto found = lines();
   ASSERT_EQ(found.size(), 500U);
   for (std::size_t number = 0; number < found.size(); ++number) {
-    const auto text = std::string(boost::json::parse(found[number]).as_object().at("decision").as_string());
+    const auto text =
+        std::string(boost::json::parse(found[number]).as_object().at("decision").as_string());
     EXPECT_NE(text.find(" " + std::to_string(number)), std::string::npos) << text;
   }
 }

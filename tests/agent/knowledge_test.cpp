@@ -74,13 +74,15 @@ TEST_F(KnowledgeTest, AStandbyMustBearTheNamesThatNobodyBears) {
 
 TEST_F(KnowledgeTest, WhoYieldsStopsItsServerAndNothingElse) {
   know_.yields = "another agent runs as \"n1\"";
-  const std::vector<core::ServerState> running{core::ServerState::standby, core::ServerState::primary,
-                                               core::ServerState::starting, core::ServerState::unknown};
+  const std::vector<core::ServerState> running{
+      core::ServerState::standby, core::ServerState::primary, core::ServerState::starting,
+      core::ServerState::unknown};
   for (const auto state : running) {
     know_.situation.server.state = state;
     EXPECT_EQ(yield_decision(know_).intent, core::Intent(core::StopServer{}));
   }
-  for (const auto state : {core::ServerState::stopped, core::ServerState::absent, core::ServerState::stopping}) {
+  for (const auto state :
+       {core::ServerState::stopped, core::ServerState::absent, core::ServerState::stopping}) {
     know_.situation.server.state = state;
     EXPECT_EQ(yield_decision(know_).intent, core::Intent(core::StayPut{}));
   }

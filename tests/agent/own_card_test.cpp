@@ -76,7 +76,8 @@ TEST_F(OwnCardTest, TheSentenceNamesTheOther) {
   const auto said = copy.own.announce(copy.store, copy.card, generous);
   ASSERT_TRUE(said && *said);
   EXPECT_EQ(**said,
-            "another agent runs as \"n1\" at 10.1.2.3:8009 and was there first: the state directory of one was "
+            "another agent runs as \"n1\" at 10.1.2.3:8009 and was there first: the state "
+            "directory of one was "
             "copied; this one does nothing");
 }
 
@@ -97,7 +98,8 @@ TEST_F(OwnCardTest, ACardThatWasRemovedOrSpoiltIsWrittenAgain) {
   ASSERT_TRUE(store().remove_card(NodeName{"n1"}, store::Expect::anything(), generous));
   EXPECT_FALSE(agent.yields());
   auto raw = store::open_store(setup_.settings.store, "shop", store::Create::no);
-  ASSERT_TRUE((*raw)->put("/evergres/shop/nodes/n1", "{\"nonsense\":", store::Expect::anything(), generous));
+  ASSERT_TRUE((*raw)->put("/evergres/shop/nodes/n1", "{\"nonsense\":", store::Expect::anything(),
+                          generous));
   EXPECT_FALSE(agent.yields());
   EXPECT_EQ(shown(), "now");
 }

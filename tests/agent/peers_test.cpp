@@ -93,8 +93,8 @@ class PeersTest : public Place {
     return net::ChannelIdentity{"shop", NodeName{self}, net::Secret{setup_.secret}};
   }
   net::Channel connect(const char* self = "n2") {
-    auto channel = wait_for(net::connect_channel("127.0.0.1", setup_.settings.peer_port, identity(self),
-                                                 NodeName{"n1"}, generous));
+    auto channel = wait_for(net::connect_channel("127.0.0.1", setup_.settings.peer_port,
+                                                 identity(self), NodeName{"n1"}, generous));
     if (!channel) throw std::runtime_error(channel.error().one_line());
     return std::move(channel).value();
   }
@@ -110,7 +110,9 @@ class PeersTest : public Place {
     ASSERT_TRUE(wait_for(channel.send(text)));
     ASSERT_TRUE(soon([&] { return changes_ > before; })) << text;
   }
-  void say(net::Channel& channel, const PeerMessage& what) { say(channel, cluster::json_text(what)); }
+  void say(net::Channel& channel, const PeerMessage& what) {
+    say(channel, cluster::json_text(what));
+  }
   const core::Peer& n2() { return know_.situation.peers[NodeName{"n2"}]; }
 
   boost::asio::io_context context_{1};
@@ -169,14 +171,16 @@ TEST_F(PeersTest, WhatIsSentEchoesTheNewestThatWasReceived) {
   EXPECT_EQ(received.back().echo, Instant{}) << "nothing was received yet";
   EXPECT_GE(received.back().sent, before);
   EXPECT_LE(received.back().sent, boot_now());
-  EXPECT_EQ(received.back().record, know_.situation.record) << "who may not know the record is told";
+  EXPECT_EQ(received.back().record, know_.situation.record)
+      << "who may not know the record is told";
   auto channel = connect();
   auto said = message();
   said.sent = Instant{4711};
   said.beat.revision = Revision{3};
   say(channel, said);
   ASSERT_TRUE(soon([&] { return received.back().echo == Instant{4711}; }));
-  EXPECT_TRUE(soon([&] { return !received.back().record; })) << "who knows the record is not told again";
+  EXPECT_TRUE(soon([&] { return !received.back().record; }))
+      << "who knows the record is not told again";
   know_.yields = "another agent speaks in our name";
   const std::size_t heard = received.size();
   context_.restart();
@@ -215,14 +219,20 @@ TEST_F(PeersTest, ARecordOfAnotherClusterOrOneThatContradictsItselfIsNot) {
 
 TEST_F(PeersTest, MessagesThatMakeNoSenseEndTheConnectionAndChangeNothing) {
   const std::string whole = cluster::json_text(message());
-  const std::vector<std::string> hostile{"", "nonsense", "[]", "{}", whole.substr(0, whole.size() / 2),
-                                         cluster::json_text(message("n3")), std::string(600'000, '[')};
+  const std::vector<std::string> hostile{"",
+                                         "nonsense",
+                                         "[]",
+                                         "{}",
+                                         whole.substr(0, whole.size() / 2),
+                                         cluster::json_text(message("n3")),
+                                         std::string(600'000, '[')};
   for (const std::string& text : hostile) {
     auto channel = connect();
     say(channel, text);
     EXPECT_FALSE(n2().said) << text.substr(0, 80);
     EXPECT_TRUE(n2().refused);
-    EXPECT_FALSE(wait_for(channel.receive(generous))) << "the connection goes on after: " << text.substr(0, 80);
+    EXPECT_FALSE(wait_for(channel.receive(generous)))
+        << "the connection goes on after: " << text.substr(0, 80);
   }
   EXPECT_FALSE(know_.situation.peers.contains(NodeName{"n3"}));
 }

@@ -67,7 +67,9 @@ class Place : public testing::Test {
     std::filesystem::remove_all(root_, ignored);
   }
 
-  [[nodiscard]] const std::filesystem::path& state() const { return setup_.settings.state_directory; }
+  [[nodiscard]] const std::filesystem::path& state() const {
+    return setup_.settings.state_directory;
+  }
 
   /// Another handle on the store, as another process has one. The file is made at the first call.
   cluster::ClusterStore store() {
@@ -80,7 +82,8 @@ class Place : public testing::Test {
   static core::Record fresh_record() {
     const Claim init{"init"};
     const core::Record claimed = core::claim_bootstrap(ClusterId{"c1"}, NodeName{"n1"}, init);
-    return *core::finish_bootstrap(claimed, init, SystemId{7}, core::Seat{NodeName{"n1"}, Incarnation{"i1"}});
+    return *core::finish_bootstrap(claimed, init, SystemId{7},
+                                   core::Seat{NodeName{"n1"}, Incarnation{"i1"}});
   }
 
   std::filesystem::path root_;

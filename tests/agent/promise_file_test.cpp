@@ -51,11 +51,13 @@ TEST_F(PromiseFile, ThatIsDamagedIsNeverNoPromise) {
   using namespace std::string_literals;
   const std::string whole = "12 7f3a91c2\n";
   std::vector<std::string> damaged;
-  for (std::size_t length = 0; length < whole.size(); ++length) damaged.push_back(whole.substr(0, length));
+  for (std::size_t length = 0; length < whole.size(); ++length)
+    damaged.push_back(whole.substr(0, length));
   for (const std::string& text :
-       {"\n"s, " \n"s, "12\n"s, "12 \n"s, " 7f3a91c2\n"s, "twelve 7f3a91c2\n"s, "-1 7f3a91c2\n"s, "1x2 7f\n"s,
-        "99999999999999999999 7f3a91c2\n"s, "12 7f\n3a\n"s, "12 7f 3a\n"s, "12 7f\0\n"s, "\0\0\0\0\0\0\0\0\0\0\n"s,
-        "12 "s + std::string(65, 'a') + "\n", std::string(5000, '1') + " aa\n"}) {
+       {"\n"s, " \n"s, "12\n"s, "12 \n"s, " 7f3a91c2\n"s, "twelve 7f3a91c2\n"s, "-1 7f3a91c2\n"s,
+        "1x2 7f\n"s, "99999999999999999999 7f3a91c2\n"s, "12 7f\n3a\n"s, "12 7f 3a\n"s,
+        "12 7f\0\n"s, "\0\0\0\0\0\0\0\0\0\0\n"s, "12 "s + std::string(65, 'a') + "\n",
+        std::string(5000, '1') + " aa\n"}) {
     damaged.push_back(text);
   }
   for (const std::string& text : damaged) {
@@ -64,7 +66,8 @@ TEST_F(PromiseFile, ThatIsDamagedIsNeverNoPromise) {
     ASSERT_FALSE(read) << "accepted: " << text;
     EXPECT_EQ(read.error().code(), ErrorCode::data_invalid);
     EXPECT_NE(read.error().one_line().find((state() / "promise").native()), std::string::npos);
-    EXPECT_FALSE(write_promise(state(), core::Promise{Term{99}, Claim{"bb"}})) << "written over: " << text;
+    EXPECT_FALSE(write_promise(state(), core::Promise{Term{99}, Claim{"bb"}}))
+        << "written over: " << text;
     EXPECT_EQ(content_of(state() / "promise"), text);
   }
 }

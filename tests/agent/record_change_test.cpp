@@ -3,7 +3,8 @@
 namespace evergres::agent::test {
 namespace {
 
-/// `Hands::change_record` against a store in which somebody else writes between reading and writing.
+/// `Hands::change_record` against a store in which somebody else writes between reading and
+/// writing.
 class RecordChange : public Place {
  protected:
   RecordChange() { EXPECT_TRUE(others_.write_record(fresh_record(), std::nullopt, generous)); }
@@ -12,7 +13,8 @@ class RecordChange : public Place {
     Knowledge known;
     known.situation.me = NodeName{"n1"};
     known.situation.agent = Claim{"mine"};
-    return Hands(setup_, known, [this](const Learn& change) { change(told_); }, std::stop_token());
+    return Hands(
+        setup_, known, [this](const Learn& change) { change(told_); }, std::stop_token());
   }
   cluster::Versioned<core::Record> stored() { return **others_.read_record(generous); }
 
@@ -44,7 +46,9 @@ TEST_F(RecordChange, IsRebasedAtOnceOnARenewalAndARequest) {
   const auto changed = own.change_record([&](core::Record record) -> Result<core::Record> {
     if (++tries == 1) meanwhile([](core::Record& theirs) { theirs.renewed += 1; });
     if (tries == 2) {
-      meanwhile([](core::Record& theirs) { theirs.request = core::Request{"r1", {}, NodeName{"n2"}, false, 0}; });
+      meanwhile([](core::Record& theirs) {
+        theirs.request = core::Request{"r1", {}, NodeName{"n2"}, false, 0};
+      });
     }
     return core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
   });
@@ -84,10 +88,11 @@ TEST_F(RecordChange, OfATermThatIsTakenIsRefusedByEveryOperation) {
   auto own = hands();
   core::ChooseLeader choose;
   choose.term = Term{1};
-  for (const Outcome& outcome : {carry_out(core::ClaimTerm{Term{0}, "a test"}, own),
-                                 carry_out(core::Vacate{Term{1}, "a test"}, own),
-                                 carry_out(core::Vacate{Term{0}, "a test"}, own), carry_out(choose, own),
-                                 carry_out(core::AddMember{NodeName{"n3"}}, own)}) {
+  for (const Outcome& outcome :
+       {carry_out(core::ClaimTerm{Term{0}, "a test"}, own),
+        carry_out(core::Vacate{Term{1}, "a test"}, own),
+        carry_out(core::Vacate{Term{0}, "a test"}, own), carry_out(choose, own),
+        carry_out(core::AddMember{NodeName{"n3"}}, own)}) {
     EXPECT_FALSE(outcome);
   }
   EXPECT_EQ(stored().value.claim, Claim{"other"});

@@ -35,8 +35,8 @@ class LockHolder {
       sqlite3* connection = nullptr;
       // EXCLUSIVE keeps readers out as well.
       const bool held = sqlite3_open(file.c_str(), &connection) == SQLITE_OK &&
-                        sqlite3_exec(connection, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE", nullptr, nullptr,
-                                     nullptr) == SQLITE_OK;
+                        sqlite3_exec(connection, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE",
+                                     nullptr, nullptr, nullptr) == SQLITE_OK;
       [[maybe_unused]] const auto told = write(ready[1], held ? "y" : "n", 1);
       while (true) pause();
     }
@@ -156,7 +156,8 @@ TEST_F(SetupTest, ALivingNodeOfThisNameIsRefusedAlsoWithOurOwnId) {
     const auto checked = check();
     ASSERT_FALSE(checked) << id;
     EXPECT_EQ(checked.error().message(), "another node is called \"n1\" and runs");
-    const bool copied = checked.error().detail().find("the state directory of one is a copy") != std::string::npos;
+    const bool copied =
+        checked.error().detail().find("the state directory of one is a copy") != std::string::npos;
     EXPECT_EQ(copied, id == own) << checked.error().detail();
   }
 }

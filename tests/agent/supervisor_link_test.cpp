@@ -51,7 +51,8 @@ class SupervisorLink : public Place {
     });
   }
   supervisor::Status ask_status() {
-    auto client = supervisor::Client::connect(supervisor::socket_path(settings_.run_directory), generous);
+    auto client =
+        supervisor::Client::connect(supervisor::socket_path(settings_.run_directory), generous);
     return client->status(generous).value();
   }
 
@@ -75,7 +76,8 @@ TEST_F(SupervisorLink, WithoutASupervisorThereIsTroubleAndLaterNone) {
 TEST_F(SupervisorLink, ANewSupervisorVoidsWhatWasTrueOfTheServer) {
   start_keeper();
   const SupervisorWatch watch(setup_, tell());
-  ASSERT_TRUE(knows([](const Knowledge& k) { return k.supervisor_known && k.supervisor.agent_pid; }));
+  ASSERT_TRUE(
+      knows([](const Knowledge& k) { return k.supervisor_known && k.supervisor.agent_pid; }));
   std::string run;
   {
     const std::lock_guard lock(mutex_);
@@ -84,7 +86,8 @@ TEST_F(SupervisorLink, ANewSupervisorVoidsWhatWasTrueOfTheServer) {
     know_.situation.server.position = core::Position{};
     know_.situation.server.grant = core::Grant{};
   }
-  auto child = content_of("/proc/" + std::to_string(keeper_) + "/task/" + std::to_string(keeper_) + "/children");
+  auto child = content_of("/proc/" + std::to_string(keeper_) + "/task/" + std::to_string(keeper_) +
+                          "/children");
   kill(static_cast<pid_t>(std::stol(child)), SIGKILL);
   ASSERT_TRUE(knows([&](const Knowledge& k) { return k.supervisor.supervisor_run != run; }));
   const std::lock_guard lock(mutex_);
@@ -104,7 +107,8 @@ TEST_F(SupervisorLink, TheLeaseSpeaksForTheControlThreadAndFallsSilentWithIt) {
   }
   EXPECT_EQ(ask_status().agent_restarts, 0U) << "it did not say that the agent lives";
   // From here on the control thread stands still.
-  EXPECT_TRUE(eventually([&] { return ask_status().agent_restarts > 0; })) << "a hanging agent is kept alive";
+  EXPECT_TRUE(eventually([&] { return ask_status().agent_restarts > 0; }))
+      << "a hanging agent is kept alive";
 }
 
 TEST_F(SupervisorLink, ALeaseThatIsRefusedIsToldAndNotBelieved) {

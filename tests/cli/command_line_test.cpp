@@ -126,8 +126,9 @@ class OneLineAgent {
     address.sun_family = AF_UNIX;
     (directory / "agent.sock").string().copy(address.sun_path, sizeof address.sun_path - 1);
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool listens = bind(listener_, reinterpret_cast<sockaddr*>(&address),
-                              sizeof address) == 0 && listen(listener_, 8) == 0;
+    const bool listens =
+        bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+        listen(listener_, 8) == 0;
     if (!listens) std::abort();
     thread_ = std::jthread([this, answers = std::move(answers)] {
       for (const std::string& answer : answers) serve(answer);

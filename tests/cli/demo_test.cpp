@@ -55,8 +55,8 @@ TEST_F(Demo, WritesFilesThatReadBackAndKeepsThem) {
     ASSERT_TRUE(settings.ok()) << settings.error().for_people();
     EXPECT_EQ(config::node_file_text(*settings), config::node_file_text(plan_.settings(node)));
   }
-  for (const fs::path& secret : {plan_.directory / "secret", plan_.passfile(),
-                                 plan_.password_file(), plan_.plan_file()}) {
+  for (const fs::path& secret :
+       {plan_.directory / "secret", plan_.passfile(), plan_.password_file(), plan_.plan_file()}) {
     EXPECT_EQ(mode_of(secret), 0600U) << secret;
   }
   EXPECT_EQ(mode_of(plan_.directory), 0700U);
@@ -144,11 +144,11 @@ TEST(Processes, SelectsOneNodeAndItsOrphans) {
       make(11, 10, 'S', "evergres", {"evergres", "run", "-c", "/d/n1/node.yaml"}),
       make(12, 11, 'S', "postgres", {"postgres", "-D", "/d/n1/data"}),
       make(13, 12, 'Z', "", {}),
-      make(14, 1, 'S', "postgres", {"postgres: n1: app app idle"}),        // orphan
+      make(14, 1, 'S', "postgres", {"postgres: n1: app app idle"}),  // orphan
       make(15, 11, 'S', "pg_basebackup", {"pg_basebackup"}),
       make(20, 1, 'S', "evergres", {"evergres", "run", "-c", "/d/n2/node.yaml"}),
       make(21, 1, 'S', "postgres", {"postgres: n2: app app idle"}),
-      make(30, 1, 'S', "bash", {"bash"}),                                  // stands in the data
+      make(30, 1, 'S', "bash", {"bash"}),  // stands in the data
       make(31, 1, 'S', "evergres", {"evergres", "list", "-c", "/d/n1/node.yaml"}),
   };
   const auto directory = [](pid_t pid) -> std::string {

@@ -111,9 +111,13 @@ std::string as_postgres(std::string (*story)(const fs::path&)) {
   return status == 0 ? words : words + " (the child failed)";
 }
 
-TEST(InitialiseCluster, MakesTheClusterOnce) { EXPECT_EQ(as_postgres(twice), ""); }
+TEST(InitialiseCluster, MakesTheClusterOnce) {
+  EXPECT_EQ(as_postgres(twice), "");
+}
 
-TEST(InitialiseCluster, YieldsToAnotherClaim) { EXPECT_EQ(as_postgres(after_another_claim), ""); }
+TEST(InitialiseCluster, YieldsToAnotherClaim) {
+  EXPECT_EQ(as_postgres(after_another_claim), "");
+}
 
 }  // namespace
 }  // namespace evergres::cli

@@ -49,15 +49,16 @@ cluster::ClusterStatus healthy() {
 }
 
 TEST(StatusTable, ShowsAHealthyCluster) {
-  EXPECT_EQ(status_table(healthy(), false),
-            "Database cluster demo   system 7423474350493388827   term 14   timeline 2   durability "
-            "quorum   quorum 1/1 (any 1 of n2, n3)\n"
-            " NODE  ADDRESS          ROLE    STATE      TL  RECEIVE LSN  LAG  REPLAY LSN  LAG  CAN "
-            "LEAD\n"
-            " n1    127.0.0.1:54320  leader  running     2  0/6053720      -  0/6053720     -  -\n"
-            " n2    127.0.0.1:54321  voter   streaming   2  0/6053720    0 B  0/6053720   0 B  yes\n"
-            " n3    127.0.0.1:54322  voter   streaming   2  0/6053720    0 B  0/6053720   0 B  "
-            "yes\n");
+  EXPECT_EQ(
+      status_table(healthy(), false),
+      "Database cluster demo   system 7423474350493388827   term 14   timeline 2   durability "
+      "quorum   quorum 1/1 (any 1 of n2, n3)\n"
+      " NODE  ADDRESS          ROLE    STATE      TL  RECEIVE LSN  LAG  REPLAY LSN  LAG  CAN "
+      "LEAD\n"
+      " n1    127.0.0.1:54320  leader  running     2  0/6053720      -  0/6053720     -  -\n"
+      " n2    127.0.0.1:54321  voter   streaming   2  0/6053720    0 B  0/6053720   0 B  yes\n"
+      " n3    127.0.0.1:54322  voter   streaming   2  0/6053720    0 B  0/6053720   0 B  "
+      "yes\n");
 }
 
 TEST(StatusTable, ShowsWhatIsWrongAndWhatGoesOn) {

@@ -12,7 +12,9 @@ namespace {
 
 constexpr Millis soon{1000};
 
-core::Seat seat(const std::string& node) { return core::Seat{NodeName(node), Incarnation("7f3a91c2")}; }
+core::Seat seat(const std::string& node) {
+  return core::Seat{NodeName(node), Incarnation("7f3a91c2")};
+}
 
 core::Record sound_record() {
   core::Record record;
@@ -24,8 +26,9 @@ core::Record sound_record() {
   record.policy.current.leader = seat("n1");
   record.policy.current.voters = {seat("n2"), seat("n3")};
   record.policy.current.k = 1;
-  record.lineage = {core::Lineage{Term{1}, TimelineId{1}, TimelineId{0}, std::nullopt, NodeName("n2")},
-                    core::Lineage{Term{3}, TimelineId{2}, TimelineId{1}, Lsn{0x5000000}, NodeName("n1")}};
+  record.lineage = {
+      core::Lineage{Term{1}, TimelineId{1}, TimelineId{0}, std::nullopt, NodeName("n2")},
+      core::Lineage{Term{3}, TimelineId{2}, TimelineId{1}, Lsn{0x5000000}, NodeName("n1")}};
   record.members = {NodeName("n1"), NodeName("n2"), NodeName("n3")};
   return record;
 }
@@ -71,7 +74,8 @@ TEST_F(ClusterStoreTest, ARecordIsWrittenByCompareAndSet) {
   EXPECT_EQ(read.value()->revision, revision);
   core::Record next = sound_record();
   next.renewed = 1;
-  ASSERT_TRUE(std::holds_alternative<RecordApplied>(cluster.write_record(next, revision, soon).value()));
+  ASSERT_TRUE(
+      std::holds_alternative<RecordApplied>(cluster.write_record(next, revision, soon).value()));
   auto lost = cluster.write_record(sound_record(), revision, soon);
   ASSERT_TRUE(lost);
   const auto& conflict = std::get<RecordConflict>(lost.value());
@@ -81,7 +85,9 @@ TEST_F(ClusterStoreTest, ARecordIsWrittenByCompareAndSet) {
   EXPECT_TRUE(std::holds_alternative<RecordApplied>(again.value()));
 }
 
-TEST_F(ClusterStoreTest, AnEmptyRecordOfABootstrapIsSound) { EXPECT_TRUE(check_record(core::Record{})); }
+TEST_F(ClusterStoreTest, AnEmptyRecordOfABootstrapIsSound) {
+  EXPECT_TRUE(check_record(core::Record{}));
+}
 
 TEST_F(ClusterStoreTest, ContradictionsAreRefusedOnTheWayInAndOut) {
   using core::Record;
@@ -89,8 +95,9 @@ TEST_F(ClusterStoreTest, ContradictionsAreRefusedOnTheWayInAndOut) {
             "record.policy.current.k is 3 with 2 voters.");
   EXPECT_EQ(refusal([](Record& r) { r.policy.current.k = 0; }),
             "record.policy.current.k is 0 with 2 voters.");
-  EXPECT_EQ(refusal([](Record& r) { std::swap(r.policy.current.voters[0], r.policy.current.voters[1]); }),
-            "record.policy.current.voters is not sorted, or names a node twice.");
+  EXPECT_EQ(
+      refusal([](Record& r) { std::swap(r.policy.current.voters[0], r.policy.current.voters[1]); }),
+      "record.policy.current.voters is not sorted, or names a node twice.");
   EXPECT_EQ(refusal([](Record& r) {
               r.policy.current.voters[1].node = NodeName("n2");
               r.policy.current.voters[1].incarnation = Incarnation("ffff");
@@ -132,7 +139,8 @@ TEST_F(ClusterStoreTest, SizesHaveLimits) {
   EXPECT_TRUE(check_record(many));
   core::Record crowd = sound_record();
   crowd.members.clear();
-  for (int number = 100; number < 165; ++number) crowd.members.emplace_back("n" + std::to_string(number));
+  for (int number = 100; number < 165; ++number)
+    crowd.members.emplace_back("n" + std::to_string(number));
   EXPECT_FALSE(check_record(crowd));
 }
 
@@ -165,7 +173,8 @@ TEST_F(ClusterStoreTest, CardsAreListedAndBadOnesNamed) {
   EXPECT_EQ(cards->cards[0].value.name, "n1");
   EXPECT_EQ(cards->cards[1].value.peer_port, 8009);
   EXPECT_EQ(cards->unreadable.size(), 2U);
-  ASSERT_TRUE(cluster.remove_card(NodeName("n1"), store::Expect::at(cards->cards[0].revision), soon));
+  ASSERT_TRUE(
+      cluster.remove_card(NodeName("n1"), store::Expect::at(cards->cards[0].revision), soon));
   EXPECT_EQ(cluster.list_cards(soon)->cards.size(), 1U);
 }
 

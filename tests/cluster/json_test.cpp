@@ -23,7 +23,9 @@ struct Rest {
   static constexpr const char* kind = "rest";
   bool operator==(const Rest&) const = default;
 };
-constexpr auto fields(const Rest*) { return std::tuple{}; }
+constexpr auto fields(const Rest*) {
+  return std::tuple{};
+}
 
 struct Everything {
   bool truth = false;
@@ -44,13 +46,14 @@ struct Everything {
 };
 constexpr auto fields(const Everything*) {
   using evergres::Field;
-  return std::tuple{Field{"truth", &Everything::truth},     Field{"small", &Everything::small},
-                    Field{"large", &Everything::large},     Field{"negative", &Everything::negative},
-                    Field{"fraction", &Everything::fraction}, Field{"text", &Everything::text},
-                    Field{"maybe", &Everything::maybe},     Field{"table", &Everything::table},
-                    Field{"lsn", &Everything::lsn},         Field{"at", &Everything::at},
-                    Field{"wait", &Everything::wait},       Field{"span", &Everything::span},
-                    Field{"phase", &Everything::phase},     Field{"action", &Everything::action}};
+  return std::tuple{
+      Field{"truth", &Everything::truth},       Field{"small", &Everything::small},
+      Field{"large", &Everything::large},       Field{"negative", &Everything::negative},
+      Field{"fraction", &Everything::fraction}, Field{"text", &Everything::text},
+      Field{"maybe", &Everything::maybe},       Field{"table", &Everything::table},
+      Field{"lsn", &Everything::lsn},           Field{"at", &Everything::at},
+      Field{"wait", &Everything::wait},         Field{"span", &Everything::span},
+      Field{"phase", &Everything::phase},       Field{"action", &Everything::action}};
 }
 
 }  // namespace sample
@@ -109,13 +112,15 @@ TEST(Json, AbsentAndNullOptionalsAreNothingAndUnknownMembersAreIgnored) {
 
 TEST(Json, ComplaintsNameThePlace) {
   EXPECT_EQ(complaint(R"("truth":true,)", ""), "all.truth is missing.");
-  EXPECT_EQ(complaint("-128", "-129"), "all.small is -129, which is outside of the range of its type.");
+  EXPECT_EQ(complaint("-128", "-129"),
+            "all.small is -129, which is outside of the range of its type.");
   EXPECT_EQ(complaint("-128", "1.5"), "all.small is a fraction, not a whole number.");
   EXPECT_EQ(complaint("18446744073709551615", "-1"),
             "all.large is -1, which is outside of the range of its type.");
   EXPECT_EQ(complaint("[1,2]", R"([1,"2"])"), "all.table.n1[1] is text, not a whole number.");
   EXPECT_EQ(complaint("true", "1"), "all.truth is a whole number, not true or false.");
-  EXPECT_EQ(complaint("\"12/34\"", "\"1234\""), "all.lsn is \"1234\", which is not a WAL position.");
+  EXPECT_EQ(complaint("\"12/34\"", "\"1234\""),
+            "all.lsn is \"1234\", which is not a WAL position.");
   EXPECT_EQ(complaint("handover", "dancing"),
             "all.phase is \"dancing\", but only these words are known: vacant, electing, handover, "
             "leading.");
@@ -127,10 +132,16 @@ TEST(Json, ComplaintsNameThePlace) {
 TEST(Json, ARecordNamesTheNestedPlace) {
   core::Record record;
   core::Policy policy;
-  policy.voters = {core::Seat{NodeName("n1"), Incarnation("a")}, core::Seat{NodeName("n2"), Incarnation("b")}};
+  policy.voters = {core::Seat{NodeName("n1"), Incarnation("a")},
+                   core::Seat{NodeName("n2"), Incarnation("b")}};
   record.policy.current = policy;
   auto value = to_json(record);
-  value.as_object()["policy"].as_object()["current"].as_object()["voters"].as_array()[1].as_object().erase("node");
+  value.as_object()["policy"]
+      .as_object()["current"]
+      .as_object()["voters"]
+      .as_array()[1]
+      .as_object()
+      .erase("node");
   auto parsed = from_json<core::Record>(value, "record");
   ASSERT_FALSE(parsed);
   EXPECT_EQ(parsed.error().detail(), "record.policy.current.voters[1].node is missing.");

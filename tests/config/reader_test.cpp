@@ -98,9 +98,9 @@ TEST(NodeFile, ThePageIsTheReference) {
 }
 
 TEST(NodeFile, OneErrorListsEverything) {
-  const std::vector<Diagnostic> two{{"node.yaml", 7, "unknown option \"suspect_afetr\"",
-                                     "did you mean \"suspect_after\"?"},
-                                    {"node.yaml", 0, "option \"store\" is missing", ""}};
+  const std::vector<Diagnostic> two{
+      {"node.yaml", 7, "unknown option \"suspect_afetr\"", "did you mean \"suspect_after\"?"},
+      {"node.yaml", 0, "option \"store\" is missing", ""}};
   const Error error = config_error(two);
   EXPECT_EQ(error.code(), ErrorCode::config_invalid);
   EXPECT_EQ(error.message(), "node.yaml has 2 problems");
@@ -127,8 +127,8 @@ TEST(Values, Durations) {
   EXPECT_EQ(parse_duration("1200ms"), Millis{1200});
   EXPECT_EQ(parse_duration("3s"), Millis{3000});
   EXPECT_EQ(parse_duration("5 min"), Millis{300'000});
-  for (const char* text : {"", "3", "s", "-3s", "3.5s", "99999999999999999999s", "3ss",
-                           "9223372036854775807d"}) {
+  for (const char* text :
+       {"", "3", "s", "-3s", "3.5s", "99999999999999999999s", "3ss", "9223372036854775807d"}) {
     EXPECT_EQ(parse_duration(text), std::nullopt) << text;
   }
   for (const Millis span : {Millis{0}, Millis{1200}, Millis{3000}, Millis{300'000}}) {

@@ -77,14 +77,14 @@ void add_handover(std::vector<Case>& cases) {
   cases.push_back({"handover: the leader stops", handing.as_seen_by("n1")});
   const auto has_slots = [](Situation& s) { s.server.slots_of = {node("n1"), node("n3")}; };
   cases.push_back({"handover: the heir makes slots", handing.as_seen_by("n2")});
-  cases.push_back({"handover: the heir waits for the last WAL",
-                   with(handing.as_seen_by("n2"), has_slots)});
+  cases.push_back(
+      {"handover: the heir waits for the last WAL", with(handing.as_seen_by("n2"), has_slots)});
   cases.push_back({"handover: a bystander is fenced at once", handing.as_seen_by("n3")});
   cases.push_back({"handover: all WAL arrived, the heir is fenced",
                    World().handing_over_to("n2").fenced("n1", 4000, false).as_seen_by("n2")});
-  cases.push_back({"handover: the heir lacks WAL",
-                   with(World().handing_over_to("n2").fenced("n1", 6000, false).as_seen_by("n2"),
-                        has_slots)});
+  cases.push_back(
+      {"handover: the heir lacks WAL",
+       with(World().handing_over_to("n2").fenced("n1", 6000, false).as_seen_by("n2"), has_slots)});
   const Situation ready = with(World()
                                    .handing_over_to("n2")
                                    .fenced("n1", 5000, false)
@@ -261,7 +261,8 @@ void add_follower(std::vector<Case>& cases) {
                      s.fenced->history = {{TimelineId{2}, TimelineId{1}, Lsn{900}}};
                    })});
   cases.push_back({"primary_conninfo was altered behind our back", with(standby, [](Situation& s) {
-                     s.server.drift = {"primary_conninfo is host=elsewhere instead of service=evergres"};
+                     s.server.drift = {
+                         "primary_conninfo is host=elsewhere instead of service=evergres"};
                    })});
   cases.push_back({"limits were lowered: a cold standby follows", with(standby, [](Situation& s) {
                      s.server.cold = true;
@@ -276,16 +277,17 @@ void add_follower(std::vector<Case>& cases) {
                      s.record->leader.reset();
                    })});
   const Situation stuck = with(World().electing_by("n3").as_seen_by("n2"), [](Situation& s) {
-    s.attempts[Fence::kind] = {Ending::timed_out, Term{6}, ago(1), 1, "the walreceiver did not end"};
+    s.attempts[Fence::kind] = {Ending::timed_out, Term{6}, ago(1), 1,
+                               "the walreceiver did not end"};
   });
   cases.push_back({"a new term, and our receiver does not end: stop", stuck});
   cases.push_back({"a fence failed once: again", with(stuck, [](Situation& s) {
                      s.attempts[Fence::kind].ending = Ending::failed;
                    })});
-  cases.push_back({"a fence failed, and the server was started since: fence",
-                   with(stuck, [](Situation& s) {
-                     s.attempts[StartServer::kind] = {Ending::done, Term{5}, ago(0.5), 0, ""};
-                   })});
+  cases.push_back(
+      {"a fence failed, and the server was started since: fence", with(stuck, [](Situation& s) {
+         s.attempts[StartServer::kind] = {Ending::done, Term{5}, ago(0.5), 0, ""};
+       })});
   cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
                      s.server.wal_removed = true;
                      s.server.receiving = false;

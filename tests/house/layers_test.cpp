@@ -23,16 +23,24 @@ std::string sentences(const Findings& findings) {
   return text;
 }
 
-void expect_none(const Findings& findings) { EXPECT_TRUE(findings.empty()) << sentences(findings); }
+void expect_none(const Findings& findings) {
+  EXPECT_TRUE(findings.empty()) << sentences(findings);
+}
 
 void expect_one(const Findings& findings, const std::string& sentence) {
   ASSERT_EQ(findings.size(), 1U) << sentences(findings);
   EXPECT_EQ(findings[0], sentence);
 }
 
-std::vector<SourceFile> src() { return load_tree(root / "src", {".hpp", ".cpp"}); }
-Layers layers() { return parse_layers(read(root / "tests/house/layers.txt")); }
-Exceptions exceptions() { return parse_exceptions(read(root / "tests/house/exceptions.txt")); }
+std::vector<SourceFile> src() {
+  return load_tree(root / "src", {".hpp", ".cpp"});
+}
+Layers layers() {
+  return parse_layers(read(root / "tests/house/layers.txt"));
+}
+Exceptions exceptions() {
+  return parse_exceptions(read(root / "tests/house/exceptions.txt"));
+}
 
 std::vector<SourceFile> code_of_the_house() {
   std::vector<SourceFile> files;
@@ -59,9 +67,13 @@ std::vector<SourceFile> pages() {
   return files;
 }
 
-TEST(House, SiblingsDoNotIncludeEachOther) { expect_none(check_layers(src(), layers())); }
+TEST(House, SiblingsDoNotIncludeEachOther) {
+  expect_none(check_layers(src(), layers()));
+}
 
-TEST(House, CoreIsPure) { expect_none(check_core_is_pure(src())); }
+TEST(House, CoreIsPure) {
+  expect_none(check_core_is_pure(src()));
+}
 
 TEST(House, BannedCallsAndShapeAndTheirExceptions) {
   const auto allowed = exceptions();
@@ -70,7 +82,9 @@ TEST(House, BannedCallsAndShapeAndTheirExceptions) {
   expect_none(check_exceptions_used(allowed));
 }
 
-TEST(House, LinksLive) { expect_none(dead_links(pages(), root)); }
+TEST(House, LinksLive) {
+  expect_none(dead_links(pages(), root));
+}
 
 TEST(House, EveryFolderIsDescribed) {
   std::set<std::string> folders;
@@ -81,9 +95,10 @@ TEST(House, EveryFolderIsDescribed) {
 
 TEST(Planted, AForbiddenInclude) {
   const auto bad = file("proxy/pool.cpp", "#include <vector>\n#include \"agent/performer.hpp\"\n");
-  expect_one(check_layers({bad}, parse_layers("proxy: base config net core cluster\n")),
-             "proxy/pool.cpp includes agent/performer.hpp; proxy may include base, cluster, config, "
-             "core, net. Move the shared type down or pass it in from app.");
+  expect_one(
+      check_layers({bad}, parse_layers("proxy: base config net core cluster\n")),
+      "proxy/pool.cpp includes agent/performer.hpp; proxy may include base, cluster, config, "
+      "core, net. Move the shared type down or pass it in from app.");
 }
 
 TEST(Planted, TheRealTableForbidsSiblings) {
@@ -111,7 +126,8 @@ TEST(Planted, AnIncludeWithoutItsFolder) {
 }
 
 TEST(Planted, CoreReadsAFileOrAThread) {
-  for (const std::string header : {"boost/json.hpp", "thread", "unistd.h", "sys/stat.h", "fstream"}) {
+  for (const std::string header :
+       {"boost/json.hpp", "thread", "unistd.h", "sys/stat.h", "fstream"}) {
     const auto bad = file("core/decide.cpp", "#include <" + header + ">\n");
     EXPECT_EQ(check_core_is_pure({bad}).size(), 1U) << header;
   }
@@ -142,10 +158,11 @@ TEST(Planted, EachBannedCall) {
 }
 
 TEST(Planted, BannedWordsInProseAreFine) {
-  expect_none(check_banned({file("net/x.cpp", "// never rand(), never asio::detached\n"
-                                              "const char* text = \"system(\";\n"
-                                              "boost::system::error_code code;\n"
-                                              "auto t = std::chrono::steady_clock::now();\n")},
+  expect_none(check_banned({file("net/x.cpp",
+                                 "// never rand(), never asio::detached\n"
+                                 "const char* text = \"system(\";\n"
+                                 "boost::system::error_code code;\n"
+                                 "auto t = std::chrono::steady_clock::now();\n")},
                            {}));
 }
 
@@ -169,8 +186,9 @@ TEST(Planted, ShapesOfFiles) {
 }
 
 TEST(Planted, ADeadLink) {
-  const auto page = file("docs/x.md", "[a](nowhere/at-all.md) [b](../CMakeLists.txt#top) "
-                                      "[c](https://example.org/) [d](#here)\n");
+  const auto page = file("docs/x.md",
+                         "[a](nowhere/at-all.md) [b](../CMakeLists.txt#top) "
+                         "[c](https://example.org/) [d](#here)\n");
   expect_one(dead_links({page}, root),
              "docs/x.md links to nowhere/at-all.md, which does not exist.");
 }

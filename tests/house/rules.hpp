@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-/// The rules of the house, as functions from file contents to findings. A finding is a sentence that
-/// says what is wrong and what to do. Nothing here touches the disk except load_tree() and
+/// The rules of the house, as functions from file contents to findings. A finding is a sentence
+/// that says what is wrong and what to do. Nothing here touches the disk except load_tree() and
 /// dead_links(), so that layers_test.cpp can plant violations.
 namespace evergres::house {
 
@@ -72,7 +72,9 @@ inline std::string code_of(const std::string& line) {
   return code;
 }
 
-inline std::string folder_of(const std::string& path) { return path.substr(0, path.find('/')); }
+inline std::string folder_of(const std::string& path) {
+  return path.substr(0, path.find('/'));
+}
 
 inline std::string join(const std::set<std::string>& words) {
   std::string text;
@@ -107,7 +109,8 @@ inline Findings check_layers(const std::vector<SourceFile>& src, const Layers& l
     const auto folder = folder_of(source.path);
     const auto layer = layers.find(folder);
     if (layer == layers.end()) {
-      findings.push_back(source.path + " lies in a folder without a line in tests/house/layers.txt. "
+      findings.push_back(source.path +
+                         " lies in a folder without a line in tests/house/layers.txt. "
                          "Add one line that says whom it may include.");
       continue;
     }
@@ -122,8 +125,7 @@ inline Findings check_layers(const std::vector<SourceFile>& src, const Layers& l
       } else if (folder_of(name) != folder && !allowed.contains(folder_of(name)) &&
                  !allowed.contains(name) && !allowed.contains("*")) {
         findings.push_back(source.path + " includes " + name + "; " + folder + " may include " +
-                           join(allowed) +
-                           ". Move the shared type down or pass it in from app.");
+                           join(allowed) + ". Move the shared type down or pass it in from app.");
       }
     }
   }
@@ -134,8 +136,9 @@ inline Findings check_layers(const std::vector<SourceFile>& src, const Layers& l
 inline Findings check_core_is_pure(const std::vector<SourceFile>& src) {
   static const std::regex standard("^[a-z_0-9]+$");
   static const std::set<std::string> impure{
-      "thread", "mutex",    "shared_mutex", "condition_variable", "future",  "random", "atomic",
-      "fstream", "iostream", "filesystem",   "cstdlib",            "ctime",   "semaphore"};
+      "thread",  "mutex",  "shared_mutex", "condition_variable", "future",
+      "random",  "atomic", "fstream",      "iostream",           "filesystem",
+      "cstdlib", "ctime",  "semaphore"};
   Findings findings;
   for (const auto& source : src) {
     if (folder_of(source.path) != "core") continue;
@@ -143,9 +146,10 @@ inline Findings check_core_is_pure(const std::vector<SourceFile>& src) {
       const auto header = included(line);
       if (!header || header->second) continue;
       if (!std::regex_match(header->first, standard) || impure.contains(header->first)) {
-        findings.push_back(source.path + " includes <" + header->first +
-                           ">; core/ decides in values and includes only base/ and the pure part of "
-                           "the standard library. Move the effect to a port, pass the value in.");
+        findings.push_back(
+            source.path + " includes <" + header->first +
+            ">; core/ decides in values and includes only base/ and the pure part of "
+            "the standard library. Move the effect to a port, pass the value in.");
       }
     }
   }
@@ -170,11 +174,13 @@ inline const std::vector<Ban>& bans() {
        "Run a child process with an argument list and a deadline (net/).", ""},
       {"popen", std::regex(R"(\bpopen\s*\()"),
        "Run a child process with an argument list and a deadline (net/).", ""},
-      {"sleep_for", std::regex(R"(\b(sleep_for|sleep_until|usleep|nanosleep)\s*\(|(^|[^\w.>])sleep\s*\()"),
+      {"sleep_for",
+       std::regex(R"(\b(sleep_for|sleep_until|usleep|nanosleep)\s*\(|(^|[^\w.>])sleep\s*\()"),
        "Wait for the condition with a deadline (poll, a timer, a condition variable).", ""},
       {"rand", std::regex(R"(\b(s?rand|rand_r|random|srandom|drand48)\s*\()"),
        "Take bytes from getrandom() in a port and pass the value in.", ""},
-      {"clock::now", std::regex(R"(_clock\s*::\s*now\b|\b(boot_now|wall_now_ms|clock_gettime)\s*\()"),
+      {"clock::now",
+       std::regex(R"(_clock\s*::\s*now\b|\b(boot_now|wall_now_ms|clock_gettime)\s*\()"),
        "Time is an Instant in the input of core/.", "core"},
       {"stdio", std::regex(R"(\b(printf|fprintf|puts|fputs|fopen)\s*\()"),
        "core/ returns text, it prints none.", "core"},
@@ -259,7 +265,8 @@ inline Findings check_shape(const std::vector<SourceFile>& files, const Exceptio
 }
 
 /// Links of Markdown files that name no file. `root` is the folder that the paths are relative to.
-inline Findings dead_links(const std::vector<SourceFile>& pages, const std::filesystem::path& root) {
+inline Findings dead_links(const std::vector<SourceFile>& pages,
+                           const std::filesystem::path& root) {
   static const std::regex link(R"(\]\(([^)\s]+)\))");
   Findings findings;
   for (const auto& page : pages) {
@@ -271,7 +278,8 @@ inline Findings dead_links(const std::vector<SourceFile>& pages, const std::file
             target.starts_with("mailto:")) {
           continue;
         }
-        if (!std::filesystem::exists(root / std::filesystem::path(page.path).parent_path() / target)) {
+        if (!std::filesystem::exists(root / std::filesystem::path(page.path).parent_path() /
+                                     target)) {
           findings.push_back(page.path + " links to " + target + ", which does not exist.");
         }
       }

@@ -50,7 +50,9 @@ class ChannelTest : public testing::Test {
         if (!sent) co_return;
       }
     };
-    const auto on_refused = [this](const std::string&, const Error& why) { refusals.push_back(why.code()); };
+    const auto on_refused = [this](const std::string&, const Error& why) {
+      refusals.push_back(why.code());
+    };
     const auto run = [&]() -> awaitable<void> {
       TaskGroup group(loop.executor());
       group.spawn(listener->serve(echo, on_refused));
@@ -100,7 +102,8 @@ TEST_F(ChannelTest, MessagesGoBothWays) {
     auto channel = co_await std::move(connecting);
     EXPECT_TRUE(channel) << channel.error().one_line();
     EXPECT_EQ(channel->peer(), NodeName("n1"));
-    for (const std::string& text : {std::string("hello"), std::string(), std::string(max_message_bytes, 'x')}) {
+    for (const std::string& text :
+         {std::string("hello"), std::string(), std::string(max_message_bytes, 'x')}) {
       auto asking = ask(channel.value(), text);
       const std::string answer = co_await std::move(asking);
       EXPECT_TRUE(answer == text) << answer.substr(0, 200);
@@ -165,7 +168,8 @@ TEST_F(ChannelTest, AClientThatCannotProveIsRefusedByTheServer) {
     tcp::socket socket(loop.executor());
     const tcp::endpoint target(loopback.address(), static_cast<std::uint16_t>(port));
     co_await socket.async_connect(target, asio::use_awaitable);
-    std::string bytes = encode_hello(make_hello("demo", NodeName("n2"))) + std::string(proof_bytes, 'p');
+    std::string bytes =
+        encode_hello(make_hello("demo", NodeName("n2"))) + std::string(proof_bytes, 'p');
     auto buffer = asio::buffer(bytes);
     co_await asio::async_write(socket, buffer, asio::use_awaitable);
     auto waiting = until([this] { return !refusals.empty(); });
@@ -195,7 +199,8 @@ TEST_F(ChannelTest, ASilentOrBabblingStrangerIsDroppedAndPeersAreServed) {
     std::string garbage = "GET / HTTP/1.1\r\n\r\n";
     auto buffer = asio::buffer(garbage);
     co_await asio::async_write(crowd.back(), buffer, asio::use_awaitable);
-    auto seen = until([this] { return std::ranges::count(refusals, ErrorCode::data_invalid) == 1; });
+    auto seen =
+        until([this] { return std::ranges::count(refusals, ErrorCode::data_invalid) == 1; });
     co_await std::move(seen);
     // The others run into the deadline.
     auto late = until([this] { return std::ranges::count(refusals, ErrorCode::timed_out) >= 20; });
@@ -305,7 +310,8 @@ awaitable<void> evil_network(tcp::acceptor& acceptor, int port,
   tcp::socket server(acceptor.get_executor());
   const tcp::endpoint target(loopback.address(), static_cast<std::uint16_t>(port));
   co_await server.async_connect(target, asio::use_awaitable);
-  const auto forward = [](tcp::socket& from, tcp::socket& to, std::size_t size) -> awaitable<std::string> {
+  const auto forward = [](tcp::socket& from, tcp::socket& to,
+                          std::size_t size) -> awaitable<std::string> {
     std::string bytes(size, '\0');
     auto in = asio::buffer(bytes);
     co_await asio::async_read(from, in, asio::use_awaitable);
@@ -336,7 +342,8 @@ awaitable<void> evil_network(tcp::acceptor& acceptor, int port,
 
 class EvilNetworkTest : public ChannelTest {
  protected:
-  void tell(std::function<std::string(std::string, std::string)> change, std::size_t ends_expected) {
+  void tell(std::function<std::string(std::string, std::string)> change,
+            std::size_t ends_expected) {
     const auto story = [this, change, ends_expected](int port) -> awaitable<void> {
       tcp::acceptor between(loop.executor(), loopback);
       TaskGroup group(loop.executor());
@@ -366,10 +373,12 @@ TEST_F(EvilNetworkTest, WhatIsLeftAloneArrives) {
 }
 
 TEST_F(EvilNetworkTest, AnAlteredMessageIsRefused) {
-  tell([](std::string one, std::string two) {
-    two[frame_head_bytes] = 'T';
-    return one + two;
-  }, 1);
+  tell(
+      [](std::string one, std::string two) {
+        two[frame_head_bytes] = 'T';
+        return one + two;
+      },
+      1);
   EXPECT_EQ(heard, std::vector<std::string>{"n2: one"});
   EXPECT_EQ(ends, std::vector<ErrorCode>{ErrorCode::authentication});
 }
@@ -387,10 +396,12 @@ TEST_F(EvilNetworkTest, ReorderedMessagesAreRefused) {
 }
 
 TEST_F(EvilNetworkTest, AnAnnouncedGiantIsRefused) {
-  tell([](std::string one, std::string) {
-    one[0] = '\x7f';
-    return one;
-  }, 1);
+  tell(
+      [](std::string one, std::string) {
+        one[0] = '\x7f';
+        return one;
+      },
+      1);
   EXPECT_TRUE(heard.empty());
   EXPECT_EQ(ends, std::vector<ErrorCode>{ErrorCode::data_invalid});
 }

@@ -7,7 +7,9 @@ namespace {
 
 const Secret secret("0123456789abcdef");
 
-std::string_view body_of(std::string_view hello) { return hello.substr(hello_head_bytes); }
+std::string_view body_of(std::string_view hello) {
+  return hello.substr(hello_head_bytes);
+}
 
 bool accept(FrameKey& key, const std::string& frame) {
   const std::string_view whole = frame;
@@ -52,10 +54,13 @@ TEST(Handshake, ProofsAndKeysDifferBySideSecretAndHello) {
   EXPECT_NE(keys.proof_of(Side::client), keys.proof_of(Side::server));
   EXPECT_NE(keys.session_key_of(Side::client), keys.session_key_of(Side::server));
   EXPECT_NE(keys.proof_of(Side::client), keys.session_key_of(Side::client));
-  EXPECT_EQ(keys.proof_of(Side::client), HandshakeKeys(secret, "client", "server").proof_of(Side::client));
+  EXPECT_EQ(keys.proof_of(Side::client),
+            HandshakeKeys(secret, "client", "server").proof_of(Side::client));
   const Secret other("0123456789abcdeX");
-  EXPECT_NE(keys.proof_of(Side::client), HandshakeKeys(other, "client", "server").proof_of(Side::client));
-  EXPECT_NE(keys.proof_of(Side::client), HandshakeKeys(secret, "Client", "server").proof_of(Side::client));
+  EXPECT_NE(keys.proof_of(Side::client),
+            HandshakeKeys(other, "client", "server").proof_of(Side::client));
+  EXPECT_NE(keys.proof_of(Side::client),
+            HandshakeKeys(secret, "Client", "server").proof_of(Side::client));
 }
 
 TEST(Frames, ComeOnceAndInOrder) {

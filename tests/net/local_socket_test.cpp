@@ -125,7 +125,8 @@ TEST_F(LocalSocketTest, AnErrorArrivesWhole) {
   auto answer = LocalClient::ask(path, request("fail"), soon);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), ErrorCode::refused);
-  EXPECT_EQ(answer.error().for_people(), "error: not now\ndetail: There is a reason.\nhint: Wait\n");
+  EXPECT_EQ(answer.error().for_people(),
+            "error: not now\ndetail: There is a reason.\nhint: Wait\n");
 }
 
 TEST_F(LocalSocketTest, ASilentServerTimesOut) {
@@ -178,7 +179,8 @@ TEST_F(LocalSocketTest, APathThatDoesNotFitIsNamed) {
   for (const Error& error : {LocalServer::open(context.get_executor(), longer).error(),
                              LocalClient::ask(longer, request("x"), soon).error()}) {
     EXPECT_EQ(error.code(), ErrorCode::config_invalid);
-    EXPECT_NE(error.detail().find("has 108 bytes, but a socket address holds 107"), std::string::npos);
+    EXPECT_NE(error.detail().find("has 108 bytes, but a socket address holds 107"),
+              std::string::npos);
   }
 }
 

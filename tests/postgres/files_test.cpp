@@ -141,13 +141,21 @@ TEST_F(Files, FailedCloneTouchesOnlyItsOwnDirectory) {
 
 TEST_F(Files, OwnedImpossibleAndRemovedParametersAreRefused) {
   using Parameters = std::map<std::string, std::string>;
-  EXPECT_TRUE(check_parameters({{"work_mem", "8MB"}, {"recovery_min_apply_delay", "5min"},
-                                {"pg_stat_statements.max", "100"}, {"wal_level", "logical"}},
-                               15).ok());
-  for (const Parameters& wrong : std::vector<Parameters>{
-           {{"synchronous_standby_names", ""}}, {{"FSYNC", "off"}}, {{"recovery_target_xid", "1"}},
-           {{"include_dir", "x"}}, {{"wal_level", "minimal"}}, {{"a b", "1"}}, {{"", "1"}},
-           {{"work_mem", "8MB\nfsync = off"}}, {{"stats_temp_directory", "x"}}}) {
+  EXPECT_TRUE(check_parameters({{"work_mem", "8MB"},
+                                {"recovery_min_apply_delay", "5min"},
+                                {"pg_stat_statements.max", "100"},
+                                {"wal_level", "logical"}},
+                               15)
+                  .ok());
+  for (const Parameters& wrong : std::vector<Parameters>{{{"synchronous_standby_names", ""}},
+                                                         {{"FSYNC", "off"}},
+                                                         {{"recovery_target_xid", "1"}},
+                                                         {{"include_dir", "x"}},
+                                                         {{"wal_level", "minimal"}},
+                                                         {{"a b", "1"}},
+                                                         {{"", "1"}},
+                                                         {{"work_mem", "8MB\nfsync = off"}},
+                                                         {{"stats_temp_directory", "x"}}}) {
     const auto checked = check_parameters(wrong, 15);
     ASSERT_FALSE(checked.ok()) << wrong.begin()->first;
     EXPECT_EQ(checked.error().message(),

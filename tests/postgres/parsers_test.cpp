@@ -107,7 +107,8 @@ TEST(WalDump, RecordLines) {
   EXPECT_EQ(record->total_bytes, 8231U);
   EXPECT_FALSE(record->is_switch);
   EXPECT_TRUE(parse_record_line("rmgr: XLOG        len (rec/tot):     24/    24, tx:          0, "
-                                "lsn: 0/03000148, prev 0/03000110, desc: SWITCH ")->is_switch);
+                                "lsn: 0/03000148, prev 0/03000110, desc: SWITCH ")
+                  ->is_switch);
   for (const char* line : {"", "rmgr: ", "pg_waldump: error: error in WAL record at 0/3000148",
                            "rmgr: XLOG len (rec/tot): 24/ x, tx: 0, lsn: 0/03000148, prev 0/0",
                            "rmgr: XLOG len (rec/tot): 24/ 24, tx: 0, lsn: 03000148, prev 0/0"}) {
@@ -122,11 +123,11 @@ TEST(WalDump, EndOfARecordCountsPageHeaders) {
     std::uint64_t end;
   };
   const Case cases[] = {
-      {0x1000028, 50, 0x1000060},          // rounded up to 8
-      {0x1001FC8, 56, 0x1002000},          // up to the end of a page: no header yet
-      {0x1001FC8, 57, 0x1002020},          // 24 bytes of header and 8 of record on the next page
-      {0x1FFFFC8, 64, 0x2000030},          // 40 bytes of header at the begin of a segment
-      {0x1000028, 20000, 0x1004E78},        // two headers in between
+      {0x1000028, 50, 0x1000060},     // rounded up to 8
+      {0x1001FC8, 56, 0x1002000},     // up to the end of a page: no header yet
+      {0x1001FC8, 57, 0x1002020},     // 24 bytes of header and 8 of record on the next page
+      {0x1FFFFC8, 64, 0x2000030},     // 40 bytes of header at the begin of a segment
+      {0x1000028, 20000, 0x1004E78},  // two headers in between
   };
   for (const auto& [begin, bytes, end] : cases) {
     EXPECT_EQ(end_of_record({Lsn{begin}, bytes, false}, 8192, 16U << 20U).text(), Lsn{end}.text());

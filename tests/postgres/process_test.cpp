@@ -17,7 +17,9 @@ namespace {
 using postgres::test::eventually;
 using postgres::test::soon;
 
-Command shell(const std::string& script) { return {"/bin/sh", {"-c", script}, {}, {}, {}}; }
+Command shell(const std::string& script) {
+  return {"/bin/sh", {"-c", script}, {}, {}, {}};
+}
 
 bool is_alive(pid_t pid) {
   // An orphan may stay a zombie where nobody reaps; it has no command line any more.
@@ -42,8 +44,8 @@ TEST(Process, TellsStatusSignalAndLines) {
   const auto killed = run(shell("kill -9 $$"), soon());
   ASSERT_TRUE(killed.ok());
   EXPECT_EQ(killed->signal, SIGKILL);
-  const auto many = run(shell("for i in 1 2 3 4 5 6; do printf '1\\n2\\n3\\n4\\n29\\n' >&2; done"),
-                        soon());
+  const auto many =
+      run(shell("for i in 1 2 3 4 5 6; do printf '1\\n2\\n3\\n4\\n29\\n' >&2; done"), soon());
   ASSERT_TRUE(many.ok());
   EXPECT_EQ(many->last_errors.size(), 20U);
   EXPECT_EQ(many->last_errors.back(), "29");

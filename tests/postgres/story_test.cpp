@@ -94,9 +94,7 @@ TEST_F(Story, NewClusterIsAStandbyUntilPromotedAndItsGateOpens) {
   EXPECT_EQ(try_tcp(a.server, replication_role, password, "postgres"), "");
   ASSERT_TRUE(write_gate(a.server, a.server.data, Gate::open, {"127.0.0.1"}).ok());
   ASSERT_TRUE(reload(session, soon()).ok());
-  EXPECT_TRUE(eventually([&] {
-    return try_tcp(a.server, "shop", secret, "'shop db'").empty();
-  }));
+  EXPECT_TRUE(eventually([&] { return try_tcp(a.server, "shop", secret, "'shop db'").empty(); }));
   EXPECT_NE(try_tcp(a.server, "shop", "wrong", "'shop db'").find("password"), std::string::npos);
   EXPECT_NE(try_tcp(a.server, "postgres", "x", "postgres").find("reject"), std::string::npos);
 }
@@ -186,8 +184,9 @@ TEST_F(Story, EndOfWalIsReadOnADescendantThatTheControlFileDoesNotKnow) {
   EXPECT_EQ(*received, TimelineId{2});
   EXPECT_EQ(*timeline_of_received(a.server, TimelineId{1}, fork, fork, soon()), TimelineId{1});
   // Behind the fork the timeline was never left.
-  EXPECT_EQ(*timeline_of_received(a.server, TimelineId{1}, *flushed, Lsn{flushed->value + 8}, soon()),
-            TimelineId{1});
+  EXPECT_EQ(
+      *timeline_of_received(a.server, TimelineId{1}, *flushed, Lsn{flushed->value + 8}, soon()),
+      TimelineId{1});
 }
 
 TEST_F(Story, CleanStopEndsWithACheckpointThatTheStandbyHas) {
@@ -253,8 +252,11 @@ TEST_F(Story, CancelledWaitIsNoProof) {
   std::thread canceller([&] {
     auto session = a.session();
     while (!enough) {
-      EXPECT_TRUE(session.simple("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-                                 " WHERE wait_event = 'SyncRep'", soon()).ok());
+      EXPECT_TRUE(session
+                      .simple("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                              " WHERE wait_event = 'SyncRep'",
+                              soon())
+                      .ok());
     }
   });
   const auto proof = prove(a.server, voters_of("ANY 1 (\"~nobody\")"), soon(10));

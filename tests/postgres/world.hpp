@@ -17,7 +17,9 @@
 /// user of EVERGRES_TEST_USER ("postgres" if unset) before the first test.
 namespace evergres::postgres::test {
 
-inline Instant soon(std::int64_t seconds = 60) { return boot_now() + Millis{seconds * 1000}; }
+inline Instant soon(std::int64_t seconds = 60) {
+  return boot_now() + Millis{seconds * 1000};
+}
 
 /// Asks again until the answer is yes; 60 seconds at most.
 ::testing::AssertionResult eventually(const std::function<bool()>& condition);

@@ -206,7 +206,9 @@ Upstream Node::as_upstream(const std::string& application_name) const {
   return {server.host, server.port, application_name};
 }
 
-pid_t Node::postmaster() const { return postmaster_pid(server).value_or(0); }
+pid_t Node::postmaster() const {
+  return postmaster_pid(server).value_or(0);
+}
 
 ::testing::AssertionResult catches_up(Node& primary, const std::string& name) {
   const auto flush = primary.observe().flush;

@@ -32,7 +32,8 @@ class MemoryPlace final : public Place {
 class SqlitePlace final : public Place {
  public:
   SqlitePlace() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "evergres-store-XXXXXX").native();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "evergres-store-XXXXXX").native();
     directory_ = ::mkdtemp(pattern.data());
   }
   ~SqlitePlace() override { std::filesystem::remove_all(directory_); }
@@ -79,7 +80,9 @@ class StoreContract : public testing::TestWithParam<MakePlace> {
   std::unique_ptr<Store> store = place->open();
 };
 
-TEST_P(StoreContract, AnAbsentKeyIsNothing) { EXPECT_EQ(value_of(*store, "/a"), "<absent>"); }
+TEST_P(StoreContract, AnAbsentKeyIsNothing) {
+  EXPECT_EQ(value_of(*store, "/a"), "<absent>");
+}
 
 TEST_P(StoreContract, WhatWasPutIsThereWithItsRevision) {
   const Revision revision = applied(store->put("/a", "one", Expect::anything(), soon));
@@ -345,7 +348,9 @@ TEST_P(StoreContract, NoChangeIsMissedByAWaiterThatGoesOn) {
 }
 
 template <typename P>
-std::unique_ptr<Place> make_place() { return std::make_unique<P>(); }
+std::unique_ptr<Place> make_place() {
+  return std::make_unique<P>();
+}
 
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract, testing::Values(&make_place<MemoryPlace>));
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract, testing::Values(&make_place<SqlitePlace>));

@@ -78,7 +78,8 @@ class SqliteStoreTest : public testing::Test {
   void run_sql(const std::string& sql) {
     sqlite3* raw = nullptr;
     ASSERT_EQ(sqlite3_open(file.c_str(), &raw), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(raw);
+    ASSERT_EQ(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(raw);
     sqlite3_close(raw);
   }
 
@@ -296,7 +297,8 @@ TEST_F(SqliteStoreTest, AVanishedFileIsAnErrorAndItsReturnHeals) {
   EXPECT_FALSE(store->changed_since("/", Revision{1}, soon));
   for (const char* suffix : {"", "-wal", "-shm"}) {
     const std::string name = "store.db" + std::string(suffix);
-    if (fs::exists(directory / "away" / name)) fs::rename(directory / "away" / name, directory / name);
+    if (fs::exists(directory / "away" / name))
+      fs::rename(directory / "away" / name, directory / name);
   }
   EXPECT_EQ(get(*store, "/a"), "1");
   put(*store, "/a", "2");

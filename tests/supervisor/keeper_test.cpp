@@ -24,8 +24,9 @@ bool is_alive(pid_t pid) {
 /// The first agent has a child in a session of its own, whose pid is in `note`; later ones sleep.
 Settings with_agent_that_has_a_child(Settings settings, const std::string& note) {
   settings.agent_program = "/bin/sh";
-  settings.agent_argv = {"sh", "-c", "test -e " + note + " || { setsid sh -c 'echo $$ > " + note +
-                         "; exec sleep 10000' & }; exec sleep 10001"};
+  settings.agent_argv = {"sh", "-c",
+                         "test -e " + note + " || { setsid sh -c 'echo $$ > " + note +
+                             "; exec sleep 10000' & }; exec sleep 10001"};
   return settings;
 }
 
@@ -237,7 +238,7 @@ TEST_F(KeeperTest, TheSocketIsPrivateAndNonsenseEndsTheConnection) {
   const std::string endless(longest_line * 2, 'x');
   EXPECT_FALSE(talker.ask(boost::json::object{{"verb", endless}}, generous).ok());
   EXPECT_FALSE(talker.status(generous).ok());
-  struct stat found{};
+  struct stat found {};
   ASSERT_EQ(::stat(socket_path(settings_.run_directory).c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777U, 0600U);
   ASSERT_EQ(::stat(settings_.run_directory.c_str(), &found), 0);

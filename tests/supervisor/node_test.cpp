@@ -26,8 +26,8 @@ constexpr const char* programs = "/usr/lib/postgresql/15/bin";
 void become_postgres() {
   if (geteuid() != 0) return;
   const passwd* user = getpwnam("postgres");
-  if (user == nullptr || initgroups("postgres", user->pw_gid) != 0 ||
-      setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+  if (user == nullptr || initgroups("postgres", user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+      setuid(user->pw_uid) != 0) {
     _exit(3);
   }
 }
@@ -70,7 +70,8 @@ std::string shell(const std::string& command) {
     quoted.replace(at, 1, "'\\''");
   }
   const std::string whole = geteuid() == 0
-      ? "cd / && runuser -u postgres -- sh -c '" + quoted + "' 2>&1" : "(" + command + ") 2>&1";
+                                ? "cd / && runuser -u postgres -- sh -c '" + quoted + "' 2>&1"
+                                : "(" + command + ") 2>&1";
   FILE* pipe = popen(whole.c_str(), "re");
   std::string said;
   std::array<char, 512> buffer{};
@@ -87,8 +88,8 @@ void Node::SetUp() {
   std::string pattern = "/tmp/evg-sup.XXXXXX";
   root_ = mkdtemp(pattern.data());
   [[maybe_unused]] const int owned = std::system(("chown postgres " + root_.string()).c_str());
-  const auto said = shell("cd " + root_.string() + " && cp -a " + Template::path_ +
-                          "/data data && mkdir state");
+  const auto said =
+      shell("cd " + root_.string() + " && cp -a " + Template::path_ + "/data data && mkdir state");
   ASSERT_FALSE(said.starts_with("failed")) << said;
   settings_.data_directory = root_ / "data";
   settings_.state_directory = root_ / "state";
@@ -158,8 +159,8 @@ Result<Stopped> Node::stop(StopMode mode, Millis deadline) {
 }
 
 Started Node::start_postgres() {
-  const auto reply = ask(AskStart{{"-c", "port=" + std::to_string(port_), "-c", "listen_addresses=",
-                                   "-c", "restart_after_crash=off", "-c",
+  const auto reply = ask(AskStart{{"-c", "port=" + std::to_string(port_), "-c",
+                                   "listen_addresses=", "-c", "restart_after_crash=off", "-c",
                                    "unix_socket_directories=" + settings_.run_directory.string()}});
   if (!reply) ADD_FAILURE() << reply.error().one_line();
   const auto started = started_from_json(reply.value());
@@ -183,12 +184,13 @@ std::string Node::sql(const std::string& statement) {
 
 pid_t Node::begin_statement(const std::string& statement) {
   shell(std::string("PGAPPNAME=busy ") + programs + "/psql -X -h " +
-        settings_.run_directory.string() + " -p " + std::to_string(port_) +
-        " -U postgres -c \"" + statement + "\" postgres >/dev/null 2>&1 &");
+        settings_.run_directory.string() + " -p " + std::to_string(port_) + " -U postgres -c \"" +
+        statement + "\" postgres >/dev/null 2>&1 &");
   std::string pid;
   EXPECT_TRUE(eventually([&] {
-    pid = sql("select pid from pg_stat_activity where application_name = 'busy'"
-              " and state = 'active'");
+    pid =
+        sql("select pid from pg_stat_activity where application_name = 'busy'"
+            " and state = 'active'");
     return !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
   })) << pid;
   return static_cast<pid_t>(std::atoi(pid.c_str()));
@@ -198,7 +200,9 @@ bool Node::wait_for_state(State state) {
   return eventually([&] { return status().state == state; });
 }
 
-std::size_t Node::servers() const { return servers_in(settings_.data_directory).size(); }
+std::size_t Node::servers() const {
+  return servers_in(settings_.data_directory).size();
+}
 
 pid_t Node::supervisor_pid() const {
   const auto children = children_of(keeper_);

@@ -7,26 +7,30 @@
 namespace evergres::agent {
 namespace {
 
-/// The durable end of a running standby whose receiver is gone. What streaming flushed is exact once
-/// it has passed the replay position: a receiver attaches only after all local WAL was replayed, and
-/// begins at the start of a segment. Before that the end is read from the files, and of which
-/// timeline it is, is read there in any case: replay may stand before a switch that was received.
+/// The durable end of a running standby whose receiver is gone. What streaming flushed is exact
+/// once it has passed the replay position: a receiver attaches only after all local WAL was
+/// replayed, and begins at the start of a segment. Before that the end is read from the files, and
+/// of which timeline it is, is read there in any case: replay may stand before a switch that was
+/// received.
 Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation& seen) {
   const Lsn replay = seen.replay.value_or(Lsn{});
   const Instant deadline = boot_now() + Millis{60'000};
   if (seen.receive && *seen.receive >= replay) {
-    auto timeline = postgres::timeline_of_received(hands.server(), seen.timeline, replay, *seen.receive, deadline);
+    auto timeline = postgres::timeline_of_received(hands.server(), seen.timeline, replay,
+                                                   *seen.receive, deadline);
     if (!timeline) return timeline.error();
     return core::Position{*timeline, *seen.receive};
   }
-  auto end = postgres::end_along_timelines(hands.server(), seen.timeline, replay, deadline, hands.stop);
+  auto end =
+      postgres::end_along_timelines(hands.server(), seen.timeline, replay, deadline, hands.stop);
   if (!end) return end.error();
   return core::Position{end->timeline, end->lsn};
 }
 
 Result<core::Fenced> fence_running(Hands& hands, Term term) {
   const auto& server = hands.server();
-  if (auto cleared = postgres::write_upstream(server, std::nullopt); !cleared) return cleared.error();
+  if (auto cleared = postgres::write_upstream(server, std::nullopt); !cleared)
+    return cleared.error();
   hands.learn([](Knowledge& k) { learn_upstream(k, std::nullopt); });
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
@@ -40,10 +44,12 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   postgres::Observer observer(server);
   auto seen = observer.observe(boot_now() + Millis{3000});
   if (!seen) return seen.error();
-  if (!seen->in_recovery) return Error(ErrorCode::refused, "PostgreSQL is not in recovery, it cannot be fenced so");
+  if (!seen->in_recovery)
+    return Error(ErrorCode::refused, "PostgreSQL is not in recovery, it cannot be fenced so");
   core::Fenced fenced;
   fenced.term = term;
-  fenced.seat = core::Seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  fenced.seat = core::Seat{hands.situation().me,
+                           hands.situation().server.incarnation.value_or(Incarnation{})};
   fenced.system_id = seen->system_id;
   fenced.agent = hands.situation().agent;
   auto end = end_of_standby(hands, *seen);
@@ -62,7 +68,8 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
 // Promise, cut, read: in this order, each step durable or verified before the next (PROTOCOL 5.3).
 Outcome carry_out(const core::Fence& intent, Hands& hands) {
   const core::Promise promise{intent.term, intent.claim};
-  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised) return promised;
+  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
+    return promised;
   hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
   crash_point(hands, "promise");
   const bool stopped = hands.situation().server.state == core::ServerState::stopped;

@@ -20,14 +20,16 @@ Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
 
 }  // namespace
 
-// The checkpoint comes before the term: it is the long part of a fast stop, and clients still write.
+// The checkpoint comes before the term: it is the long part of a fast stop, and clients still
+// write.
 Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   const auto& s = hands.situation();
   const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   hands.progress("checkpoint before the handover");
-  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done) return done;
+  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done)
+    return done;
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.after) return Error(ErrorCode::conflict, "another term has begun");
     return core::begin_handover(std::move(record), seat, s.agent, intent.heir, intent.why);
@@ -36,14 +38,16 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   hands.learn([](Knowledge& k) { k.situation.claimed_at = boot_now(); });
   crash_point(hands, "term");
   // Without it the fast stop below still ends in time, as an immediate one.
-  if (auto cut = cut_other_senders(*session, intent.heir); !cut) hands.progress(cut.error().message());
+  if (auto cut = cut_other_senders(*session, intent.heir); !cut)
+    hands.progress(cut.error().message());
   return {};
 }
 
 // F = {L}: this node is its own fence. It is stopped, and the end of its WAL is read.
 Outcome carry_out(const core::StopForHandover& intent, Hands& hands) {
   const core::Promise promise{intent.term, intent.claim};
-  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised) return promised;
+  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
+    return promised;
   hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
   if (hands.situation().server.state == core::ServerState::primary) {
     auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{1000});

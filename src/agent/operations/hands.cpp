@@ -8,19 +8,25 @@ namespace evergres::agent {
 
 Hands::Hands(const Setup& the_setup, Knowledge snapshot, std::function<void(Learn)> tell,
              std::stop_token the_stop)
-    : setup(the_setup), known(std::move(snapshot)), stop(std::move(the_stop)), tell_(std::move(tell)) {}
+    : setup(the_setup),
+      known(std::move(snapshot)),
+      stop(std::move(the_stop)),
+      tell_(std::move(tell)) {}
 
 void Hands::progress(const std::string& text) {
   learn([text](Knowledge& k) { k.progress = text; });
 }
 
 Error Hands::cancelled() const {
-  return Error(ErrorCode::cancelled, "the operation was given up", "Something more urgent came up.");
+  return Error(ErrorCode::cancelled, "the operation was given up",
+               "Something more urgent came up.");
 }
 
-Result<boost::json::object> Hands::ask_supervisor(const supervisor::Request& request, Millis deadline) {
+Result<boost::json::object> Hands::ask_supervisor(const supervisor::Request& request,
+                                                  Millis deadline) {
   if (!supervisor_) {
-    auto client = supervisor::Client::connect(supervisor::socket_path(setup.settings.run_directory), Millis{2000});
+    auto client = supervisor::Client::connect(supervisor::socket_path(setup.settings.run_directory),
+                                              Millis{2000});
     if (!client) return client.error();
     supervisor_.emplace(std::move(client).value());
   }
@@ -37,7 +43,8 @@ Result<supervisor::Status> Hands::supervisor_status() {
 
 Result<cluster::ClusterStore*> Hands::store() {
   if (!store_) {
-    auto opened = store::open_store(setup.settings.store, setup.settings.cluster, store::Create::no);
+    auto opened =
+        store::open_store(setup.settings.store, setup.settings.cluster, store::Create::no);
     if (!opened) return opened.error();
     store_.emplace(std::move(opened).value(), setup.settings.cluster);
   }

@@ -24,9 +24,10 @@ void add_lineage(core::Fenced& fenced, const postgres::Server& server) {
   TimelineId child = fenced.position->timeline;
   for (auto step = history->rbegin(); step != history->rend(); ++step) {
     if (step->parent >= child) {
-      return forget_position(fenced, Error(ErrorCode::data_invalid, "a history file names no ancestors",
-                                           "That of timeline " + std::to_string(child.value) + " names " +
-                                               std::to_string(step->parent.value) + "."));
+      return forget_position(fenced,
+                             Error(ErrorCode::data_invalid, "a history file names no ancestors",
+                                   "That of timeline " + std::to_string(child.value) + " names " +
+                                       std::to_string(step->parent.value) + "."));
     }
     fenced.history.push_back(core::Fork{child, step->parent, step->switch_lsn});
     child = step->parent;

@@ -30,7 +30,8 @@ struct Setup {
 /// never past a deadline, and long waits ask `stop`.
 class Hands {
  public:
-  Hands(const Setup& setup, Knowledge snapshot, std::function<void(Learn)> tell, std::stop_token stop);
+  Hands(const Setup& setup, Knowledge snapshot, std::function<void(Learn)> tell,
+        std::stop_token stop);
 
   const Setup& setup;
   const Knowledge known;  ///< as of the moment of the decision
@@ -51,13 +52,15 @@ class Hands {
   Result<supervisor::Status> supervisor_status();
 
   /// Reads the record, changes it by `transition`, compares-and-sets; again with what it finds if
-  /// somebody else was faster (the transition refuses what no longer fits). The new record is learned.
+  /// somebody else was faster (the transition refuses what no longer fits). The new record is
+  /// learned.
   using Transition = std::function<Result<core::Record>(core::Record)>;
   Result<core::Record> change_record(const Transition& transition);
   Result<cluster::ClusterStore*> store();
 
   /// Where a node's PostgreSQL is reached, as its card says.
-  Result<postgres::Upstream> upstream_to(const NodeName& node, const std::string& application_name) const;
+  Result<postgres::Upstream> upstream_to(const NodeName& node,
+                                         const std::string& application_name) const;
 
   /// The rendered configuration with these names in force.
   [[nodiscard]] postgres::Configuration configuration(const std::string& names) const;
@@ -73,8 +76,8 @@ class Hands {
 inline constexpr Millis store_deadline{2000};
 inline constexpr Millis sql_deadline{5000};
 
-/// Every intent that is an operation has one function here (the file is named after it). Done, or an
-/// Error; what was learned is told through Hands::learn.
+/// Every intent that is an operation has one function here (the file is named after it). Done, or
+/// an Error; what was learned is told through Hands::learn.
 Outcome carry_out(const core::StartServer& intent, Hands& hands);
 Outcome carry_out(const core::StopServer& intent, Hands& hands);
 Outcome carry_out(const core::RestartServer& intent, Hands& hands);
@@ -100,8 +103,8 @@ Outcome carry_out(const core::ClearRequest& intent, Hands& hands);
 
 // Steps that several operations share.
 
-/// Writes the configuration with the resting names, no upstream and a closed gate, starts, and waits
-/// until PostgreSQL answers or has ended.
+/// Writes the configuration with the resting names, no upstream and a closed gate, starts, and
+/// waits until PostgreSQL answers or has ended.
 Outcome start_as_standby(Hands& hands, bool without_hot_standby);
 /// The same for a rewound server, which is consistent only after it streamed from `upstream`.
 Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream);
@@ -116,8 +119,8 @@ Outcome set_gate(Hands& hands, postgres::Gate gate);
 /// Asks the supervisor for the grant; counted from `asked_at`.
 Outcome ask_grant(Hands& hands, supervisor::GrantKind kind, Term term, Instant asked_at);
 
-/// Test builds and stories: if EVERGRES_TEST_CRASH_AFTER names this step and state_directory/crash-once
-/// exists, the file is removed and this agent dies by SIGKILL.
+/// Test builds and stories: if EVERGRES_TEST_CRASH_AFTER names this step and
+/// state_directory/crash-once exists, the file is removed and this agent dies by SIGKILL.
 void crash_point(const Hands& hands, const char* step);
 
 }  // namespace evergres::agent

@@ -8,7 +8,8 @@ namespace {
 std::vector<std::string> all_voter_names(const core::Record& record) {
   std::vector<std::string> names;
   const auto add = [&](const core::Policy& policy) {
-    for (const core::Seat& voter : policy.voters) names.push_back(core::application_name(voter, policy.term));
+    for (const core::Seat& voter : policy.voters)
+      names.push_back(core::application_name(voter, policy.term));
   };
   add(record.policy.current);
   for (const core::Policy& policy : record.policy.unproven) add(policy);
@@ -46,7 +47,8 @@ Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
     k.situation.server.names_wrong_since.reset();
   });
   hands.progress("proving \"" + core::describe(intent.policy) + "\"");
-  auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
+  auto proof = postgres::prove(hands.server(), request,
+                               boot_now() + hands.setup.settings.voter_timeout, hands.stop);
   hands.learn([](Knowledge& k) {
     k.server_changed_at = boot_now();
     k.situation.server.names_wrong_since.reset();

@@ -14,7 +14,8 @@ namespace {
 
 /// The run of PostgreSQL that is asked, as promise_file remembers it.
 std::string run_of_server(const Hands& hands) {
-  return hands.known.supervisor.supervisor_run + "/" + std::to_string(hands.known.supervisor.start_id);
+  return hands.known.supervisor.supervisor_run + "/" +
+         std::to_string(hands.known.supervisor.start_id);
 }
 
 /// The record, read now, still names this run of the agent; the instant before the reading is what
@@ -25,7 +26,8 @@ Result<Instant> confirm_choice(Hands& hands, Term term) {
   const Instant asked_at = boot_now();
   auto read = (*store)->read_record(store_deadline);
   if (!read) return read.error();
-  const bool ours = *read && (*read)->value.term == term && (*read)->value.claim == hands.situation().agent;
+  const bool ours =
+      *read && (*read)->value.term == term && (*read)->value.claim == hands.situation().agent;
   if (!ours) return Error(ErrorCode::conflict, "the record does not name us any more");
   return asked_at;
 }
@@ -40,25 +42,30 @@ std::vector<std::string> slots_of_others(const Hands& hands) {
 
 std::vector<std::string> voter_names(const core::Policy& policy) {
   std::vector<std::string> names;
-  for (const core::Seat& voter : policy.voters) names.push_back(core::application_name(voter, policy.term));
+  for (const core::Seat& voter : policy.voters)
+    names.push_back(core::application_name(voter, policy.term));
   return names;
 }
 
 /// From here on the server may become primary at any time, whatever is answered: persisted before.
 Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
-  if (auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands)); !noted) {
+  if (auto noted =
+          note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
+      !noted) {
     return noted;
   }
   hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
   crash_point(hands, "names");
-  if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline); !ended) {
+  if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline);
+      !ended) {
     return ended.error();
   }
   hands.progress("promoting on timeline " + std::to_string(intent.timeline.value));
   auto promotion = postgres::promote(session, boot_now() + hands.setup.settings.promote_timeout);
   if (!promotion) return promotion.error();
   if (*promotion != postgres::Promotion::promoted) {
-    return Error(ErrorCode::timed_out, "PostgreSQL was asked to promote itself and has not become primary",
+    return Error(ErrorCode::timed_out,
+                 "PostgreSQL was asked to promote itself and has not become primary",
                  "It may still become one, so it has to be stopped.");
   }
   return {};
@@ -69,7 +76,8 @@ Result<core::Fork> fork_of(Hands& hands, TimelineId timeline) {
   auto history = postgres::read_history(hands.server(), timeline);
   if (!history) return history.error();
   if (history->empty()) {
-    return Error(ErrorCode::postgres_failed, "timeline " + std::to_string(timeline.value) + " has no history");
+    return Error(ErrorCode::postgres_failed,
+                 "timeline " + std::to_string(timeline.value) + " has no history");
   }
   return core::Fork{timeline, history->back().parent, history->back().switch_lsn};
 }
@@ -96,21 +104,25 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   entry.wall_ms = wall_now_ms();
   entry.phases = times.phases();
   auto put = (*store)->append_history(entry, store_deadline);
-  if (!put) hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
+  if (!put)
+    hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
 }
 
-/// A standby without SQL: the signal file of pg_ctl does it. Its resting names are in force until the
-/// barrier writes the policy's, so nothing can be acknowledged before.
+/// A standby without SQL: the signal file of pg_ctl does it. Its resting names are in force until
+/// the barrier writes the policy's, so nothing can be acknowledged before.
 Outcome promote_cold(Hands& hands, const core::Promote& intent) {
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
-  if (auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands)); !noted) {
+  if (auto noted =
+          note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
+      !noted) {
     return noted;
   }
   hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
   crash_point(hands, "names");
-  if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked) return asked;
+  if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked)
+    return asked;
   if (::kill(*pid, SIGUSR1) != 0) return error_from_errno("could not signal the postmaster", errno);
   hands.progress("promoting on timeline " + std::to_string(intent.timeline.value));
   const Instant until = boot_now() + hands.setup.settings.promote_timeout;
@@ -118,22 +130,27 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
     auto session = postgres::Session::connect(hands.server(), {}, boot_now() + Millis{1000});
     if (session) {
       auto rows = session->query("SELECT pg_is_in_recovery()", boot_now() + sql_deadline);
-      const bool primary = rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
-      if (primary) return postgres::create_member_slots(*session, slots_of_others(hands), boot_now() + sql_deadline);
+      const bool primary =
+          rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
+      if (primary)
+        return postgres::create_member_slots(*session, slots_of_others(hands),
+                                             boot_now() + sql_deadline);
     }
     std::this_thread::sleep_for(Millis{10});
   }
-  return Error(ErrorCode::timed_out, "PostgreSQL was asked to promote itself and has not become primary",
+  return Error(ErrorCode::timed_out,
+               "PostgreSQL was asked to promote itself and has not become primary",
                "It may still become one, so it has to be stopped.");
 }
 
-/// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that blocks
-/// the replay.
+/// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that
+/// blocks the replay.
 Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
   if (!session) return session.error();
   const auto hosts = member_hosts(hands.known);
-  auto closed = postgres::write_gate(hands.server(), hands.server().data, postgres::Gate::closed, hosts);
+  auto closed =
+      postgres::write_gate(hands.server(), hands.server().data, postgres::Gate::closed, hosts);
   if (!closed) return closed;
   hands.learn([hosts](Knowledge& k) {
     k.situation.server.gate_open = false;
@@ -148,24 +165,30 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
   if (auto ended = postgres::terminate_clients(*session, deadline); !ended) return ended.error();
   note_step(hands, "names");
-  if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline); !slots) return slots;
+  if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline);
+      !slots)
+    return slots;
   note_step(hands, "slots");
   return ask_to_promote(hands, *session, intent);
 }
 
 }  // namespace
 
-// The record still names us, the timeline is reserved, the supervisor's grant is there: only then may
-// the server be asked.
+// The record still names us, the timeline is reserved, the supervisor's grant is there: only then
+// may the server be asked.
 Outcome carry_out(const core::Promote& intent, Hands& hands) {
   auto asked_at = confirm_choice(hands, intent.term);
   if (!asked_at) return asked_at.error();
   const auto& fenced = hands.situation().fenced;
   const TimelineId parent = fenced && fenced->position ? fenced->position->timeline : TimelineId{1};
-  if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved) return reserved;
-  if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at); !granted) return granted;
+  if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved)
+    return reserved;
+  if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at);
+      !granted)
+    return granted;
   const bool cold = hands.situation().server.cold;
-  auto promoted = cold ? promote_cold(hands, intent) : promote_warm(hands, intent, boot_now() + Millis{20'000});
+  auto promoted =
+      cold ? promote_cold(hands, intent) : promote_warm(hands, intent, boot_now() + Millis{20'000});
   if (!promoted) return promoted;
   std::vector<NodeName> with_slots;
   for (const auto& [name, card] : hands.known.cards) {
@@ -202,9 +225,11 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     if (policy.term != intent.term) continue;
     for (auto& name : voter_names(policy)) request.voters.push_back(std::move(name));
   }
-  request.leaving_empty = false;  // nothing else than the resting names was in force before the promotion
+  request.leaving_empty =
+      false;  // nothing else than the resting names was in force before the promotion
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
-  auto proof = postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout, hands.stop);
+  auto proof = postgres::prove(hands.server(), request,
+                               boot_now() + hands.setup.settings.voter_timeout, hands.stop);
   if (!proof) return proof.error();
   const Instant proven_at = boot_now();
   auto fork = fork_of(hands, intent.timeline);
@@ -218,7 +243,8 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   if (!opened) return opened.error();
   const Instant recorded_at = boot_now();
   crash_point(hands, "open");
-  if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted) return granted;
+  if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted)
+    return granted;
   if (auto open = set_gate(hands, postgres::Gate::open); !open) return open;
   TermTimes times = hands.known.times;
   times.note("barrier", proven_at);
@@ -241,7 +267,8 @@ Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
   if (!session) return session.error();
   std::vector<std::string> names;
   for (const NodeName& node : intent.nodes) names.push_back(core::slot_name(node));
-  if (auto made = postgres::create_member_slots(*session, names, boot_now() + sql_deadline); !made) return made;
+  if (auto made = postgres::create_member_slots(*session, names, boot_now() + sql_deadline); !made)
+    return made;
   hands.learn([nodes = intent.nodes](Knowledge& k) {
     auto& have = k.situation.server.slots_of;
     have.insert(have.end(), nodes.begin(), nodes.end());
@@ -253,7 +280,8 @@ Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   hands.progress("checkpoint");
-  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done) return done;
+  if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done)
+    return done;
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::set_rewind_ready(std::move(record), hands.situation().agent);

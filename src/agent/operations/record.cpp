@@ -47,7 +47,8 @@ Outcome carry_out(const core::ChooseLeader& intent, Hands& hands) {
   choice.facts = intent.facts;
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return refused_since(record, intent.term).error();
-    return core::choose_leader(std::move(record), hands.situation().agent, choice, intent.replace_book);
+    return core::choose_leader(std::move(record), hands.situation().agent, choice,
+                               intent.replace_book);
   });
   if (!changed) return changed.error();
   crash_point(hands, "choice");
@@ -70,8 +71,9 @@ Outcome carry_out(const core::AddMember& intent, Hands& hands) {
 }
 
 Outcome carry_out(const core::ClearRequest& intent, Hands& hands) {
-  return outcome_of(hands.change_record(
-      [&](core::Record record) { return core::clear_request(std::move(record), intent.request_id); }));
+  return outcome_of(hands.change_record([&](core::Record record) {
+    return core::clear_request(std::move(record), intent.request_id);
+  }));
 }
 
 }  // namespace evergres::agent

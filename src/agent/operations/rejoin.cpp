@@ -15,7 +15,8 @@ namespace {
 constexpr Millis rebuild_deadline{24 * 3600 * 1000};
 
 Result<postgres::Upstream> upstream_of(Hands& hands, const core::Seat& leader, Term term) {
-  const core::Seat seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  const core::Seat seat{hands.situation().me,
+                        hands.situation().server.incarnation.value_or(Incarnation{})};
   return hands.upstream_to(leader.node, core::application_name(seat, term));
 }
 
@@ -92,8 +93,8 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
     learn_upstream(k, core::Upstream{leader, term});
     k.situation.server.not_receiving_since = boot_now();
   });
-  // A SIGHUP ends the startup process's pause between two receivers (its latch is set; PostgreSQL 14
-  // to 18), up to wal_retrieve_retry_interval of a failover.
+  // A SIGHUP ends the startup process's pause between two receivers (its latch is set; PostgreSQL
+  // 14 to 18), up to wal_retrieve_retry_interval of a failover.
   auto woken = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!woken) hands.progress("the receiver comes a little later: " + woken.error().message());
   // Slots of a time when this server led would hold its WAL for ever.
@@ -105,16 +106,18 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
   return {};
 }
 
-// A crashed server must first reach the end of its WAL without upstream and stop cleanly: it runs so
-// already, fenced; pg_rewind refuses it otherwise (PROTOCOL section 8).
+// A crashed server must first reach the end of its WAL without upstream and stop cleanly: it runs
+// so already, fenced; pg_rewind refuses it otherwise (PROTOCOL section 8).
 Outcome carry_out(const core::Rewind& intent, Hands& hands) {
-  auto source = hands.upstream_to(intent.leader.node, "evergres_rewind_" + hands.situation().me.value);
+  auto source =
+      hands.upstream_to(intent.leader.node, "evergres_rewind_" + hands.situation().me.value);
   if (!source) return source.error();
   keep_what_goes(hands);
   hands.progress("stopping before the rewind");
   auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{60'000});
   if (!stopped) return stopped.error();
-  if (!*stopped) return Error(ErrorCode::postgres_failed, "the server did not stop cleanly before the rewind");
+  if (!*stopped)
+    return Error(ErrorCode::postgres_failed, "the server did not stop cleanly before the rewind");
   auto fresh = begin_rebuild(hands, "rewind", true);
   if (!fresh) return fresh.error();
   postgres::RewindRequest request;
@@ -123,9 +126,11 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
   hands.progress("rewinding from " + intent.leader.node.value);
-  auto done = postgres::rewind(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
+  auto done = postgres::rewind(hands.server(), request, teller(hands),
+                               boot_now() + rebuild_deadline, hands.stop);
   if (!done) return done;
-  auto forgotten = postgres::forget_timelines_above(hands.server(), core::leader_timeline(*hands.situation().record));
+  auto forgotten = postgres::forget_timelines_above(
+      hands.server(), core::leader_timeline(*hands.situation().record));
   if (!forgotten) return forgotten;
   const core::Seat seat{hands.situation().me, *fresh};
   source->application_name = core::application_name(seat, intent.term);
@@ -140,7 +145,8 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
 }
 
 Outcome carry_out(const core::Clone& intent, Hands& hands) {
-  auto source = hands.upstream_to(intent.leader.node, "evergres_clone_" + hands.situation().me.value);
+  auto source =
+      hands.upstream_to(intent.leader.node, "evergres_clone_" + hands.situation().me.value);
   if (!source) return source.error();
   const bool data_exists = hands.situation().server.state != core::ServerState::absent;
   const auto state = hands.situation().server.state;
@@ -157,9 +163,11 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
   // A clone that was killed leaves a copy of the whole database behind.
-  if (auto removed = postgres::remove_leftovers(hands.server()); !removed) hands.progress(removed.error().message());
+  if (auto removed = postgres::remove_leftovers(hands.server()); !removed)
+    hands.progress(removed.error().message());
   hands.progress("cloning from " + intent.leader.node.value);
-  auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline, hands.stop);
+  auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline,
+                              hands.stop);
   if (!done) return done;
   if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
   learn_rebuilt(hands, *fresh);

@@ -16,8 +16,9 @@ Outcome carry_out(const core::StopServer&, Hands& hands) {
 
 // The request is removed first: a restart that dies half-way must not be repeated for ever.
 Outcome carry_out(const core::RestartServer& intent, Hands& hands) {
-  auto cleared = hands.change_record(
-      [&](core::Record record) { return core::clear_request(std::move(record), intent.request_id); });
+  auto cleared = hands.change_record([&](core::Record record) {
+    return core::clear_request(std::move(record), intent.request_id);
+  });
   if (!cleared) return cleared.error();
   auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{5000});
   if (!stopped) return stopped.error();
@@ -30,7 +31,9 @@ Outcome carry_out(const core::MendSettings&, Hands& hands) {
   const auto names = expected_names(hands.situation());
   if (!names) return {};  // a policy or a promotion writes them all anyway
   const auto deadline = boot_now() + sql_deadline;
-  if (auto written = postgres::set_names(hands.server(), *session, hands.safety(*names), deadline); !written) return written;
+  if (auto written = postgres::set_names(hands.server(), *session, hands.safety(*names), deadline);
+      !written)
+    return written;
   hands.learn([](Knowledge& k) { k.situation.server.drift.clear(); });
   return {};
 }

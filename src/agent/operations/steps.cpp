@@ -23,7 +23,8 @@ namespace {
 /// A session was refused: says nothing of why the server ended.
 bool is_about_a_session(std::string_view words) {
   constexpr std::array about{"the database system is", "could not connect to the primary",
-                             "terminating connection", "no pg_hba.conf entry", "pg_hba.conf rejects"};
+                             "terminating connection", "no pg_hba.conf entry",
+                             "pg_hba.conf rejects"};
   return std::any_of(about.begin(), about.end(),
                      [&](const char* part) { return words.find(part) != std::string_view::npos; });
 }
@@ -55,20 +56,22 @@ Outcome wait_until_it_answers(Hands& hands) {
   const Instant began = boot_now();
   while (!hands.stopped()) {
     auto observation = observer.observe(boot_now() + Millis{500});
-    const bool cold = !observation && observation.error().one_line().find("Hot standby mode is disabled") !=
-                                          std::string::npos;
+    const bool cold = !observation && observation.error().one_line().find(
+                                          "Hot standby mode is disabled") != std::string::npos;
     if (observation || cold) return {};
     auto status = hands.supervisor_status();
     if (!status) return status.error();
-    if (status->state != supervisor::State::running && status->state != supervisor::State::starting) {
+    if (status->state != supervisor::State::running &&
+        status->state != supervisor::State::starting) {
       const std::string words = last_words(hands);
       const bool lowered = limits_were_lowered(words);
       hands.learn([words, lowered](Knowledge& k) {
         k.situation.server.trouble = words;
         k.situation.server.limits_too_low = lowered;
       });
-      return Error(ErrorCode::postgres_failed, "PostgreSQL ended while it started", words,
-                   "See " + (hands.setup.settings.state_directory / "log" / "postgres.log").string() + ".");
+      return Error(
+          ErrorCode::postgres_failed, "PostgreSQL ended while it started", words,
+          "See " + (hands.setup.settings.state_directory / "log" / "postgres.log").string() + ".");
     }
     if (boot_now() - began > Millis{2000}) hands.progress("PostgreSQL recovers");
     std::this_thread::sleep_for(Millis{10});
@@ -87,7 +90,8 @@ void crash_point(const Hands& hands, const char* step) {
 
 namespace {
 
-Outcome start(Hands& hands, bool without_hot_standby, const std::optional<postgres::Upstream>& upstream) {
+Outcome start(Hands& hands, bool without_hot_standby,
+              const std::optional<postgres::Upstream>& upstream) {
   const auto& server = hands.server();
   auto data = postgres::inspect(server, hands.setup.major);
   if (!data) return data.error();
@@ -174,7 +178,8 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
   if (!control) return control.error();
   core::Fenced fenced;
   fenced.term = term;
-  fenced.seat = core::Seat{hands.situation().me, hands.situation().server.incarnation.value_or(Incarnation{})};
+  fenced.seat = core::Seat{hands.situation().me,
+                           hands.situation().server.incarnation.value_or(Incarnation{})};
   fenced.system_id = control->system_id;
   fenced.agent = hands.situation().agent;
   TimelineId timeline = control->timeline;
@@ -196,7 +201,8 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
 
 Outcome set_gate(Hands& hands, postgres::Gate gate) {
   const auto configuration = hands.configuration("");
-  auto written = postgres::write_gate(hands.server(), hands.server().data, gate, configuration.member_hosts);
+  auto written =
+      postgres::write_gate(hands.server(), hands.server().data, gate, configuration.member_hosts);
   if (!written) return written;
   auto reloaded = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!reloaded) return reloaded.error();
@@ -217,7 +223,8 @@ Outcome ask_grant(Hands& hands, supervisor::GrantKind kind, Term term, Instant a
   ask.start_id = hands.known.supervisor.start_id;
   auto reply = hands.ask_supervisor(ask, Millis{2000});
   if (!reply) return reply.error();
-  const auto core_kind = kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
+  const auto core_kind =
+      kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
   const Instant deadline = asked_at + ask.length;
   hands.learn([core_kind, term, deadline](Knowledge& k) {
     k.situation.server.grant = core::Grant{core_kind, term, deadline};

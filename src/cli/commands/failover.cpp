@@ -23,9 +23,8 @@ Action add_failover(CLI::App& parser, Session& session) {
                   "promote although acknowledged commits may be missing");
   parser.add_flag("--force", options->change.force, "do not ask");
   return [&session, options]() -> Result<int> {
-    boost::json::object request{{"verb", "failover"},
-                                {"to", nullptr},
-                                {"accept_data_loss", options->accept_data_loss}};
+    boost::json::object request{
+        {"verb", "failover"}, {"to", nullptr}, {"accept_data_loss", options->accept_data_loss}};
     if (!options->to.empty()) request["to"] = options->to;
     options->change.question = options->accept_data_loss
                                    ? "Fail over and lose what only missing nodes have?"

@@ -11,8 +11,7 @@ namespace evergres::cli {
 
 Action add_history(CLI::App& parser, Session& session) {
   auto form = std::make_shared<std::string>("table");
-  parser.add_option("-o,--output", *form, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
+  parser.add_option("-o,--output", *form, "table or json")->check(CLI::IsMember({"table", "json"}));
   return [&session, form]() -> Result<int> {
     Result<Place> place = find_place(session);
     if (!place) return place.error();

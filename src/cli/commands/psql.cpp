@@ -21,9 +21,8 @@ struct Target {
 };
 
 Result<const cluster::NodeStatus*> leader_of(const cluster::ClusterStatus& status) {
-  const auto found = std::ranges::find_if(status.nodes, [&](const cluster::NodeStatus& node) {
-    return status.leader == node.name;
-  });
+  const auto found = std::ranges::find_if(
+      status.nodes, [&](const cluster::NodeStatus& node) { return status.leader == node.name; });
   if (found == status.nodes.end()) {
     return Error(ErrorCode::unreachable, "nobody leads at the moment", "",
                  "`evergres explain election` says why.");
@@ -53,9 +52,8 @@ Result<Target> as_application(const Place& place, const cluster::NodeStatus& lea
 }
 
 Result<Target> as_superuser(const Place& place, const cluster::NodeStatus& leader) {
-  const auto known = std::ranges::find_if(place.nodes, [&](const KnownNode& node) {
-    return node.settings.node.value == leader.name;
-  });
+  const auto known = std::ranges::find_if(
+      place.nodes, [&](const KnownNode& node) { return node.settings.node.value == leader.name; });
   if (known == place.nodes.end()) {
     return Error(ErrorCode::refused, "the primary is on " + leader.name,
                  "The superuser connects over the local socket only.",

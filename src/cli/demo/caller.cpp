@@ -32,7 +32,9 @@ Result<User> as_user(const passwd* entry, const std::string& wanted) {
   return User{entry->pw_name, entry->pw_dir, entry->pw_uid, entry->pw_gid};
 }
 
-Result<User> postgres_user() { return as_user(getpwnam("postgres"), "postgres"); }
+Result<User> postgres_user() {
+  return as_user(getpwnam("postgres"), "postgres");
+}
 
 /// Drops root for good. errno tells what failed.
 bool become(const User& user) {
@@ -76,7 +78,9 @@ int install(int source, const fs::path& program) {
 
 }  // namespace
 
-bool caller_is_root() { return geteuid() == 0; }
+bool caller_is_root() {
+  return geteuid() == 0;
+}
 
 Outcome copy_own_program(const fs::path& program) {
   std::error_code error;

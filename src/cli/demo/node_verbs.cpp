@@ -36,8 +36,8 @@ Result<int> start(Session& session, const Plan& plan, const NodeName& node) {
   if (caller_is_root()) {
     Outcome done = make_for_postgres(plan.run_directory, 0700);
     if (!done) return done.error();
-    return run_as_postgres(plan.program(), {"demo", "start", node.value, "--directory",
-                                            plan.directory.string()});
+    return run_as_postgres(plan.program(),
+                           {"demo", "start", node.value, "--directory", plan.directory.string()});
   }
   if (keeper_of(processes_of(plan, node)) != 0) {
     session.out << node.value << " is running already.\n";
@@ -142,9 +142,10 @@ Result<int> down(Session& session, const fs::path& directory) {
   remove_made(*plan);
   std::error_code ignored;
   if (fs::exists(plan->directory, ignored)) {
-    return Error(ErrorCode::internal, plan->directory.string() + " could not be removed",
-                 "The nodes are stopped. Something is left in it that the demo did not make or that "
-                 "this user may not remove.");
+    return Error(
+        ErrorCode::internal, plan->directory.string() + " could not be removed",
+        "The nodes are stopped. Something is left in it that the demo did not make or that "
+        "this user may not remove.");
   }
   session.out << "The demo is stopped and removed.\n";
   return 0;

@@ -82,8 +82,12 @@ std::vector<NodeName> Plan::names() const {
   return all;
 }
 
-fs::path Plan::node_directory(const NodeName& node) const { return directory / node.value; }
-fs::path Plan::config_file(const NodeName& node) const { return node_directory(node) / "node.yaml"; }
+fs::path Plan::node_directory(const NodeName& node) const {
+  return directory / node.value;
+}
+fs::path Plan::config_file(const NodeName& node) const {
+  return node_directory(node) / "node.yaml";
+}
 fs::path Plan::log_file(const NodeName& node) const {
   return node_directory(node) / "log" / "evergres.log";
 }
@@ -103,8 +107,8 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
   is.peer_port = base_port + peer_offset + index;
   is.synchronous_nodes = nodes > 1 ? 1 : 0;
   is.parameters = {{"shared_buffers", "32MB"}, {"max_connections", "50"}};
-  is.application = {{"role", "app"}, {"database", "app"},
-                    {"password_file", password_file().string()}};
+  is.application = {
+      {"role", "app"}, {"database", "app"}, {"password_file", password_file().string()}};
   return is;
 }
 
@@ -161,9 +165,9 @@ Outcome write_plan(const Plan& plan) {
       "# Made by `evergres demo up`; `evergres demo down` removes this directory.\n";
   // The plan comes first: with it `down` knows the directory as a demo, however far `up` came.
   if (Outcome done = write_if_absent(
-          plan.plan_file(), header + fmt::format("run_directory: {}\nbase_port: {}\nnodes: {}\n",
-                                                 quoted(plan.run_directory.string()),
-                                                 plan.base_port, plan.nodes));
+          plan.plan_file(),
+          header + fmt::format("run_directory: {}\nbase_port: {}\nnodes: {}\n",
+                               quoted(plan.run_directory.string()), plan.base_port, plan.nodes));
       !done) {
     return done;
   }

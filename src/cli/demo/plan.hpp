@@ -38,8 +38,8 @@ std::filesystem::path default_directory();
 /// The plan in `directory`; nothing if there is none. data_invalid if demo.yaml makes no sense.
 Result<std::optional<Plan>> read_plan(const std::filesystem::path& directory);
 
-/// Makes the files of the plan: secret, password, passfile, demo.yaml and a node.yaml for each node.
-/// What is there already stays, so that an interrupted `up` can go on. Modes: 0700 and 0600.
+/// Makes the files of the plan: secret, password, passfile, demo.yaml and a node.yaml for each
+/// node. What is there already stays, so that an interrupted `up` can go on. Modes: 0700 and 0600.
 Outcome write_plan(const Plan& plan);
 
 /// The first block of 20 ports from 54320 on 127.0.0.1 in which nobody listens. port_taken if there

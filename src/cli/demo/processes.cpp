@@ -85,7 +85,8 @@ bool runs_node(const Process& process, const std::string& config_file) {
 [[noreturn]] void become_node(const char* program, char* const* words, int log, int report) {
   setsid();
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const bool wired = nothing >= 0 && dup2(nothing, 0) == 0 && dup2(log, 1) == 1 && dup2(log, 2) == 2;
+  const bool wired =
+      nothing >= 0 && dup2(nothing, 0) == 0 && dup2(log, 1) == 1 && dup2(log, 2) == 2;
   if (wired && chdir("/") == 0) {
     // A caller's blocked or ignored signals would be inherited through exec.
     sigset_t none;
@@ -141,16 +142,16 @@ std::vector<Process> processes_of(const Plan& plan, const NodeName& node) {
   const auto directory_of = [](pid_t pid) { return link_target(fmt::format("/proc/{}/cwd", pid)); };
   std::error_code ignored;
   const fs::path data = fs::weakly_canonical(settings.data_directory, ignored);
-  std::vector<Process> found = select_node(all_processes(), plan.config_file(node).string(),
-                                           data.string(), directory_of);
+  std::vector<Process> found =
+      select_node(all_processes(), plan.config_file(node).string(), data.string(), directory_of);
   std::erase_if(found, [](const Process& process) { return process.pid == getpid(); });
   return found;
 }
 
 pid_t keeper_of(const std::vector<Process>& processes) {
   for (const Process& process : processes) {
-    const bool has_parent_here = std::ranges::find(processes, process.parent, &Process::pid) !=
-                                 processes.end();
+    const bool has_parent_here =
+        std::ranges::find(processes, process.parent, &Process::pid) != processes.end();
     const bool is_run = std::ranges::find(process.words, "run") != process.words.end();
     if (!has_parent_here && is_run) return process.pid;
   }

@@ -60,8 +60,8 @@ std::uint64_t count_lost(const std::vector<Fate>& fates,
 /// What came back: at most one of the two is set; neither if there was no answer in time.
 struct WriteConnection::Reply {
   bool sent = false;
-  bool done = false;                   ///< the statement succeeded
-  std::string sqlstate;                ///< of the error that the server reported
+  bool done = false;     ///< the statement succeeded
+  std::string sqlstate;  ///< of the error that the server reported
   std::string message;
   std::vector<std::string> first_column;
 };
@@ -69,7 +69,9 @@ struct WriteConnection::Reply {
 WriteConnection::WriteConnection(Plan plan, std::string run)
     : plan_(std::move(plan)), run_(std::move(run)) {}
 
-WriteConnection::~WriteConnection() { disconnect(); }
+WriteConnection::~WriteConnection() {
+  disconnect();
+}
 
 void WriteConnection::disconnect() {
   if (connection_ != nullptr) PQfinish(connection_);
@@ -189,9 +191,13 @@ Outcome WriteConnection::must(const char* statement, const std::vector<std::stri
   }
 }
 
-Outcome WriteConnection::make_table(Instant deadline) { return must(create_table, {}, deadline); }
+Outcome WriteConnection::make_table(Instant deadline) {
+  return must(create_table, {}, deadline);
+}
 
-Outcome WriteConnection::clean_up(Instant deadline) { return must(delete_rows, {run_}, deadline); }
+Outcome WriteConnection::clean_up(Instant deadline) {
+  return must(delete_rows, {run_}, deadline);
+}
 
 Result<std::vector<std::uint64_t>> WriteConnection::present(Instant deadline) {
   const Reply reply = ask(select_rows, {run_}, deadline);

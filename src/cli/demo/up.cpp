@@ -74,8 +74,8 @@ Result<Plan> plan_for(const UpRequest& request) {
     if (!port) return port.error();
     plan.base_port = *port;
   }
-  plan.run_directory = request.run_directory.empty() ? choose_run_directory(plan.base_port)
-                                                     : request.run_directory;
+  plan.run_directory =
+      request.run_directory.empty() ? choose_run_directory(plan.base_port) : request.run_directory;
   return plan;
 }
 
@@ -85,10 +85,10 @@ Result<int> up_for_root(Session& session, const Plan& plan) {
   if (done) done = make_for_postgres(plan.run_directory, 0700);
   if (done) done = copy_own_program(plan.program());
   if (!done) return done.error();
-  return run_as_postgres(plan.program(),
-                         {"demo", "up", "--directory", plan.directory.string(), "--nodes",
-                          std::to_string(plan.nodes), "--port", std::to_string(plan.base_port),
-                          "--run-directory", plan.run_directory.string()});
+  return run_as_postgres(
+      plan.program(),
+      {"demo", "up", "--directory", plan.directory.string(), "--nodes", std::to_string(plan.nodes),
+       "--port", std::to_string(plan.base_port), "--run-directory", plan.run_directory.string()});
 }
 
 bool has_data(const Plan& plan) {
@@ -156,16 +156,17 @@ Result<cluster::ClusterStatus> wait_until_up(const Plan& plan, Progress& progres
 }
 
 void show_ways(Session& session, const Plan& plan) {
-  const bool is_default = plan.directory == default_directory() ||
-                          plan.directory == "/var/lib/evergres-demo";
+  const bool is_default =
+      plan.directory == default_directory() || plan.directory == "/var/lib/evergres-demo";
   const std::string option = is_default ? "" : " --directory '" + plan.directory.string() + "'";
   const std::string config =
       is_default ? "" : " -c '" + plan.config_file(NodeName("n1")).string() + "'";
   session.out << "\nConnect with:\n  " << plan.dsn() << "\n  evergres" << config << " psql\n"
               << "\nThree experiments; keep the first command running in another terminal:\n"
-              << "  evergres demo watch" << option << "          a writer that counts what it loses\n"
-              << "  evergres demo kill primary" << option
-              << "   then: evergres" << config << " history, evergres demo start NODE\n"
+              << "  evergres demo watch" << option
+              << "          a writer that counts what it loses\n"
+              << "  evergres demo kill primary" << option << "   then: evergres" << config
+              << " history, evergres demo start NODE\n"
               << "  evergres" << config << " switchover          the planned way\n"
               << "  evergres demo freeze primary" << option << " then: evergres demo thaw NODE\n"
               << "\nRemove everything with: evergres demo down" << option << "\n";

@@ -9,14 +9,17 @@ bool is_chosen(const Situation& s) {
   return s.record->phase == Phase::electing && record_names_me(s) && claim_is_mine(s);
 }
 
-bool waited(const Situation& s, Millis span) { return s.claimed_at && s.now - *s.claimed_at >= span; }
+bool waited(const Situation& s, Millis span) {
+  return s.claimed_at && s.now - *s.claimed_at >= span;
+}
 
 /// Standbys that are heard and have not answered the fence of this term yet.
 std::vector<std::string> still_to_answer(const Situation& s) {
   std::vector<std::string> names;
   for (const auto& [name, peer] : s.peers) {
     if (peer.refused || !is_heard(s, peer) || peer.said->server != ServerState::standby) continue;
-    if (!peer.said->fenced || peer.said->fenced->term != s.record->term) names.push_back(name.value);
+    if (!peer.said->fenced || peer.said->fenced->term != s.record->term)
+      names.push_back(name.value);
   }
   return names;
 }
@@ -60,8 +63,9 @@ Policy without_the_silent(const Situation& s, Policy policy) {
   bool all_may_leave = true;
   for (const Seat& voter : policy.voters) {
     const Heartbeat* said = fresh_word(s, voter.node);
-    const bool follows = said != nullptr && said->seat == voter && said->receiving && said->upstream &&
-                         said->upstream->node == s.me && said->upstream->term == s.record->term;
+    const bool follows = said != nullptr && said->seat == voter && said->receiving &&
+                         said->upstream && said->upstream->node == s.me &&
+                         said->upstream->term == s.record->term;
     if (follows) attached.push_back(voter);
     if (!follows && !may_be_the_last_to_leave(s, voter.node)) all_may_leave = false;
   }
@@ -96,18 +100,21 @@ Millis own_turn(const Situation& s, const std::vector<Seat>& seats) {
 
 // In a planned handover the leader stops fast, without waiting for anybody but its heir.
 Judgement stop_for_the_handover(const Situation& s) {
-  if (s.record->phase != Phase::handover || !record_names_me(s) || !claim_is_mine(s)) return std::nullopt;
+  if (s.record->phase != Phase::handover || !record_names_me(s) || !claim_is_mine(s))
+    return std::nullopt;
   if (s.fenced && s.fenced->term == s.record->term) return std::nullopt;
   const bool to_stop = s.server.state == ServerState::primary ||
                        (s.server.state == ServerState::stopped && s.record->heir != s.me);
   if (!to_stop) return std::nullopt;
-  return Answer{StopForHandover{s.record->term, s.record->claim, *s.record->heir}, s.record->why, {}};
+  return Answer{
+      StopForHandover{s.record->term, s.record->claim, *s.record->heir}, s.record->why, {}};
 }
 
 // While the leader stops for it the heir makes the slots that it will need as leader; the next
 // leader's are dropped when this node follows after all.
 Judgement prepare_to_inherit(const Situation& s) {
-  if (s.record->phase != Phase::handover || s.record->heir != s.me || record_names_me(s)) return std::nullopt;
+  if (s.record->phase != Phase::handover || s.record->heir != s.me || record_names_me(s))
+    return std::nullopt;
   if (s.server.state != ServerState::standby || s.server.cold) return std::nullopt;
   const auto missing = nodes_without_slot(s);
   if (missing.empty() || !may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
@@ -139,18 +146,21 @@ Judgement choose_the_leader(const Situation& s) {
   if (!late.empty() && !waited(s, Millis{1000})) {
     return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};
   }
-  return Answer{as_intent(*elected.choice, record, !covered),
-                elected.choice->leader.node.value +
-                    (covered ? " holds everything that was acknowledged"
-                             : " holds the most of what is left, and an operator accepted the loss"),
-                elected.choice->facts};
+  return Answer{
+      as_intent(*elected.choice, record, !covered),
+      elected.choice->leader.node.value +
+          (covered ? " holds everything that was acknowledged"
+                   : " holds the most of what is left, and an operator accepted the loss"),
+      elected.choice->facts};
 }
 
 // A chosen node whose promotion failed gives the leadership back.
 Judgement give_up_a_failed_promotion(const Situation& s) {
   if (!is_chosen(s)) return std::nullopt;
-  const bool lost_server = s.server.state == ServerState::stopped || s.server.state == ServerState::absent;
-  const bool failed = failed_in_this_term(s, Promote::kind) && s.server.state != ServerState::primary;
+  const bool lost_server =
+      s.server.state == ServerState::stopped || s.server.state == ServerState::absent;
+  const bool failed =
+      failed_in_this_term(s, Promote::kind) && s.server.state != ServerState::primary;
   // Started again since it was chosen: its answer is void, and only another term reads it anew.
   const bool answered = s.fenced && s.fenced->term == s.record->term;
   const bool restarted = s.server.state == ServerState::standby && !answered;
@@ -168,7 +178,8 @@ Judgement promote_when_chosen(const Situation& s) {
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr || !s.fenced || s.fenced->term != s.record->term) return std::nullopt;
   return Answer{Promote{s.record->term, *policy, leader_timeline(*s.record)},
-                "we were chosen to lead term " + std::to_string(s.record->term.value), {}};
+                "we were chosen to lead term " + std::to_string(s.record->term.value),
+                {}};
 }
 
 // A promoted node serves only after a commit of its own was acknowledged under its policy.
@@ -196,7 +207,8 @@ Judgement campaign_when_nobody_is_in_charge(const Situation& s) {
   }
   if (others_suffice_without_us(s)) {
     if (s.server.state != ServerState::standby) return std::nullopt;
-    return Answer{StayPut{}, "we hear nobody, while the others hear each other and suffice to elect", {}};
+    return Answer{
+        StayPut{}, "we hear nobody, while the others hear each other and suffice to elect", {}};
   }
   const Millis turn = own_turn(s, seats);
   if (!s.nobody_in_charge_since || s.now - *s.nobody_in_charge_since < turn ||

@@ -14,7 +14,8 @@ const Seat* leader_to_follow(const Situation& s) {
   const Policy* policy = newest_policy(record);
   const auto seat = my_seat(s);
   if (policy == nullptr || !seat) return nullptr;
-  const bool voter = std::find(policy->voters.begin(), policy->voters.end(), *seat) != policy->voters.end();
+  const bool voter =
+      std::find(policy->voters.begin(), policy->voters.end(), *seat) != policy->voters.end();
   return voter ? &*record.leader : nullptr;
 }
 
@@ -34,8 +35,9 @@ bool fits_the_leader(const Situation& s, Position end) {
   if (tree.contradicts(s.fenced->history)) return false;
   tree.learn(s.fenced->history);
   if (s.record->phase != Phase::electing) return tree.fits(end, leader_timeline(*s.record));
-  // The chosen leader's timeline has no recorded beginning yet. The coordinator compared us with it,
-  // but a server that was started since may have found more WAL on its disk than it had answered.
+  // The chosen leader's timeline has no recorded beginning yet. The coordinator compared us with
+  // it, but a server that was started since may have found more WAL on its disk than it had
+  // answered.
   const Heartbeat* leader = fresh_word(s, s.record->leader->node);
   if (leader == nullptr || leader->seat != *s.record->leader || !leader->fenced) return false;
   if (leader->fenced->term != s.record->term || !leader->fenced->position) return false;
@@ -64,7 +66,8 @@ bool has_diverged(const Situation& s) {
 std::string end_text(const Situation& s) {
   const auto end = end_of_wal(s);
   if (!end) return "our WAL does not fit the leader's";
-  return "our WAL ends at " + end->lsn.text() + " on timeline " + std::to_string(end->timeline.value);
+  return "our WAL ends at " + end->lsn.text() + " on timeline " +
+         std::to_string(end->timeline.value);
 }
 
 }  // namespace
@@ -80,24 +83,31 @@ Judgement restart_on_request(const Situation& s) {
 // A server whose WAL leaves the recorded lineage is rewound, and if that fails cloned.
 Judgement rejoin_a_diverged_server(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
-  if (leader == nullptr || s.server.state != ServerState::standby || !has_diverged(s)) return std::nullopt;
+  if (leader == nullptr || s.server.state != ServerState::standby || !has_diverged(s))
+    return std::nullopt;
   const std::string facts = end_text(s);
   if (!s.record->policy.unproven.empty()) {
-    return Answer{StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
+    return Answer{
+        StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
   }
   if (!s.record->rewind_ready) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
   }
   const bool forged = beyond_rewinding(s);
   if (!forged && !failed_in_this_term(s, Rewind::kind)) {
-    return Answer{Rewind{*leader, s.record->term}, "our WAL leaves the lineage of " + leader->node.value, {facts}};
+    return Answer{Rewind{*leader, s.record->term},
+                  "our WAL leaves the lineage of " + leader->node.value,
+                  {facts}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   if (forged) {
     return Answer{Clone{*leader, s.record->term},
-                  "our timeline has the id of a recorded one, but begins elsewhere", {facts}};
+                  "our timeline has the id of a recorded one, but begins elsewhere",
+                  {facts}};
   }
-  return Answer{Clone{*leader, s.record->term}, "pg_rewind failed", {facts, s.attempts.at(Rewind::kind).error}};
+  return Answer{Clone{*leader, s.record->term},
+                "pg_rewind failed",
+                {facts, s.attempts.at(Rewind::kind).error}};
 }
 
 // A standby whose next WAL the leader no longer has is cloned.
@@ -106,11 +116,15 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
   if (leader == nullptr || !s.server.wal_removed || !refused_for_long(s)) return std::nullopt;
   if (!points_to(s, *leader) || s.record->phase != Phase::leading) return std::nullopt;
   if (!s.record->policy.unproven.empty()) {
-    return Answer{StayPut{}, "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven", {}};
+    return Answer{
+        StayPut{},
+        "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven",
+        {}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   return Answer{Clone{*leader, s.record->term},
-                leader->node.value + " no longer has the WAL that we need next", {}};
+                leader->node.value + " no longer has the WAL that we need next",
+                {}};
 }
 
 // A standby without SQL is started again once it follows a leader: the limits that kept it so may
@@ -126,18 +140,21 @@ Judgement warm_up_a_cold_standby(const Situation& s) {
 // A fenced standby whose WAL fits the leader's lineage attaches to it.
 Judgement follow_the_leader(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
-  if (leader == nullptr || s.server.state != ServerState::standby || points_to(s, *leader)) return std::nullopt;
+  if (leader == nullptr || s.server.state != ServerState::standby || points_to(s, *leader))
+    return std::nullopt;
   if (s.promise.term != s.record->term) return std::nullopt;
   const auto end = end_of_wal(s);
   if (!end) return Answer{StayPut{}, "the end of our WAL is not known yet", {}};
   if (!fits_the_leader(s, *end)) return std::nullopt;
   return Answer{Follow{*leader, s.record->term},
-                leader->node.value + " leads term " + std::to_string(s.record->term.value), {end_text(s)}};
+                leader->node.value + " leads term " + std::to_string(s.record->term.value),
+                {end_text(s)}};
 }
 
 // Nothing to do.
 Judgement carry_on(const Situation& s) {
-  if (s.record->phase == Phase::leading && record_names_me(s)) return Answer{StayPut{}, "we lead", {}};
+  if (s.record->phase == Phase::leading && record_names_me(s))
+    return Answer{StayPut{}, "we lead", {}};
   if (s.server.receiving && s.server.upstream) {
     return Answer{StayPut{}, "we stream from " + s.server.upstream->node.value, {}};
   }

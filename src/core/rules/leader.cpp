@@ -24,9 +24,11 @@ std::optional<NodeName> some_heir(const Situation& s) {
 
 // A restarted agent takes over the leadership that its server never lost.
 Judgement resume_our_own_leadership(const Situation& s) {
-  if (s.record->phase != Phase::leading || !record_names_me(s) || claim_is_mine(s)) return std::nullopt;
+  if (s.record->phase != Phase::leading || !record_names_me(s) || claim_is_mine(s))
+    return std::nullopt;
   if (s.server.state != ServerState::primary || !entitled_to_be_primary(s).yes) return std::nullopt;
-  return Answer{ResumeLeadership{s.record->term}, "our server still holds the grant of this term", {}};
+  return Answer{
+      ResumeLeadership{s.record->term}, "our server still holds the grant of this term", {}};
 }
 
 // A leader that hears nobody while the others hear each other lets them elect.
@@ -42,20 +44,23 @@ Judgement step_down_when_cut_off(const Situation& s) {
                 {}};
 }
 
-// The open leader admits applications, and a standby that streams from it admits readers; both admit
-// every member that they know.
+// The open leader admits applications, and a standby that streams from it admits readers; both
+// admit every member that they know.
 Judgement open_the_gate(const Situation& s) {
   const bool as_it_should_be = s.server.gate_open && !s.server.gate_outdated;
-  if (as_it_should_be || s.server.cold || !may_try(s, OpenGate::kind, Millis{500})) return std::nullopt;
+  if (as_it_should_be || s.server.cold || !may_try(s, OpenGate::kind, Millis{500}))
+    return std::nullopt;
   if (s.server.gate_open && (is_open_leader(s) || s.server.state == ServerState::standby)) {
     return Answer{OpenGate{s.record->term}, "the address of a member is new", {}};
   }
-  if (is_open_leader(s)) return Answer{OpenGate{s.record->term}, "the barrier of this term is proven", {}};
+  if (is_open_leader(s))
+    return Answer{OpenGate{s.record->term}, "the barrier of this term is proven", {}};
   const bool serves_reads = s.record->phase == Phase::leading && !record_names_me(s) &&
                             s.server.state == ServerState::standby && s.server.receiving &&
                             s.server.upstream && s.server.upstream->term == s.record->term;
   if (!serves_reads) return std::nullopt;
-  return Answer{OpenGate{s.record->term}, "we stream from the open leader and may serve readers", {}};
+  return Answer{
+      OpenGate{s.record->term}, "we stream from the open leader and may serve readers", {}};
 }
 
 // The leader keeps WAL for every node it knows, also for one that is only about to clone.
@@ -95,7 +100,8 @@ Judgement hand_over_on_request(const Situation& s) {
 Judgement settle_the_policy(const Situation& s) {
   if (!is_open_leader(s) || !may_try(s, ChangePolicy::kind, Millis{300})) return std::nullopt;
   const WantedPolicy wanted = wanted_policy(s);
-  const bool settled = wanted.policy == s.record->policy.current && s.record->policy.unproven.empty();
+  const bool settled =
+      wanted.policy == s.record->policy.current && s.record->policy.unproven.empty();
   if (settled) return std::nullopt;
   const std::string why = wanted.why.empty() ? "a recorded policy is not proven yet" : wanted.why;
   return Answer{ChangePolicy{s.record->term, wanted.policy, why}, why, {}};
@@ -105,7 +111,8 @@ Judgement settle_the_policy(const Situation& s) {
 Judgement allow_rewinds(const Situation& s) {
   if (!is_open_leader(s) || s.record->rewind_ready) return std::nullopt;
   if (!may_try(s, AllowRewinds::kind, Millis{1000})) return std::nullopt;
-  return Answer{AllowRewinds{s.record->term}, "nobody can rewind from us before we checkpointed", {}};
+  return Answer{
+      AllowRewinds{s.record->term}, "nobody can rewind from us before we checkpointed", {}};
 }
 
 // A node that follows the leader becomes a member.

@@ -3,7 +3,9 @@
 namespace evergres::core {
 namespace {
 
-std::string number(Term term) { return std::to_string(term.value); }
+std::string number(Term term) {
+  return std::to_string(term.value);
+}
 
 bool is_rebuilding(const Situation& s) {
   return s.operation && (s.operation->kind == Clone::kind || s.operation->kind == Rewind::kind);
@@ -24,20 +26,25 @@ bool cannot_be_fenced(const Situation& s) {
 Judgement keep_hands_off_a_lost_history(const Situation& s) {
   if (s.record_missing && !s.record) {
     if (!s.server.incarnation) {
-      return Answer{StayPut{}, "the store has no record of this cluster; only init creates one", {}};
+      return Answer{
+          StayPut{}, "the store has no record of this cluster; only init creates one", {}};
     }
-    return Answer{StayPut{}, "the store lost the record while our data exists; an operator must repair it", {}};
+    return Answer{StayPut{},
+                  "the store lost the record while our data exists; an operator must repair it",
+                  {}};
   }
   if (!s.record) return Answer{StayPut{}, "the record is not known yet", {}};
   if (s.record->term < s.promise.term) {
     return Answer{StayPut{},
-                  "the record is at term " + number(s.record->term) + ", below our promise of term " +
-                      number(s.promise.term) + ": the store lost history",
+                  "the record is at term " + number(s.record->term) +
+                      ", below our promise of term " + number(s.promise.term) +
+                      ": the store lost history",
                   {}};
   }
   for (const auto& [name, peer] : s.peers) {
     if (!peer.said || !is_heard(s, peer) || peer.said->system_id != s.record->system_id) continue;
-    // It promised after it had seen a record of that term, and what it has seen is not newer than ours.
+    // It promised after it had seen a record of that term, and what it has seen is not newer than
+    // ours.
     if (peer.said->promise.term > s.record->term && peer.said->revision <= s.revision) {
       return Answer{StayPut{},
                     "the record is at term " + number(s.record->term) + ", below the promise of " +
@@ -51,7 +58,8 @@ Judgement keep_hands_off_a_lost_history(const Situation& s) {
 // A data directory of another cluster is neither started nor replaced.
 Judgement keep_hands_off_foreign_data(const Situation& s) {
   if (s.record->system_id.value == 0) return Answer{StayPut{}, "init has not finished yet", {}};
-  if (s.server.system_id.value == 0 || s.server.system_id == s.record->system_id) return std::nullopt;
+  if (s.server.system_id.value == 0 || s.server.system_id == s.record->system_id)
+    return std::nullopt;
   return Answer{StayPut{},
                 "the data directory has system identifier " +
                     std::to_string(s.server.system_id.value) + ", the cluster has " +
@@ -61,7 +69,8 @@ Judgement keep_hands_off_foreign_data(const Situation& s) {
 
 // A server that is primary, or may become it, without the record naming it, is stopped.
 Judgement stop_a_primary_without_leadership(const Situation& s) {
-  const bool runs = s.server.state == ServerState::standby || s.server.state == ServerState::starting;
+  const bool runs =
+      s.server.state == ServerState::standby || s.server.state == ServerState::starting;
   const bool may_be_primary =
       s.server.state == ServerState::primary || (s.server.asked_to_promote && runs);
   if (!may_be_primary) return std::nullopt;
@@ -108,7 +117,8 @@ Judgement stop_a_server_that_cannot_be_fenced(const Situation& s) {
   if ((!silent && !stuck) || s.server.rebuilding || !must_fence(s).yes) return std::nullopt;
   const std::string term = "term " + number(s.record->term) + " is to be fenced";
   if (silent) return Answer{StopServer{}, "our server does not answer and " + term, {}};
-  return Answer{StopServer{}, term + " and our running server cannot be", {s.attempts.at(Fence::kind).error}};
+  return Answer{
+      StopServer{}, term + " and our running server cannot be", {s.attempts.at(Fence::kind).error}};
 }
 
 // One operation at a time. A checkpoint alone may take minutes: a voter that fell silent meanwhile
@@ -116,7 +126,8 @@ Judgement stop_a_server_that_cannot_be_fenced(const Situation& s) {
 Judgement wait_for_the_running_operation(const Situation& s) {
   if (!s.operation) return std::nullopt;
   const bool only_checkpoints = s.operation->kind == AllowRewinds::kind &&
-                                s.record->phase == Phase::leading && record_names_me(s) && claim_is_mine(s);
+                                s.record->phase == Phase::leading && record_names_me(s) &&
+                                claim_is_mine(s);
   if (only_checkpoints && !wanted_policy(s).why.empty()) return std::nullopt;
   return Answer{Wait{}, s.operation->kind + " is running", {}};
 }
@@ -124,8 +135,10 @@ Judgement wait_for_the_running_operation(const Situation& s) {
 // What somebody altered behind our back is written again. (A leader whose names differ has lost its
 // grant by then.)
 Judgement mend_altered_settings(const Situation& s) {
-  const bool runs = s.server.state == ServerState::standby || s.server.state == ServerState::primary;
-  if (!runs || s.server.drift.empty() || !may_try(s, MendSettings::kind, Millis{1000})) return std::nullopt;
+  const bool runs =
+      s.server.state == ServerState::standby || s.server.state == ServerState::primary;
+  if (!runs || s.server.drift.empty() || !may_try(s, MendSettings::kind, Millis{1000}))
+    return std::nullopt;
   return Answer{MendSettings{}, "safety settings were altered", s.server.drift};
 }
 

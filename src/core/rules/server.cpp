@@ -16,21 +16,24 @@ Judgement make_the_data_directory_anew(const Situation& s) {
   }
   const Heartbeat* leader = fresh_word(s, record.leader->node);
   if (leader == nullptr || leader->leads != Leads::yes) {
-    return Answer{StayPut{}, reason + ", and " + record.leader->node.value + " is not heard as leader", {}};
+    return Answer{
+        StayPut{}, reason + ", and " + record.leader->node.value + " is not heard as leader", {}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) {
-    return Answer{StayPut{}, reason + "; the next try comes later", {s.attempts.at(Clone::kind).error}};
+    return Answer{
+        StayPut{}, reason + "; the next try comes later", {s.attempts.at(Clone::kind).error}};
   }
   return Answer{Clone{*record.leader, record.term}, reason, {}};
 }
 
 namespace {
 
-/// After a handover the heir promotes itself first: on one machine our start would only hold it up. Not
-/// if commits there wait for us.
+/// After a handover the heir promotes itself first: on one machine our start would only hold it up.
+/// Not if commits there wait for us.
 bool lets_the_heir_go_first(const Situation& s) {
   const Record& record = *s.record;
-  const bool chosen = record.phase == Phase::electing && record.leader && record.leader->node != s.me;
+  const bool chosen =
+      record.phase == Phase::electing && record.leader && record.leader->node != s.me;
   const bool we_stopped_for_it = s.fenced && s.fenced->term == record.term && s.claimed_at &&
                                  s.now - *s.claimed_at < Millis{1500};
   if (!chosen || !we_stopped_for_it) return false;
@@ -44,13 +47,15 @@ bool lets_the_heir_go_first(const Situation& s) {
 // A stopped server is started, always as a standby without upstream.
 Judgement start_the_server(const Situation& s) {
   if (s.server.state != ServerState::stopped) return std::nullopt;
-  const bool handing_over = s.record->phase == Phase::handover && record_names_me(s) && claim_is_mine(s);
+  const bool handing_over =
+      s.record->phase == Phase::handover && record_names_me(s) && claim_is_mine(s);
   const bool heir_has_time = s.claimed_at && s.now - *s.claimed_at < Millis{3000};
   if (handing_over && s.record->heir != s.me && heir_has_time) return std::nullopt;
   if (lets_the_heir_go_first(s) || !may_try(s, StartServer::kind, Millis{500})) return std::nullopt;
   return Answer{StartServer{s.server.limits_too_low},
-                s.server.limits_too_low ? "limits were lowered below what the control file remembers"
-                                        : "PostgreSQL is stopped",
+                s.server.limits_too_low
+                    ? "limits were lowered below what the control file remembers"
+                    : "PostgreSQL is stopped",
                 {}};
 }
 
