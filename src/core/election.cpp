@@ -89,6 +89,7 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   std::sort(policy.voters.begin(), policy.voters.end());
   policy.k =
       std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
+  if (policy.mode == Durability::strict && policy.k < input.wanted_k) policy.k = 0;
   if (policy.k == 0) policy.voters.clear();
   return policy;
 }

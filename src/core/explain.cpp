@@ -102,6 +102,14 @@ std::string degraded_text(const Situation& s) {
   if (!s.record) return {};
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return {};
+  if (acknowledges_nothing(*policy)) {
+    return "DEGRADED: strict, and fewer than " + std::to_string(s.tuning.wanted_k) +
+           " standbys could vote; writes wait";
+  }
+  if (const auto held = wanted_policy(s).held_back;
+      policy->mode == Durability::strict && !held.empty()) {
+    return "DEGRADED: " + held + "; writes may wait";
+  }
   if (policy->voters.empty()) {
     if (s.tuning.wanted_k == 0) return {};
     return "DEGRADED: commits are on " + policy->leader.node.value + " alone; nobody else may lead";
@@ -148,6 +156,7 @@ std::string explain_election(const Situation& s) {
   const Verdict in_charge = somebody_in_charge(s);
   text += "\n" + std::string(in_charge.yes ? "in charge: yes, " : "in charge: nobody, ") +
           in_charge.why + "\n";
+  if (record.paused) text += "paused: nobody is promoted without an operator's failover\n";
   text += "a failover must cover:\n  current: " + describe(record.policy.current) + "\n";
   for (const Policy& policy : record.policy.unproven)
     text += "  unproven: " + describe(policy) + "\n";

@@ -168,6 +168,7 @@ struct Clone {
   static constexpr const char* kind = "clone";
   Seat leader;
   Term term;
+  std::string request_id = {};  ///< of the operator's reinit that this fulfils; "" if none
   auto operator<=>(const Clone&) const = default;
 };
 /// Remove an operator's request that was fulfilled or cannot be.

@@ -48,14 +48,39 @@ void add_reason(std::string& why, const std::string& reason) {
   why += (why.empty() ? "" : "; ") + reason;
 }
 
+/// An operator wants this node cloned anew: until that has begun, no commit may count on it.
+bool is_to_be_made_anew(const Situation& s, const NodeName& node) {
+  const auto& request = s.record->request;
+  return request && request->kind == RequestKind::reinit && request->to == node;
+}
+
 /// Why a voter of the policy has to go; empty if it stays.
 std::string reason_to_leave(const Situation& s, const Seat& voter, const Peer* peer) {
   const Heartbeat* said = fresh_word(s, voter.node);
   if (said != nullptr && !said->seat.incarnation.empty() && said->seat != voter) {
     return voter.node.value + " is a new incarnation";
   }
+  if (is_to_be_made_anew(s, voter.node)) return voter.node.value + " is to be cloned anew";
   if (is_silent(s, voter, peer)) return voter.node.value + " has been silent for voter_timeout";
   return {};
+}
+
+/// Strict, and fewer than k standbys could vote: a policy that asks for k stays as it is, with its
+/// silent voters, so that its writes wait; any other gives way to one that acknowledges nothing.
+WantedPolicy wait_for_more(const Policy& newest, std::uint32_t k, const std::string& why) {
+  WantedPolicy wanted;
+  wanted.policy = newest;
+  const std::string waits = "strict, and fewer than " + std::to_string(k) + " standbys could vote";
+  const bool asks_for_k = newest.mode == Durability::strict && newest.k == k;
+  if (asks_for_k || acknowledges_nothing(newest)) {
+    wanted.held_back = waits + (why.empty() ? "" : ": " + why);
+    return wanted;
+  }
+  wanted.policy.mode = Durability::strict;
+  wanted.policy.voters.clear();
+  wanted.policy.k = 0;
+  wanted.why = waits;
+  return wanted;
 }
 
 }  // namespace
@@ -95,6 +120,7 @@ WantedPolicy wanted_policy(const Situation& s) {
   for (const auto& [name, peer] : s.peers) {
     const Heartbeat* said = fresh_word(s, name);
     if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
+    if (is_to_be_made_anew(s, name)) continue;
     const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
     if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
     if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) !=
@@ -110,9 +136,16 @@ WantedPolicy wanted_policy(const Situation& s) {
     wanted.held_back = held_back;
     return wanted;
   }
+  wanted.policy.mode = s.record->durability.value_or(Durability::quorum);
+  if (wanted.policy.mode == Durability::strict && voters.size() < s.tuning.wanted_k) {
+    return wait_for_more(*newest, s.tuning.wanted_k, wanted.why);
+  }
   std::sort(voters.begin(), voters.end());
   wanted.policy.k =
       std::min<std::uint32_t>(s.tuning.wanted_k, static_cast<std::uint32_t>(voters.size()));
+  if (wanted.why.empty() && wanted.policy.mode != newest->mode) {
+    wanted.why = "the durability is to be " + std::string(word_of(wanted.policy.mode));
+  }
   if (wanted.why.empty() && wanted.policy != *newest)
     wanted.why = "the wanted number of voters changed";
   return wanted;

@@ -64,14 +64,18 @@ std::vector<std::string> what_is_missing(const PolicyBook& book, const std::vect
 }
 
 bool acknowledges(const Policy& policy, const std::vector<Seat>& acknowledging) {
+  if (acknowledges_nothing(policy)) return false;
   return common(policy.voters, acknowledging) >= policy.k;
 }
 
 std::string describe(const Policy& policy) {
+  if (acknowledges_nothing(policy)) return policy.leader.node.value + " with nobody (strict)";
   if (policy.voters.empty()) return policy.leader.node.value + " alone";
   std::string names;
   for (const Seat& voter : policy.voters) names += (names.empty() ? "" : ", ") + voter.node.value;
-  return policy.leader.node.value + " with any " + std::to_string(policy.k) + " of " + names;
+  const std::string strict = policy.mode == Durability::strict ? " (strict)" : "";
+  return policy.leader.node.value + " with any " + std::to_string(policy.k) + " of " + names +
+         strict;
 }
 
 }  // namespace evergres::core

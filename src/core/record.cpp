@@ -15,7 +15,12 @@ std::string slot_name(const NodeName& node) {
   return name;
 }
 
+bool acknowledges_nothing(const Policy& policy) {
+  return policy.mode == Durability::strict && policy.voters.empty();
+}
+
 std::string synchronous_standby_names(const Policy& policy) {
+  if (acknowledges_nothing(policy)) return names_nobody;
   if (policy.voters.empty()) return "";
   std::string list;
   for (const Seat& voter : policy.voters) {

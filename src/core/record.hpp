@@ -24,14 +24,17 @@ constexpr auto fields(const Seat*) {
   return std::tuple{Field{"node", &Seat::node}, Field{"incarnation", &Seat::incarnation}};
 }
 
-/// What "acknowledged" means. `strict` and `async` are known words that this version refuses.
+/// What happens when fewer standbys are there than wanted: `quorum` goes on with a smaller policy,
+/// which it records first; with `strict` writes wait. `async` is a known word that this version
+/// refuses.
 enum class Durability { quorum, strict, async };
 constexpr auto words(const Durability*) {
   return std::array{Word{"quorum", Durability::quorum}, Word{"strict", Durability::strict},
                     Word{"async", Durability::async}};
 }
 
-/// P = (L, S, k): a commit counts when it is flushed on the leader and on k of the voters.
+/// P = (L, S, k): a commit counts when it is flushed on the leader and on k of the voters. Without
+/// voters it counts on the leader alone, and with `strict` not at all.
 /// `term` is the leadership whose application names it uses.
 struct Policy {
   Durability mode = Durability::quorum;
@@ -86,10 +89,12 @@ constexpr auto fields(const Lineage*) {
                     Field{"node", &Lineage::node}};
 }
 
-enum class RequestKind { switchover, failover, restart };
+/// `reinit`: make the data directory of a node anew, from the leader.
+enum class RequestKind { switchover, failover, restart, reinit };
 constexpr auto words(const RequestKind*) {
   return std::array{Word{"switchover", RequestKind::switchover},
-                    Word{"failover", RequestKind::failover}, Word{"restart", RequestKind::restart}};
+                    Word{"failover", RequestKind::failover}, Word{"restart", RequestKind::restart},
+                    Word{"reinit", RequestKind::reinit}};
 }
 
 /// What an operator asked for; at most one at a time. It is removed by whoever fulfilled or refused
@@ -97,7 +102,7 @@ constexpr auto words(const RequestKind*) {
 struct Request {
   std::string id;
   RequestKind kind = RequestKind::switchover;
-  std::optional<NodeName> to;      ///< the wished leader; for `restart` the node to restart
+  std::optional<NodeName> to;      ///< the wished leader; for `restart` and `reinit` the node meant
   bool accept_data_loss = false;   ///< only with `failover`
   std::int64_t asked_wall_ms = 0;  ///< for display
   auto operator<=>(const Request&) const = default;
@@ -126,7 +131,8 @@ struct Record {
   std::uint64_t renewed = 0;      ///< bumped by the leader each second
   std::optional<Request> request;
   bool rewind_ready = false;  ///< the leader checkpointed on its timeline: others may rewind
-  bool paused = false;
+  bool paused = false;  ///< maintenance: no automatic failover, nothing is rebuilt
+  std::optional<Durability> durability;  ///< wanted by the operator; absent: quorum
   std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
   std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
@@ -148,6 +154,7 @@ constexpr auto fields(const Record*) {
                     Field{"request", &Record::request},
                     Field{"rewind_ready", &Record::rewind_ready},
                     Field{"paused", &Record::paused},
+                    Field{"durability", &Record::durability},
                     Field{"kind", &Record::kind},
                     Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};
@@ -160,8 +167,12 @@ std::string application_name(const Seat& seat, Term term);
 /// "evg_n2": the replication slot of a member, the same on every server. ('-' becomes '_'.)
 std::string slot_name(const NodeName& node);
 
-/// The value of synchronous_standby_names for a policy: `ANY k ("…", …)`, or '' for (L, {}, 0).
+/// The value of synchronous_standby_names for a policy: `ANY k ("…", …)`; for (L, {}, 0) '', or
+/// with `strict` the name that nobody bears.
 std::string synchronous_standby_names(const Policy& policy);
+
+/// A strict policy that fewer standbys than wanted leave with none: nothing is acknowledged.
+bool acknowledges_nothing(const Policy& policy);
 
 /// The resting value on every start and on every node that does not lead: nobody can acknowledge.
 inline constexpr const char* names_nobody = "ANY 1 (\"~nobody\")";

@@ -51,6 +51,7 @@ void learn(Record& record, const Fork& fork) {
 }
 
 std::string policy_trouble(const Policy& policy) {
+  if (policy.mode == Durability::async) return "a policy is async, which is not served yet";
   if (policy.voters.empty() != (policy.k == 0)) return "k and the voters of a policy disagree";
   if (policy.k > policy.voters.size()) return "a policy wants more acknowledgements than voters";
   for (std::size_t i = 0; i < policy.voters.size(); ++i) {
@@ -75,14 +76,15 @@ Record claim_bootstrap(const ClusterId& cluster, const NodeName& node, const Cla
 }
 
 Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId system,
-                                const Seat& seat) {
+                                const Seat& seat, Durability durability) {
   if (auto held = holds_claim(record, claim); !held) return held.error();
   if (record.system_id.value != 0) {
     return refusal("the cluster is already initialised",
                    "Its system identifier is " + std::to_string(record.system_id.value) + ".");
   }
   record.system_id = system;
-  record.policy.current = Policy{Durability::quorum, Term{0}, seat, {}, 0};
+  record.policy.current = Policy{durability, Term{0}, seat, {}, 0};
+  record.durability = durability;
   record.lineage = {Lineage{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, seat.node}};
   record.members = {seat.node};
   record.claim = Claim{};
@@ -231,6 +233,19 @@ Result<Record> add_member(Record record, const Claim& claim, const NodeName& nod
   if (auto open = is_open_leader(record, claim); !open) return open.error();
   const auto place = std::lower_bound(record.members.begin(), record.members.end(), node);
   if (place == record.members.end() || *place != node) record.members.insert(place, node);
+  return record;
+}
+
+Result<Record> set_durability(Record record, Durability durability) {
+  if (durability == Durability::async) {
+    return refusal("durability async is not served yet", "quorum and strict are.");
+  }
+  record.durability = durability;
+  return record;
+}
+
+Result<Record> set_paused(Record record, bool paused) {
+  record.paused = paused;
   return record;
 }
 

@@ -11,10 +11,10 @@ namespace evergres::core {
 /// `init` of the first node: the claim before initdb has run. (No record existed.)
 Record claim_bootstrap(const ClusterId& cluster, const NodeName& node, const Claim& claim);
 
-/// initdb is done: the cluster has an identity, its first policy is (node, {}, 0), nobody leads
-/// yet.
+/// initdb is done: the cluster has an identity, its first policy is (node, {}, 0) of the wanted
+/// durability, nobody leads yet.
 Result<Record> finish_bootstrap(Record record, const Claim& claim, SystemId system,
-                                const Seat& seat);
+                                const Seat& seat, Durability durability = Durability::quorum);
 
 /// An agent run takes the next term in order to elect. Any leadership ends with it.
 Result<Record> claim_term(Record record, const NodeName& node, const Claim& claim, std::string why);
@@ -50,6 +50,12 @@ Result<Record> renew(Record record, const Claim& claim);
 
 Result<Record> set_rewind_ready(Record record, const Claim& claim);
 Result<Record> add_member(Record record, const Claim& claim, const NodeName& node);
+
+/// What an operator wants; the leader then changes its policy to it. `async` is refused.
+Result<Record> set_durability(Record record, Durability durability);
+
+/// An operator's pause or its end. It changes nothing else: neither term nor policy nor grant.
+Result<Record> set_paused(Record record, bool paused);
 
 /// An operator's request enters; one at a time.
 Result<Record> ask(Record record, const Request& request);

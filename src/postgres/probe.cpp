@@ -35,6 +35,9 @@ class Prover {
     }
     auto probe = session_with_names_in_force();
     if (!probe) return probe.error();
+    // Nobody bears the impossible name: from here on nothing is acknowledged, and what was is on
+    // this server. There is no commit to wait for.
+    if (request_.safety.synchronous_standby_names == impossible_names) return proof_;
     const auto lsn = acknowledged_probe(*probe);
     if (!lsn) return lsn.error();
     proof_.lsn = *lsn;

@@ -22,8 +22,8 @@ struct Walk {
   std::map<std::string, int> rules;
 };
 
-Walk walk(std::uint64_t seed) {
-  World world(seed, seed % 5 == 0 ? 2 : 3);
+Walk walk(std::uint64_t seed, Durability durability = Durability::quorum) {
+  World world(seed, seed % 5 == 0 ? 2 : 3, durability);
   for (int i = 0; i < 60; ++i) world.step();  // it comes up first
   const int quiet = static_cast<int>(seed % 3);
   for (int i = 0; i < troubled_ticks && world.violation.empty(); ++i) {
@@ -91,6 +91,24 @@ TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
   EXPECT_GT(opened, static_cast<int>(walks) * 3) << "the walks are too quiet to prove anything";
   for (const Rule& rule : rules())
     RecordProperty(std::string(rule.name), seen[std::string(rule.name)]);
+}
+
+/// The operator changes between strict and quorum as well.
+TEST(Explorer, StrictAcknowledgesOnEnoughStandbysOrNotAtAll) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 400;
+  int failures = 0;
+  int opened = 0;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::strict);
+    EXPECT_EQ(result.failure, "") << "strict seed " << seed << "\n" << tail(result.trace);
+    failures += result.failure.empty() ? 0 : 1;
+    opened += result.opened;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(opened, 1000) << "the walks are too quiet to prove anything";
 }
 
 TEST(Explorer, OneSeedIsOneStory) {

@@ -5,7 +5,8 @@
 /// World: machines, PostgreSQL, network and store. What agents do is in small_agent.hpp.
 namespace evergres::core::small {
 
-inline World::World(std::uint64_t seed, std::size_t size) : random_(seed) {
+inline World::World(std::uint64_t seed, std::size_t size, Durability durability)
+    : random_(seed), toggles_(durability == Durability::strict) {
   cut_.assign(size, std::vector<bool>(size, false));
   for (std::size_t i = 0; i < size; ++i) {
     Node node;
@@ -19,8 +20,8 @@ inline World::World(std::uint64_t seed, std::size_t size) : random_(seed) {
   first.wal = {next_record_++};
   first.state = ServerState::stopped;
   Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
-  register_.record =
-      *finish_bootstrap(record, claim, SystemId{77}, Seat{nodes_[0].name, first.incarnation});
+  register_.record = *finish_bootstrap(record, claim, SystemId{77},
+                                       Seat{nodes_[0].name, first.incarnation}, durability);
   for (Node& node : nodes_) start_agent(node);
 }
 
@@ -90,6 +91,13 @@ inline void World::trouble() {
       }
       break;
     }
+    case 14:  // an operator changes the durability while things fail
+      if (!toggles_ || !chance(20)) break;
+      register_.record.durability = register_.record.durability == Durability::strict
+                                        ? Durability::quorum
+                                        : Durability::strict;
+      ++register_.revision;
+      break;
     default: break;
   }
 }
@@ -168,6 +176,7 @@ inline void World::write_and_answer(Node& node) {
   const std::size_t end = own.acknowledged_end();
   for (std::size_t i = own.settled; i < end; ++i) {
     acknowledged_.insert(own.wal[i]);
+    if (own.names.mode == Durability::strict) check_strictness(node, own.wal[i]);
     trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at "
           << i << '\n';
     // A thawed leader may still answer what its standbys had flushed before they were fenced; what
@@ -261,6 +270,21 @@ inline void World::check_record(const Record& record) {
     return complain(record.leader->node.value + " opened term " +
                     std::to_string(record.term.value) + " without the acknowledged record " +
                     std::to_string(id));
+  }
+}
+
+/// With strict a commit is never acknowledged on fewer standbys than wanted, whatever fails.
+inline void World::check_strictness(const Node& node, int id) {
+  std::uint32_t copies = 0;
+  for (const Node& other : nodes_) {
+    const auto& held = other.postgres;
+    const auto end = held.wal.begin() + static_cast<std::ptrdiff_t>(held.flushed);
+    const bool holds = std::find(held.wal.begin(), end, id) != end;
+    copies += holds && other.name != node.name ? 1U : 0U;
+  }
+  if (copies < node.s.tuning.wanted_k) {
+    complain(node.name.value + " acknowledged record " + std::to_string(id) + " on " +
+             std::to_string(copies) + " standbys although it is strict");
   }
 }
 

@@ -201,7 +201,7 @@ class Hand {
         op.probe = pg.flushed = pg.wal.size();
         break;
       default:
-        if (pg.acknowledged_end() >= op.probe) return true;
+        if (acknowledges_nothing(policy) || pg.acknowledged_end() >= op.probe) return true;
         if (op.step > 12) return fail();
     }
     ++op.step;

@@ -88,7 +88,7 @@ struct Postgres {
 
   /// How many records are acknowledged under the names in force.
   [[nodiscard]] std::size_t acknowledged_end() const {
-    if (nobody) return 0;
+    if (nobody || acknowledges_nothing(names)) return 0;
     if (names.voters.empty()) return flushed;
     std::vector<std::size_t> ends;
     for (const Seat& voter : names.voters) {

@@ -55,7 +55,7 @@ struct Letter {
 
 class World {
  public:
-  World(std::uint64_t seed, std::size_t size);
+  World(std::uint64_t seed, std::size_t size, Durability durability = Durability::quorum);
 
   /// Faults of one tick, at random.
   void trouble();
@@ -97,9 +97,11 @@ class World {
   /// A compare-and-set of what the node knows; false: conflict, refusal, no store or a lost reply.
   bool put(Node& node, const Result<Record>& next);
   void check_record(const Record& record);
+  void check_strictness(const Node& node, int id);
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
 
   std::mt19937_64 random_;
+  bool toggles_ = false;  ///< operators change the durability
   int tick_ = 0;
   std::vector<Node> nodes_;
   Register register_;

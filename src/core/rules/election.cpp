@@ -33,7 +33,9 @@ bool heir_is_ready(const Situation& s, const std::vector<Fenced>& answers) {
 
 std::optional<NodeName> preferred(const Record& record) {
   if (record.heir) return record.heir;
-  if (record.request) return record.request->to;
+  const bool names_a_leader = record.request && (record.request->kind == RequestKind::switchover ||
+                                                 record.request->kind == RequestKind::failover);
+  if (names_a_leader) return record.request->to;
   return std::nullopt;
 }
 
@@ -70,6 +72,8 @@ Policy without_the_silent(const Situation& s, Policy policy) {
     if (!follows && !may_be_the_last_to_leave(s, voter.node)) all_may_leave = false;
   }
   if (attached.empty() && !all_may_leave) return policy;
+  // With strict a smaller k is no way out: it opens, and its writes wait.
+  if (policy.mode == Durability::strict && attached.size() < policy.k) attached.clear();
   policy.voters = attached;
   policy.k = std::min<std::uint32_t>(policy.k, static_cast<std::uint32_t>(attached.size()));
   return policy;
@@ -194,10 +198,22 @@ Judgement prove_the_barrier(const Situation& s) {
   return Answer{ProveBarrier{s.record->term, policy, leader_timeline(*s.record)}, why, {}};
 }
 
+namespace {
+
+/// A pause keeps a dead leader in its place until an operator says otherwise. An election that is
+/// already under way (an operator's switchover that failed half-way) goes on.
+bool pause_forbids_it(const Record& record) {
+  const bool asked = record.request && record.request->kind == RequestKind::failover;
+  return record.paused && record.phase == Phase::leading && !asked;
+}
+
+}  // namespace
+
 // When nobody is in charge and enough nodes say so, take the next term.
 Judgement campaign_when_nobody_is_in_charge(const Situation& s) {
   const Verdict in_charge = somebody_in_charge(s);
-  if (in_charge.yes || s.record->paused || !store_works(s) || !my_seat(s)) return std::nullopt;
+  if (in_charge.yes || pause_forbids_it(*s.record) || !store_works(s) || !my_seat(s))
+    return std::nullopt;
   const auto seats = seats_behind_me(s);
   const bool covered = covers_all(s.record->policy, seats);
   if (!covered && !loss_accepted(*s.record)) {

@@ -86,6 +86,10 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   if (leader == nullptr || s.server.state != ServerState::standby || !has_diverged(s))
     return std::nullopt;
   const std::string facts = end_text(s);
+  if (s.record->paused) {
+    return Answer{
+        StayPut{}, "we have diverged, but nothing is rebuilt while the cluster is paused", {facts}};
+  }
   if (!s.record->policy.unproven.empty()) {
     return Answer{
         StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
@@ -115,6 +119,12 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
   if (leader == nullptr || !s.server.wal_removed || !refused_for_long(s)) return std::nullopt;
   if (!points_to(s, *leader) || s.record->phase != Phase::leading) return std::nullopt;
+  if (s.record->paused) {
+    return Answer{
+        StayPut{},
+        "the leader lacks our next WAL, but nothing is rebuilt while the cluster is paused",
+        {}};
+  }
   if (!s.record->policy.unproven.empty()) {
     return Answer{
         StayPut{},
@@ -153,6 +163,12 @@ Judgement follow_the_leader(const Situation& s) {
 
 // Nothing to do.
 Judgement carry_on(const Situation& s) {
+  if (s.record->paused && !somebody_in_charge(s).yes) {
+    return Answer{StayPut{},
+                  "nobody is in charge, and nobody is promoted while the cluster is "
+                  "paused",
+                  {}};
+  }
   if (s.record->phase == Phase::leading && record_names_me(s))
     return Answer{StayPut{}, "we lead", {}};
   if (s.server.receiving && s.server.upstream) {

@@ -33,7 +33,7 @@ Judgement resume_our_own_leadership(const Situation& s) {
 
 // A leader that hears nobody while the others hear each other lets them elect.
 Judgement step_down_when_cut_off(const Situation& s) {
-  if (!is_open_leader(s)) return std::nullopt;
+  if (!is_open_leader(s) || s.record->paused) return std::nullopt;
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr || policy->voters.empty()) return std::nullopt;
   const auto others = hearing_each_other_without_us(s);
@@ -76,12 +76,17 @@ Judgement hand_over_on_request(const Situation& s) {
   if (!is_open_leader(s) || !s.record->request) return std::nullopt;
   const Request& request = *s.record->request;
   const bool restart = request.kind == RequestKind::restart;
-  if (restart && request.to != s.me) {
-    // Its own agent restarts it; a node that cannot answer must not block every later request.
+  const bool reinit = request.kind == RequestKind::reinit;
+  if ((restart || reinit) && request.to != s.me) {
+    // Its own agent does it; a node that cannot answer must not block every later request.
     const auto found = request.to ? s.peers.find(*request.to) : s.peers.end();
     if (found != s.peers.end() && is_heard(s, found->second)) return std::nullopt;
-    return Answer{ClearRequest{request.id}, "the node to restart is not heard", {}};
+    return Answer{ClearRequest{request.id},
+                  "the node to " + std::string(word_of(request.kind)) + " is not heard",
+                  {}};
   }
+  if (reinit)
+    return Answer{ClearRequest{request.id}, "the leader cannot be cloned from itself", {}};
   const std::optional<NodeName> heir = request.to ? request.to : some_heir(s);
   if (!restart && (!heir || *heir == s.me)) {
     return Answer{ClearRequest{request.id}, "no other node could lead now", {}};

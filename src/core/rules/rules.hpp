@@ -21,6 +21,7 @@ Judgement wait_for_the_running_operation(const Situation& s);
 Judgement mend_altered_settings(const Situation& s);
 
 // rules/server.cpp
+Judgement clone_on_request(const Situation& s);
 Judgement make_the_data_directory_anew(const Situation& s);
 Judgement start_the_server(const Situation& s);
 Judgement wait_for_the_server(const Situation& s);

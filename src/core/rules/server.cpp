@@ -4,6 +4,41 @@
 
 namespace evergres::core {
 
+namespace {
+
+bool is_counted(const Policy& policy, const NodeName& node) {
+  return policy.leader.node == node ||
+         std::any_of(policy.voters.begin(), policy.voters.end(),
+                     [&](const Seat& voter) { return voter.node == node; });
+}
+
+}  // namespace
+
+// An operator's reinit: a node that no policy counts any more is cloned from the leader.
+Judgement clone_on_request(const Situation& s) {
+  const Record& record = *s.record;
+  if (!record.request || record.request->kind != RequestKind::reinit) return std::nullopt;
+  if (record.request->to != s.me || record.phase != Phase::leading) return std::nullopt;
+  const NodeName leader = record.leader->node;
+  if (leader == s.me) return std::nullopt;  // the leader refuses it
+  if (!record.policy.unproven.empty()) {
+    return Answer{StayPut{}, "no WAL is destroyed while a policy is unproven", {}};
+  }
+  if (is_counted(record.policy.current, s.me)) {
+    return Answer{StayPut{},
+                  "we are to be cloned anew; first " + leader.value + " takes us out of the policy",
+                  {}};
+  }
+  const Heartbeat* said = fresh_word(s, leader);
+  if (said == nullptr || said->leads != Leads::yes) {
+    return Answer{
+        StayPut{}, "we are to be cloned anew, and " + leader.value + " is not heard as leader", {}};
+  }
+  if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
+  return Answer{
+      Clone{*record.leader, record.term, record.request->id}, "an operator asked for it", {}};
+}
+
 // Without a usable data directory, clone one from the open leader.
 Judgement make_the_data_directory_anew(const Situation& s) {
   if (s.server.state != ServerState::absent && !s.server.rebuilding) return std::nullopt;
@@ -11,6 +46,9 @@ Judgement make_the_data_directory_anew(const Situation& s) {
                                  ? "a rewind or clone was begun here and did not finish"
                                  : "there is no data directory yet";
   const Record& record = *s.record;
+  if (record.paused && !s.server.rebuilding) {
+    return Answer{StayPut{}, reason + ", and the cluster is paused", {}};
+  }
   if (record.phase != Phase::leading || record.leader->node == s.me) {
     return Answer{StayPut{}, reason + ", and no other node leads", {}};
   }

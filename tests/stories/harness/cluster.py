@@ -174,6 +174,19 @@ class Node:
 
     # -- faults ------------------------------------------------------------------------------------
 
+    def stop_walsender(self, pid):
+        """Stops a walsender of this node while it waits for something to do. Anywhere else it may
+        hold a lock that every commit needs, and the whole server would stand still with it."""
+        def stopped_at_rest():
+            os.kill(pid, signal.SIGSTOP)
+            waits = self.try_sql(
+                f"select wait_event from pg_stat_activity where pid = {pid}", "postgres", 5)
+            if waits and waits.stdout.strip() in ("WalSenderMain", "WalSenderWaitForWAL"):
+                return True
+            os.kill(pid, signal.SIGCONT)
+            return False
+        wait_until(f"walsender {pid} stopped at rest", stopped_at_rest, 30)
+
     def kill(self, role):
         """SIGKILL of one process: "postmaster", "agent", "supervisor" or "keeper"."""
         pid = wait_until(f"a {role} on {self.name}", getattr(self, role), 20)

@@ -24,7 +24,7 @@ def _voter_leaves_with_its_walsender_stopped(cluster):
     with under_load(cluster) as load:
         leader, (gone, _) = cluster.leader(), cluster.standbys()
         sender = _sender_to(leader, gone)
-        os.kill(sender, signal.SIGSTOP)
+        leader.stop_walsender(sender)
         gone.freeze()
         try:
             _without(cluster, leader, gone)
@@ -64,7 +64,7 @@ def leader_lost_beside_a_stopped_walsender(cluster):
     """As before, and the leader dies before the proof: the recorded policies are covered."""
     with under_load(cluster) as load:
         leader, (gone, _) = cluster.leader(), cluster.standbys()
-        os.kill(_sender_to(leader, gone), signal.SIGSTOP)
+        leader.stop_walsender(_sender_to(leader, gone))
         gone.freeze()
         try:
             _without(cluster, leader, gone)
@@ -88,7 +88,7 @@ def walsender_stopped_while_a_voter_returns(cluster):
         _without(cluster, leader, gone)
         wait_until("the proof", lambda: not leader.status()["unproven"], 60, cluster.brief)
         sender = _sender_to(leader, stays)
-        os.kill(sender, signal.SIGSTOP)
+        leader.stop_walsender(sender)
         try:
             gone.start()
             wait_until(f"a policy with {gone}", lambda: (s := leader.status())
@@ -110,7 +110,8 @@ def a_probe_with_only_an_xid_would_prove_nothing(cluster):
         leader = cluster.leader()
         senders = leader.postgres_called("walsender evergres_replication")
         expect(len(senders) == 2, f"walsenders: {senders}")
-        processes.send(senders, signal.SIGSTOP)
+        for sender in senders:
+            leader.stop_walsender(sender)
         try:
             wait_until("commits that wait", lambda: int(leader.sql(
                 "select count(*) from pg_stat_activity where wait_event = 'SyncRep'",

@@ -13,7 +13,7 @@ def _diverge(cluster, load, checkpoint):
     senders = leader.postgres_called("walsender evergres_replication")
     expect(len(senders) == len(cluster.nodes) - 1, f"walsenders: {senders}")
     for pid in senders:
-        os.kill(pid, signal.SIGSTOP)
+        leader.stop_walsender(pid)
     waiting = leader.try_sql("select pg_current_wal_lsn()", "postgres").stdout.strip()
     # Written and flushed on the leader, waiting for voters that hear nothing.
     wait_until("a commit that waits for its voters", lambda: leader.sql(
@@ -90,7 +90,7 @@ def diverged_leader_returns_while_the_only_voter_is_down(new_cluster):
             old.sql("select pg_switch_wal()", "postgres")
             load.wait_acks(50)
             for pid in old.postgres_called("walsender evergres_replication"):
-                os.kill(pid, signal.SIGSTOP)
+                old.stop_walsender(pid)
             wait_until("commits that wait", lambda: _waiting_commits(old) >= len(load.writers), 20)
             tail = old.sql("select pg_walfile_name(pg_current_wal_flush_lsn())", "postgres")[0]
             old.kill_all()
@@ -138,8 +138,9 @@ def voter_outside_the_fence_returns_with_a_tail(new_cluster):
         cluster.create()
         with under_load(cluster) as load:
             leader, (fenced, outside) = cluster.leader(), cluster.standbys()
-            os.kill(int(leader.sql("select pid from pg_stat_replication where application_name "
-                                   f"like 'evg_{fenced.name}_%'", "postgres")[0]), signal.SIGSTOP)
+            leader.stop_walsender(int(leader.sql(
+                "select pid from pg_stat_replication where application_name "
+                f"like 'evg_{fenced.name}_%'", "postgres")[0]))
             wait_until("commits that wait", lambda: _waiting_commits(leader) >= len(load.writers),
                        20)
             end = leader.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
