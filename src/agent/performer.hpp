@@ -23,7 +23,6 @@ class Performer {
   const Setup& setup_;
   Tell tell_;
   std::optional<core::Intent> running_;
-  std::uint64_t number_ = 0;
   std::jthread thread_;
 };
 

@@ -234,6 +234,44 @@ void add_leader(std::vector<Case>& cases) {
        })});
 }
 
+void add_durability(std::vector<Case>& cases) {
+  const auto wants_strict = [](Situation& s) { s.record->durability = Durability::strict; };
+  const auto is_strict = [](Situation& s) {
+    s.record->durability = s.record->policy.current.mode = Durability::strict;
+  };
+  cases.push_back(
+      {"strict is wanted and enough vote", with(World().as_seen_by("n1"), wants_strict)});
+  cases.push_back(
+      {"strict is wanted and nobody votes",
+       with(World().voters({}).silent("n2").silent("n3").as_seen_by("n1"), wants_strict)});
+  cases.push_back({"strict: one of two voters is silent and leaves",
+                   with(World().silent("n3").as_seen_by("n1"), is_strict)});
+  const Situation waits =
+      with(World().voters({"n2"}).silent("n2").silent("n3").as_seen_by("n1"), is_strict);
+  cases.push_back({"strict: the only voter is silent and stays, writes wait", waits});
+  cases.push_back({"strict: another standby takes the place of a silent voter",
+                   with(World().voters({"n2"}).silent("n2").as_seen_by("n1"), is_strict)});
+  cases.push_back({"quorum is wanted again, and a voter is silent",
+                   with(waits, [](Situation& s) { s.record->durability = Durability::quorum; })});
+  cases.push_back({"no acknowledgements are wanted any more",
+                   with(World().as_seen_by("n1"), [](Situation& s) { s.tuning.wanted_k = 0; })});
+  cases.push_back({"strict, chosen, and the only voter is gone before the barrier",
+                   with(World()
+                            .chosen("n2", {"n3"})
+                            .fenced("n2", 5000)
+                            .silent("n1")
+                            .silent("n3")
+                            .as_seen_by("n2"),
+                        [](Situation& s) {
+                          s.server.state = ServerState::primary;
+                          s.server.grant = Grant{GrantKind::promote, s.record->term, ago(-4)};
+                          for (Policy& policy : s.record->policy.unproven)
+                            policy.mode = Durability::strict;
+                          s.attempts[ProveBarrier::kind] = {Ending::timed_out, s.record->term,
+                                                            ago(1), 1, "nobody acknowledged"};
+                        })});
+}
+
 void add_follower(std::vector<Case>& cases) {
   const Situation standby = World().as_seen_by("n2");
   cases.push_back({"a standby streams", standby});
@@ -311,6 +349,7 @@ std::vector<Case> all_cases() {
   add_server(cases);
   add_election(cases);
   add_leader(cases);
+  add_durability(cases);
   add_follower(cases);
   return cases;
 }

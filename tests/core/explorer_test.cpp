@@ -23,7 +23,8 @@ struct Walk {
 };
 
 Walk walk(std::uint64_t seed, Durability durability = Durability::quorum) {
-  World world(seed, seed % 5 == 0 ? 2 : 3, durability);
+  const std::size_t few = durability == Durability::strict ? 3 : 2;
+  World world(seed, seed % 5 == 0 ? few : few + 1, durability);
   for (int i = 0; i < 60; ++i) world.step();  // it comes up first
   const int quiet = static_cast<int>(seed % 3);
   for (int i = 0; i < troubled_ticks && world.violation.empty(); ++i) {

@@ -39,6 +39,7 @@ inline void World::start_agent(Node& node) {
   fresh.me = node.name;
   fresh.agent = Claim{node.name.value + "-run" + std::to_string(++node.runs)};
   fresh.started_at = at(tick_);
+  if (toggles_) fresh.tuning.wanted_k = 2;
   for (const Node& other : nodes_) {
     if (other.name != node.name) fresh.peers[other.name];
   }

@@ -101,7 +101,7 @@ class World {
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
 
   std::mt19937_64 random_;
-  bool toggles_ = false;  ///< operators change the durability
+  bool toggles_ = false;  ///< two acknowledgements are wanted, operators change the durability
   int tick_ = 0;
   std::vector<Node> nodes_;
   Register register_;

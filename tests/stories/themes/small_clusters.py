@@ -1,8 +1,9 @@
 """One node, two nodes, and the way between."""
 
+import re
 import time
 
-from harness import expect, story, under_load, wait_until
+from harness import Load, expect, story, under_load, wait_until
 
 
 @story(ci=True, own=True)
@@ -64,3 +65,37 @@ def alone_means_nobody_else_leads(new_cluster):
                 time.sleep(0.2)
             leader.start()
             cluster.wait_leader()
+
+
+@story()
+def a_loss_is_an_operators(cluster):
+    """Two of three nodes die at once: nobody can know what they acknowledged. The one that is left
+    does not lead by itself; a failover is refused, names bytes and seconds, and is carried out when
+    the operator accepts the loss. The others come back as its standbys."""
+    load = Load(cluster)
+    load.wait_acks(50)
+    leader, (voter, left) = cluster.leader(), cluster.standbys()
+    for node in (leader, voter):
+        node.freeze()
+    for node in (leader, voter):
+        node.kill_all()
+    wait_until(f"{left} saying what is missing", lambda: "stopped and read" in (
+        left.evergres("explain", "election").stdout), 30, left.last_log_lines)
+    refused = left.evergres("failover")
+    expect(refused.returncode != 0, f"it was accepted: {refused.stdout}")
+    expect("--accept-data-loss" in refused.stderr, refused.stderr)
+    for unit in ("bytes", "s since"):
+        expect(re.search(rf"At risk: .*\d.* {unit}", refused.stderr), f"no {unit}: {refused.stderr}")
+    done = left.evergres("failover", "--accept-data-loss", "--force", timeout=120)
+    expect(done.returncode == 0, f"failover: {done.stderr}")
+    expect(cluster.wait_leader(other_than=leader) is left, f"{cluster.leader()} leads")
+    load.wait_acks(50)
+    load.stop()
+    entry = cluster.history()[-1]
+    expect(entry["kind"] == "forced failover", f"history: {entry}")
+    leader.start()
+    voter.start()
+    cluster.wait_healthy(180)
+    truth = load.rows(cluster.leader())
+    for node in cluster.standbys():
+        wait_until(f"{node} equal", lambda: load.rows(node) == truth, 60)
