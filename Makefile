@@ -16,9 +16,11 @@ test: ## What CI runs: set-up, build, all tests, the short story set
 stories: build ## Every story on real PostgreSQL; args="-k name --keep"
 	@tests/stories/run --set all --evergres build/dev/evergres $(args)
 
-bench: build ## Failover gaps and idle cost on this machine; args="-n 20"
-	@bench/failover --evergres build/dev/evergres $(args)
-	@bench/idle --evergres build/dev/evergres
+bench: ## Failover gaps and idle cost of the release build; args="-n 20"
+	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build --preset release
+	@bench/failover $(args)
+	@bench/idle
 
 lint: ## clang's eyes: dropped results, the GCC 12 rule, clang-tidy
 	@tools/lint

@@ -26,7 +26,7 @@ namespace {
 
 class Agent {
  public:
-  explicit Agent(Setup setup) : setup_(std::move(setup)) {}
+  Agent(Setup setup, Service service) : setup_(std::move(setup)), service_(std::move(service)) {}
   int run();
 
  private:
@@ -38,6 +38,7 @@ class Agent {
   void resolve_upstream();
 
   Setup setup_;
+  Service service_;
   boost::asio::io_context context_{1};
   net::Wakeup wake_{context_.get_executor()};
   Knowledge know_;
@@ -131,6 +132,7 @@ void Agent::look_around(const core::Situation& s) {
   duty.renew = leads && core::claim_is_mine(s);
   duty.agent = s.agent;
   duty.incarnation = s.server.incarnation.value_or(Incarnation{});
+  if (s.record && s.record->phase == core::Phase::leading) duty.open_term = s.record->term;
   for (const auto& [name, peer] : s.peers) {
     if (core::is_heard(s, peer)) duty.hears.push_back(name.value);
   }
@@ -154,6 +156,7 @@ net::awaitable<void> Agent::think() {
   supervisor::Status shown;
   for (;;) {
     const Instant now = boot_now();
+    know_.loop.began = now;
     if (now - minute_began_ > Millis{60'000}) {
       minute_began_ = now;
       know_.situation.recent_terms = 0;
@@ -178,6 +181,7 @@ net::awaitable<void> Agent::think() {
     }
     look_around(look(know_, boot_now()));
     peers_->refresh();
+    know_.loop.took = boot_now() - now;
     auto waiting = wake_.wait(calm_ ? Millis{250} : Millis{50});
     co_await std::move(waiting);
   }
@@ -188,6 +192,14 @@ net::awaitable<void> Agent::live() {
   tasks.spawn(think());
   tasks.spawn(peers_->serve());
   tasks.spawn(control_->serve());
+  if (service_) {
+    const auto view = [this] {
+      const Instant now = boot_now();
+      look(know_, now);
+      return view_of(know_, setup_, now);
+    };
+    tasks.spawn(service_(Services{context_.get_executor(), view}));
+  }
   auto joining = tasks.join();
   co_await std::move(joining);
 }
@@ -216,7 +228,7 @@ int Agent::run() {
   });
   std::exception_ptr failure;
   boost::asio::co_spawn(context_, live(), [&](std::exception_ptr ended) {
-    failure = ended;
+    failure = std::move(ended);
     context_.stop();
   });
   spdlog::info("the agent of {} runs as {}", setup_.settings.node.value,
@@ -233,13 +245,13 @@ int Agent::run() {
 
 }  // namespace
 
-int run_agent(const config::NodeSettings& settings) {
+int run_agent(const config::NodeSettings& settings, Service service) {
   auto setup = make_setup(settings);
   if (!setup) {
     spdlog::error("{}", setup.error().one_line());
     return 1;
   }
-  return Agent(std::move(setup).value()).run();
+  return Agent(std::move(setup).value(), std::move(service)).run();
 }
 
 }  // namespace evergres::agent

@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 
+#include "agent/services.hpp"
 #include "base/result.hpp"
 #include "config/node_settings.hpp"
 
@@ -19,6 +20,7 @@ void say_on_stderr(const std::string& text);
 Outcome preflight(const config::NodeSettings& settings, const Progress& progress = say_on_stderr);
 
 /// The whole life of the agent process; returns its exit status. The supervisor runs already.
-int run_agent(const config::NodeSettings& settings);
+/// `service`, if there is one, shows this agent to others.
+int run_agent(const config::NodeSettings& settings, Service service = {});
 
 }  // namespace evergres::agent

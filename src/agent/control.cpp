@@ -1,5 +1,6 @@
 #include "agent/control.hpp"
 
+#include "agent/control_answer.hpp"
 #include "agent/status.hpp"
 #include "cluster/json.hpp"
 #include "core/explain.hpp"
@@ -8,28 +9,6 @@
 
 namespace evergres::agent {
 namespace {
-
-std::string text_member(const boost::json::object& object, const char* name) {
-  const auto* found = object.if_contains(name);
-  if (found == nullptr || !found->is_string()) return {};
-  const auto& text = found->get_string();
-  return std::string(text.data(), text.size());
-}
-
-bool flag_member(const boost::json::object& object, const char* name) {
-  const auto* found = object.if_contains(name);
-  return found != nullptr && found->is_bool() && found->get_bool();
-}
-
-boost::json::value text_result(const char* name, const std::string& text) {
-  boost::json::object result;
-  result[name] = text;
-  return result;
-}
-
-Error refusal(std::string message, std::string detail, std::string hint = {}) {
-  return Error(ErrorCode::refused, std::move(message), std::move(detail), std::move(hint));
-}
 
 /// Why each of the nodes cannot take over, as sentences.
 std::string reasons_of_all(const core::Situation& s) {
@@ -83,10 +62,15 @@ net::awaitable<Control::Answer> Control::answer(boost::json::value request,
     auto listing = history();
     co_return co_await std::move(listing);
   }
+  if (verb == "settings" || verb == "reload") {
+    auto settings = verb == "reload" ? reload(*object) : pending_settings();
+    co_return co_await std::move(settings);
+  }
   core::Request wish;
   wish.id = random_hex(6);
   wish.asked_wall_ms = wall_now_ms();
-  const std::string to = text_member(*object, verb == "restart" ? "node" : "to");
+  const bool names_a_node = verb == "restart" || verb == "reinit";
+  const std::string to = text_member(*object, names_a_node ? "node" : "to");
   if (!to.empty()) wish.to = NodeName{to};
   wish.accept_data_loss = flag_member(*object, "accept_data_loss");
   const bool dry_run = flag_member(*object, "dry_run");
@@ -101,6 +85,15 @@ net::awaitable<Control::Answer> Control::answer(boost::json::value request,
     wish.kind = core::RequestKind::restart;
     auto restarting = restart(wish, dry_run, talk);
     co_return co_await std::move(restarting);
+  }
+  if (verb == "reinit") {
+    wish.kind = core::RequestKind::reinit;
+    auto making = reinit(wish, dry_run, flag_member(*object, "wait"), talk);
+    co_return co_await std::move(making);
+  }
+  if (verb == "pause" || verb == "resume") {
+    auto changing = set_paused(verb == "pause", dry_run, flag_member(*object, "wait"), talk);
+    co_return co_await std::move(changing);
   }
   co_return Error(ErrorCode::usage, "unknown verb \"" + verb + "\"");
 }

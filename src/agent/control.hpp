@@ -9,8 +9,9 @@
 
 namespace evergres::agent {
 
-/// Answers the command line on RUN_DIRECTORY/agent.sock: status, history, explain, switchover,
-/// failover, restart. Belongs to the control thread; what blocks runs on a worker.
+/// Answers the command line on RUN_DIRECTORY/agent.sock: status, history, explain, settings,
+/// switchover, failover, restart, reinit, pause, resume, reload. Belongs to the control thread;
+/// what blocks runs on a worker.
 class Control {
  public:
   Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
@@ -27,6 +28,20 @@ class Control {
   net::awaitable<Answer> change_leader(core::Request request, bool dry_run,
                                        net::LocalConversation& talk);
   net::awaitable<Answer> restart(core::Request request, bool dry_run, net::LocalConversation& talk);
+  /// control_reinit.cpp
+  net::awaitable<Answer> reinit(core::Request request, bool dry_run, bool wait,
+                                net::LocalConversation& talk);
+  /// `before`: the incarnation of the node when the request was made.
+  net::awaitable<Answer> follow_reinit(core::Request request, std::optional<Incarnation> before,
+                                       bool wait, net::LocalConversation& talk);
+  net::awaitable<Outcome> take_back(const std::string& request_id);
+  Outcome check_reinit(const NodeName& node) const;
+  /// control_pause.cpp
+  net::awaitable<Answer> set_paused(bool paused, bool dry_run, bool wait,
+                                    net::LocalConversation& talk);
+  /// control_settings.cpp
+  net::awaitable<Answer> pending_settings();
+  net::awaitable<Answer> reload(const boost::json::object& request);
   net::awaitable<Outcome> ask(const core::Request& request);
   net::awaitable<Answer> wait_for_leader(Term before, std::string request_id,
                                          std::optional<NodeName> wished,

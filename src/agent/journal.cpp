@@ -22,8 +22,8 @@ void end_a_broken_line(int fd) {
 
 }  // namespace
 
-Journal::Journal(std::filesystem::path state_directory)
-    : file_(std::move(state_directory) / "journal.jsonl"),
+Journal::Journal(const std::filesystem::path& state_directory)
+    : file_(state_directory / "journal.jsonl"),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Journal::~Journal() {

@@ -16,7 +16,7 @@ namespace evergres::agent {
 /// oldest lines are dropped and counted. At 16 MB the file becomes journal.1.jsonl.
 class Journal {
  public:
-  explicit Journal(std::filesystem::path state_directory);
+  explicit Journal(const std::filesystem::path& state_directory);
   ~Journal();
 
   void record(const core::Situation& situation, const core::Decision& decision);

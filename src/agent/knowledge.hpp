@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +52,12 @@ struct Knowledge {
       yields;  ///< a sentence: an older agent of this very name lives, we must not act
   TermTimes times;
   std::vector<std::string> recent_errors;
+  std::shared_ptr<const std::vector<cluster::HistoryEntry>>
+      history;  ///< ascending by term; null until it was read
+  struct Loop {
+    Instant began;  ///< the last round of the control loop
+    Nanos took{0};  ///< the last complete one, without its wait
+  } loop;
 };
 
 using Learn = std::function<void(Knowledge&)>;

@@ -8,7 +8,7 @@
 namespace evergres::agent {
 namespace {
 
-constexpr std::size_t longest_message = 512 * 1024;
+constexpr std::size_t longest_message = std::size_t{512} << 10U;
 
 /// Positions change all the time; nobody must be woken for them while a leader is open.
 core::Heartbeat what_matters(core::Heartbeat beat, bool positions_matter) {
@@ -29,7 +29,7 @@ struct Peers::Line {
   int port = 0;
 };
 
-Peers::Peers(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
+Peers::Peers(const boost::asio::any_io_executor& executor, const Setup& setup, Knowledge& knowledge,
              std::function<void()> changed)
     : executor_(executor),
       setup_(setup),

@@ -31,7 +31,7 @@ constexpr auto fields(const PeerMessage*) {
 class Peers {
  public:
   /// `changed` is called after every message or disconnection: the loop decides again.
-  Peers(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
+  Peers(const boost::asio::any_io_executor& executor, const Setup& setup, Knowledge& knowledge,
         std::function<void()> changed);
   ~Peers();
 

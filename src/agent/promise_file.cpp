@@ -16,6 +16,9 @@ std::string first_line(std::string text) {
   return text;
 }
 
+/// How a promise is written whose term nobody claims any more (the leadership was given back).
+constexpr const char* no_claim = "-";
+
 bool is_claim(const std::string& text) {
   return !text.empty() && text.size() <= 64 &&
          text.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz-_") == std::string::npos;
@@ -43,7 +46,7 @@ Result<core::Promise> read_promise(const std::filesystem::path& state_directory)
   core::Promise promise;
   const auto [end, failure] = std::from_chars(line.data(), line.data() + blank, promise.term.value);
   if (failure != std::errc() || end != line.data() + blank) return damaged(path);
-  promise.claim = Claim{line.substr(blank + 1)};
+  if (line.substr(blank + 1) != no_claim) promise.claim = Claim{line.substr(blank + 1)};
   return promise;
 }
 
@@ -56,14 +59,14 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
                  "It obeys nobody of term " + std::to_string(promise.term.value) + " any more.");
   }
   if (*before == promise) return {};
-  if (!is_claim(promise.claim.value)) {
+  const std::string claim = promise.claim.empty() ? no_claim : promise.claim.value;
+  if (!is_claim(claim)) {
     return Error(ErrorCode::data_invalid,
                  "the claim of term " + std::to_string(promise.term.value) + " is no claim",
                  "It could not be read back from the file of the promise.");
   }
   return write_file_durably(state_directory / "promise",
-                            std::to_string(promise.term.value) + " " + promise.claim.value + "\n",
-                            0600);
+                            std::to_string(promise.term.value) + " " + claim + "\n", 0600);
 }
 
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory,

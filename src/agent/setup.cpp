@@ -238,6 +238,7 @@ Outcome preflight(const config::NodeSettings& settings, const Progress& progress
   if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port)
     return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;
+  if (auto port = check_port(settings.http_host, settings.http_port, "HTTP"); !port) return port;
   return check_store(*setup, progress);
 }
 

@@ -129,6 +129,7 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
     for (const core::Seat& voter : policy->voters) status.voters.push_back(voter.node.value);
     status.unproven = record.policy.unproven.size();
     if (const auto degraded = core::degraded_text(s); !degraded.empty()) status.degraded = degraded;
+    status.paused = record.paused;
     if (record.request) {
       status.request = std::string(word_of(record.request->kind)) +
                        (record.request->to ? " to " + record.request->to->value : "");

@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
+#include "agent/services.hpp"
 #include "core/transition.hpp"
 #include "store/backends.hpp"
 #include "store/frozen_holder.hpp"
@@ -11,6 +14,10 @@ namespace {
 
 constexpr Millis round_length{1000};
 constexpr Millis step_deadline{1000};
+/// The history grows with each opened term and is read then; the slow reading is for entries that
+/// come late or never, because their leader died between the record and the history.
+constexpr unsigned quick_history_reads = 10;
+constexpr Millis slow_history_reads{60'000};
 
 }  // namespace
 
@@ -18,7 +25,11 @@ StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, T
     : setup_(setup),
       node_id_(std::move(node_id)),
       tell_(std::move(tell)),
-      duty_{.renew = false, .agent = std::move(agent), .incarnation = {}, .hears = {}},
+      duty_{.renew = false,
+            .agent = std::move(agent),
+            .incarnation = {},
+            .hears = {},
+            .open_term = {}},
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void StoreKeeper::set_duty(Duty duty) {
@@ -91,7 +102,23 @@ Outcome StoreKeeper::round() {
     }
   }
   read_cards();
+  read_history(duty.open_term);
   return {};
+}
+
+void StoreKeeper::read_history(Term open_term) {
+  const bool news = history_read_at_.nanos == 0 || history_end_ < open_term;
+  const bool patient = !news || history_misses_ >= quick_history_reads;
+  if (patient && boot_now() - history_read_at_ < slow_history_reads) return;
+  history_read_at_ = boot_now();
+  auto listed = store_->list_history(step_deadline);
+  if (!listed) return;
+  auto entries = std::make_shared<std::vector<cluster::HistoryEntry>>(std::move(listed).value());
+  std::sort(entries->begin(), entries->end(),
+            [](const auto& one, const auto& other) { return one.term < other.term; });
+  if (!entries->empty()) history_end_ = Term{entries->back().term};
+  history_misses_ = history_end_ < open_term ? history_misses_ + 1 : 0;
+  tell_([history = std::move(entries)](Knowledge& k) { k.history = history; });
 }
 
 Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
@@ -107,6 +134,7 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.beat = ++beat_;
   card.hears = duty.hears;
   card.agent = duty.agent.value;
+  card.api_url = api_url(setup_.settings);
   return card_.announce(*store_, card, step_deadline);
 }
 

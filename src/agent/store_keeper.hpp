@@ -23,6 +23,7 @@ class StoreKeeper {
     Claim agent;  ///< this run
     Incarnation incarnation;
     std::vector<std::string> hears;
+    Term open_term;  ///< of the open leader; 0 while there is none
   };
   void set_duty(Duty duty);
 
@@ -32,6 +33,7 @@ class StoreKeeper {
   /// See OwnCard::announce.
   Result<std::optional<std::string>> announce(const Duty& duty);
   void read_cards();
+  void read_history(Term open_term);
   void end_frozen_holder();
 
   const Setup& setup_;
@@ -45,6 +47,9 @@ class StoreKeeper {
   std::uint64_t beat_ = 0;
   Instant announced_at_;
   Instant cards_read_at_;
+  Instant history_read_at_;      ///< 0: never
+  Term history_end_;             ///< newest term in it
+  unsigned history_misses_ = 0;  ///< reads in a row that did not find the open term
   std::map<NodeName, std::pair<std::uint64_t, Instant>> beats_;  ///< last beat and when it moved
   std::jthread thread_;                                          // last: it uses all of the above
 };

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "agent/agent.hpp"
+#include "api/service.hpp"
 #include "cli/command_line.hpp"
 #include "postgres/versions.hpp"
 #include "supervisor/keeper.hpp"
@@ -41,7 +42,8 @@ int run_agent(const std::filesystem::path&, const NodeSettings& settings,
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z agent: %l: %v");
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(log);
-  return evergres::agent::run_agent(settings);
+  return evergres::agent::run_agent(settings,
+                                    evergres::api::http_service(settings, EVERGRES_VERSION));
 }
 
 }  // namespace

@@ -70,9 +70,25 @@ Result<json::value> ask_one(const Place& place, const json::value& request, Mill
                             const OnProgress& on_progress) {
   Result<Answer> alive = first_status(place, Millis{1500});
   if (!alive) return alive.error();
+  return ask_node(*alive->node, request, patience, on_progress);
+}
+
+Result<json::value> ask_node(const KnownNode& node, const json::value& request, Millis patience,
+                             const OnProgress& on_progress) {
   net::LocalClient::OnProgress progress;
   if (on_progress) progress = [&](const std::string& line) { on_progress(line); };
-  return net::LocalClient::ask(agent_socket(alive->node->settings), request, patience, progress);
+  return net::LocalClient::ask(agent_socket(node.settings), request, patience, progress);
+}
+
+Result<std::vector<std::string>> texts_of(const json::value& result, std::string_view name) {
+  const json::object* const object = result.if_object();
+  const json::value* const member =
+      object != nullptr ? object->if_contains(json::string_view(name.data(), name.size()))
+                        : nullptr;
+  if (member == nullptr) {
+    return Error(ErrorCode::data_invalid, fmt::format("the agent's answer has no \"{}\"", name));
+  }
+  return cluster::from_json<std::vector<std::string>>(*member, name);
 }
 
 Result<std::string> text_of(const json::value& result, std::string_view name) {

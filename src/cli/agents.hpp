@@ -29,6 +29,13 @@ using OnProgress = std::function<void(std::string_view line)>;
 Result<boost::json::value> ask_one(const Place& place, const boost::json::value& request,
                                    Millis patience, const OnProgress& on_progress = {});
 
+/// The same to the agent of one node, whose socket must be on this machine.
+Result<boost::json::value> ask_node(const KnownNode& node, const boost::json::value& request,
+                                    Millis patience, const OnProgress& on_progress = {});
+
+/// The list of texts `name` of a result; data_invalid if it has none.
+Result<std::vector<std::string>> texts_of(const boost::json::value& result, std::string_view name);
+
 /// The text member `name` of a result; data_invalid if it has none.
 Result<std::string> text_of(const boost::json::value& result, std::string_view name);
 

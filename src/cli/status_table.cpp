@@ -14,72 +14,6 @@ using cluster::ClusterStatus;
 using cluster::HistoryEntry;
 using cluster::NodeStatus;
 
-/// Agents are peers, not masters: nothing they say may move the cursor of a terminal.
-std::string shown(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    result += (byte < 0x20 || byte == 0x7f) ? ' ' : c;
-  }
-  return result;
-}
-
-/// Columns on a screen: UTF-8 continuation bytes take none.
-std::size_t width_of(std::string_view text) {
-  std::size_t width = 0;
-  for (const char c : text) width += (static_cast<unsigned char>(c) & 0xC0U) == 0x80U ? 0 : 1;
-  return width;
-}
-
-enum class Colour { none, bold, green, yellow, red };
-
-std::string painted(const std::string& text, Colour colour, bool wanted) {
-  static constexpr std::array codes{"", "\033[1m", "\033[32m", "\033[33m", "\033[31m"};
-  if (!wanted || colour == Colour::none || text.empty()) return text;
-  return codes.at(static_cast<std::size_t>(colour)) + text + "\033[0m";
-}
-
-struct Cell {
-  std::string text;
-  Colour colour = Colour::none;
-  bool right = false;
-};
-using Row = std::vector<Cell>;
-
-std::string lines_of(const std::vector<Row>& rows, bool colour) {
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], width_of(row[i].text));
-    }
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - width_of(row[i].text), ' ');
-      const bool is_last = i + 1 == row.size();
-      line += i == 0 ? " " : "  ";
-      if (row[i].right) line += padding;
-      line += painted(row[i].text, row[i].colour, colour);
-      if (!row[i].right && !is_last) line += padding;
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += between;
-    text += shown(word);
-  }
-  return text;
-}
-
 std::string title(const ClusterStatus& status, bool colour) {
   std::string line = fmt::format("Database cluster {}", shown(status.cluster));
   line += fmt::format("   system {}", status.system_id.empty() ? "-" : shown(status.system_id));
@@ -151,8 +85,7 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{} {}", bytes, units.at(unit));
 }
 
-std::string status_table(const ClusterStatus& status, bool colour) {
-  std::string text = title(status, colour);
+std::vector<Row> status_rows(const ClusterStatus& status) {
   std::vector<Row> rows{{{"NODE"},
                          {"ADDRESS"},
                          {"ROLE"},
@@ -164,11 +97,22 @@ std::string status_table(const ClusterStatus& status, bool colour) {
                          {"LAG", Colour::none, true},
                          {"CAN LEAD"}}};
   for (const NodeStatus& node : status.nodes) rows.push_back(node_row(status, node));
-  text += lines_of(rows, colour);
+  return rows;
+}
+
+std::string status_table(const ClusterStatus& status, bool colour) {
+  std::string text = title(status, colour);
+  text += lines_of(status_rows(status), colour);
   for (const NodeStatus& node : status.nodes) {
     if (!node.doing.empty()) {
       text += fmt::format(" {}: {}\n", shown(node.name), shown(node.doing));
     }
+  }
+  if (status.paused) {
+    text += " " +
+            painted("PAUSED: no automatic failover; `evergres resume` ends it.", Colour::yellow,
+                    colour) +
+            "\n";
   }
   if (status.request) text += " Asked for: " + shown(*status.request) + "\n";
   if (status.unproven > 0) {
@@ -184,7 +128,7 @@ std::string status_table(const ClusterStatus& status, bool colour) {
   return text;
 }
 
-std::string history_table(const std::vector<HistoryEntry>& entries, bool colour) {
+std::vector<Row> history_rows(const std::vector<HistoryEntry>& entries) {
   std::vector<Row> rows{
       {{"TERM"}, {"TL"}, {"OPENED"}, {"WHAT"}, {"FROM"}, {"TO"}, {"SWITCH LSN"}, {"REASON"}}};
   for (const HistoryEntry& entry : entries) {
@@ -199,7 +143,108 @@ std::string history_table(const std::vector<HistoryEntry>& entries, bool colour)
                     {entry.switch_lsn.empty() ? "-" : shown(entry.switch_lsn)},
                     {reason}});
   }
-  return lines_of(rows, colour);
+  return rows;
+}
+
+std::string history_table(const std::vector<HistoryEntry>& entries, bool colour) {
+  return lines_of(history_rows(entries), colour);
+}
+
+std::string history_detail(const HistoryEntry& entry, bool colour) {
+  const std::string way =
+      (entry.from.empty() ? std::string("nobody") : shown(entry.from)) + " -> " + shown(entry.to);
+  std::string text =
+      painted(fmt::format("Term {}: {}", entry.term, shown(entry.kind)), Colour::bold, colour) +
+      "   " + way + "\n";
+  std::vector<Row> rows{{{"opened"}, {wall_text(entry.wall_ms)}},
+                        {{"timeline"}, {std::to_string(entry.timeline)}}};
+  if (!entry.switch_lsn.empty()) rows.push_back({{"begins at"}, {shown(entry.switch_lsn)}});
+  rows.push_back({{"because"}, {shown(entry.reason)}});
+  text += lines_of(rows, colour);
+  if (!entry.phases.empty()) text += " phases\n";
+  for (const std::string& phase : entry.phases) text += "   " + shown(phase) + "\n";
+  if (!entry.facts.empty()) text += " what the coordinator knew when it chose\n";
+  for (const std::string& fact : entry.facts) text += "   " + shown(fact) + "\n";
+  return text;
+}
+
+namespace {
+
+std::string topology_lag(const NodeStatus& node) {
+  if (!node.replay_lag_bytes && !node.receive_lag_bytes) return "-";
+  const std::string received =
+      node.receive_lag_bytes ? bytes_text(*node.receive_lag_bytes) : std::string("?");
+  return "received " + received + ", replayed " + replay_lag(node) + " behind";
+}
+
+Row tree_row(const NodeStatus& node, std::string_view branch, const std::string& lag) {
+  return {{std::string(branch) + shown(node.name)},
+          {shown(node.role), node.role == "leader" ? Colour::bold : Colour::none},
+          {shown(node.state), state_colour(node)},
+          {fmt::format("{}:{}", shown(node.host), node.port)},
+          {node.timeline ? "timeline " + std::to_string(*node.timeline) : "-"},
+          {lag}};
+}
+
+}  // namespace
+
+Topology topology_of(const ClusterStatus& status) {
+  Topology tree;
+  for (const NodeStatus& node : status.nodes) {
+    if (status.leader == node.name && node.role == "leader") {
+      tree.leader = &node;
+    } else if (status.leader && node.state == "streaming") {
+      tree.followers.push_back(&node);
+    } else {
+      tree.others.push_back(&node);
+    }
+  }
+  // Voters first: they decide how soon a commit is acknowledged.
+  std::stable_sort(tree.followers.begin(), tree.followers.end(),
+                   [](const NodeStatus* a, const NodeStatus* b) {
+                     return (a->role == "voter") > (b->role == "voter");
+                   });
+  return tree;
+}
+
+std::string topology_text(const ClusterStatus& status, bool colour) {
+  const Topology tree = topology_of(status);
+  std::vector<Row> rows;
+  if (tree.leader != nullptr) {
+    rows.push_back(tree_row(*tree.leader, "", shown(tree.leader->receive_lsn.value_or("-"))));
+  } else {
+    rows.push_back({{"nobody leads", Colour::red}});
+  }
+  for (std::size_t i = 0; i < tree.followers.size(); ++i) {
+    const bool last = i + 1 == tree.followers.size();
+    rows.push_back(
+        tree_row(*tree.followers[i], last ? "└─ " : "├─ ", topology_lag(*tree.followers[i])));
+  }
+  for (const NodeStatus* node : tree.others) {
+    rows.push_back(tree_row(*node, "   ", "follows nobody"));
+  }
+  return title(status, colour) + lines_of(rows, colour);
+}
+
+std::vector<Row> topology_rows(const ClusterStatus& status) {
+  const Topology tree = topology_of(status);
+  std::vector<Row> rows{
+      {{"NODE"}, {"FOLLOWS"}, {"ROLE"}, {"STATE"}, {"RECEIVE LAG BYTES"}, {"REPLAY LAG BYTES"}}};
+  const auto add = [&](const NodeStatus& node, const std::string& follows) {
+    const auto number = [](const std::optional<std::uint64_t>& bytes) {
+      return bytes ? std::to_string(*bytes) : std::string();
+    };
+    rows.push_back({{node.name},
+                    {follows},
+                    {node.role},
+                    {node.state},
+                    {number(node.receive_lag_bytes)},
+                    {number(node.replay_lag_bytes)}});
+  };
+  if (tree.leader != nullptr) add(*tree.leader, "");
+  for (const NodeStatus* node : tree.followers) add(*node, status.leader.value_or(""));
+  for (const NodeStatus* node : tree.others) add(*node, "");
+  return rows;
 }
 
 }  // namespace evergres::cli

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
+#include "cli/table.hpp"
 #include "cluster/status.hpp"
 
 namespace evergres::cli {
@@ -13,7 +16,27 @@ std::string status_table(const cluster::ClusterStatus& status, bool colour);
 /// "0 B", "17 kB", "201 MB": at most four digits.
 std::string bytes_text(std::uint64_t bytes);
 
-/// One line per term, newest last, with phases below.
+/// The rows of the table, for other forms.
+std::vector<Row> status_rows(const cluster::ClusterStatus& status);
+
+/// One line per term, newest last, with phases behind.
 std::string history_table(const std::vector<cluster::HistoryEntry>& entries, bool colour);
+std::vector<Row> history_rows(const std::vector<cluster::HistoryEntry>& entries);
+
+/// One term on several lines: reason, phases with their milliseconds, what the coordinator knew of
+/// every node that it counted or did not count.
+std::string history_detail(const cluster::HistoryEntry& entry, bool colour);
+
+/// Who follows whom. The pointers are into the status.
+struct Topology {
+  const cluster::NodeStatus* leader = nullptr;        ///< nullptr: nobody leads
+  std::vector<const cluster::NodeStatus*> followers;  ///< they stream from the leader; voters first
+  std::vector<const cluster::NodeStatus*> others;
+};
+Topology topology_of(const cluster::ClusterStatus& status);
+
+/// The leader with its followers below it as a tree, then the nodes that follow nobody.
+std::string topology_text(const cluster::ClusterStatus& status, bool colour);
+std::vector<Row> topology_rows(const cluster::ClusterStatus& status);
 
 }  // namespace evergres::cli

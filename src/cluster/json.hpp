@@ -173,9 +173,7 @@ boost::json::value write(const T& from) {
     return boost::json::value(std::uint64_t{from});
   else if constexpr (std::same_as<T, std::string>)
     return boost::json::value(clean_utf8(from));
-  else if constexpr (IsStrongNumber<T>::value)
-    return write(from.value);
-  else if constexpr (IsStrongText<T>::value)
+  else if constexpr (IsStrongNumber<T>::value || IsStrongText<T>::value)
     return write(from.value);
   else if constexpr (std::same_as<T, Lsn>)
     return boost::json::value(from.text());
@@ -331,9 +329,7 @@ Outcome read(T& into, const boost::json::value& from, const Place& place) {
     return read_integer(into, from, place);
   else if constexpr (std::same_as<T, std::string>)
     return take(into, read_text(from, place));
-  else if constexpr (IsStrongNumber<T>::value)
-    return read(into.value, from, place);
-  else if constexpr (IsStrongText<T>::value)
+  else if constexpr (IsStrongNumber<T>::value || IsStrongText<T>::value)
     return read(into.value, from, place);
   else if constexpr (std::same_as<T, Lsn>)
     return take(into, read_lsn(from, place));

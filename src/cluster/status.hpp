@@ -66,6 +66,7 @@ struct ClusterStatus {
       degraded;  ///< a sentence, e.g. "DEGRADED: commits are on n1 alone; nobody else may lead"
   std::optional<std::string> store_trouble;  ///< a sentence while the store cannot be used
   std::optional<std::string> request;        ///< the pending request of an operator
+  bool paused = false;                       ///< no automatic failover (decision 0022)
   std::vector<std::string> guards;  ///< of the answering node: "subreaper", "memory locked", …
   std::vector<NodeStatus> nodes;
 };
@@ -85,6 +86,7 @@ constexpr auto fields(const ClusterStatus*) {
                     Field{"degraded", &ClusterStatus::degraded},
                     Field{"store_trouble", &ClusterStatus::store_trouble},
                     Field{"request", &ClusterStatus::request},
+                    Field{"paused", &ClusterStatus::paused},
                     Field{"guards", &ClusterStatus::guards},
                     Field{"nodes", &ClusterStatus::nodes}};
 }
@@ -127,9 +129,10 @@ struct NodeCard {
   std::string incarnation;
   std::string version;  ///< of evergres
   int postgres_major = 0;
-  std::uint64_t beat = 0;            ///< bumped each second while the agent lives
-  std::vector<std::string> hears;    ///< names of the peers heard within suspect_after
-  std::optional<std::string> agent;  ///< the run of the agent that wrote this
+  std::uint64_t beat = 0;              ///< bumped each second while the agent lives
+  std::vector<std::string> hears;      ///< names of the peers heard within suspect_after
+  std::optional<std::string> agent;    ///< the run of the agent that wrote this
+  std::optional<std::string> api_url;  ///< where it answers HTTP: "http://10.0.0.2:8008/patroni"
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name},
@@ -143,7 +146,8 @@ constexpr auto fields(const NodeCard*) {
                     Field{"postgres_major", &NodeCard::postgres_major},
                     Field{"beat", &NodeCard::beat},
                     Field{"hears", &NodeCard::hears},
-                    Field{"agent", &NodeCard::agent}};
+                    Field{"agent", &NodeCard::agent},
+                    Field{"api_url", &NodeCard::api_url}};
 }
 
 }  // namespace evergres::cluster

@@ -42,6 +42,11 @@ constexpr std::array option_list{
            "Host name or address under which the other agents reach this agent."},
     Option{"peer_port", &N::peer_port, port, optional, "", "8009",
            "Port of this agent for the other agents."},
+    Option{"http_host", &N::http_host, host, optional, "", "127.0.0.1",
+           "Address at which this agent answers health checks, 0.0.0.0 for all. Whoever reaches it "
+           "may read the state of the cluster, without a password."},
+    Option{"http_port", &N::http_port, port, optional, "", "8008",
+           "Port of this agent for health checks and metrics."},
     Option{"synchronous_nodes", &N::synchronous_nodes, count, optional, "", "1",
            "On how many nodes beside the leader a commit must be flushed before it is "
            "acknowledged.",

@@ -27,6 +27,8 @@ struct NodeSettings {
   int postgres_port = 15432;
   std::string peer_host = "127.0.0.1";
   int peer_port = 8009;
+  std::string http_host = "127.0.0.1";  ///< where health checks are answered
+  int http_port = 8008;
   std::uint32_t synchronous_nodes = 1;  ///< k wanted
   Millis suspect_after{1200};
   Millis voter_timeout{3000};

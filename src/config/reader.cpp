@@ -259,6 +259,13 @@ class Pass {
           fmt::format("postgres_port and peer_port are both {}", is.peer_port),
           "give each its own port");
     }
+    for (const auto& [name, host, port] :
+         {std::tuple{"postgres_port", is.postgres_host, is.postgres_port},
+          std::tuple{"peer_port", is.peer_host, is.peer_port}}) {
+      if (is.http_port != port || is.http_host != host) continue;
+      say(std::max(line_of_option("http_port"), line_of_option(name)),
+          fmt::format("{} and http_port are both {}", name, port), "give each its own port");
+    }
     // The longest name that we and PostgreSQL put there is ".s.PGSQL.65535.lock" (the lock is a
     // plain file, but counts for people who add their own); sun_path holds 107 bytes and a zero.
     if (is.run_directory.string().size() + sizeof("/.s.PGSQL.65535") - 1 > 107) {

@@ -66,12 +66,20 @@ const Candidate* ahead_of(const Candidate& best, const std::vector<Candidate>& c
   return covers_all(book, others) ? nullptr : ahead;
 }
 
+/// The mode of the policies that may be in force; the stricter one, if a change is under way.
+Durability mode_of(const PolicyBook& book) {
+  const auto is_strict = [](const Policy& policy) { return policy.mode == Durability::strict; };
+  const bool strict =
+      is_strict(book.current) || std::any_of(book.unproven.begin(), book.unproven.end(), is_strict);
+  return strict ? Durability::strict : Durability::quorum;
+}
+
 /// P' contains only fenced nodes whose position is a prefix of the candidate's. The former leader
 /// comes back by a policy change, unless the new leader would else be alone.
 Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidates,
                    const ElectionInput& input, const TimelineTree& tree) {
   Policy policy;
-  policy.mode = input.record.policy.current.mode;
+  policy.mode = mode_of(input.record.policy);
   policy.term = input.record.term;
   policy.leader = best.answer->seat;
   const NodeName former = input.record.policy.current.leader.node;
@@ -85,7 +93,11 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
     if (!tree.is_prefix(*answer.position, *best.answer->position)) continue;
     (answer.seat.node == former ? spare : policy.voters).push_back(answer.seat);
   }
-  if (policy.voters.empty()) policy.voters = spare;
+  const std::size_t least = policy.mode == Durability::strict ? input.wanted_k : 1;
+  while (policy.voters.size() < least && !spare.empty()) {
+    policy.voters.push_back(spare.back());
+    spare.pop_back();
+  }
   std::sort(policy.voters.begin(), policy.voters.end());
   policy.k =
       std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));

@@ -30,6 +30,17 @@ bool is_recorded(const PolicyBook& book, const Policy& policy) {
   return book.current == policy || is_unproven(book, policy);
 }
 
+/// Whether a commit may have been acknowledged by this node, in whatever incarnation.
+bool counts(const PolicyBook& book, const NodeName& node) {
+  const auto names_it = [&](const Policy& policy) {
+    return policy.leader.node == node ||
+           std::any_of(policy.voters.begin(), policy.voters.end(),
+                       [&](const Seat& voter) { return voter.node == node; });
+  };
+  return names_it(book.current) ||
+         std::any_of(book.unproven.begin(), book.unproven.end(), names_it);
+}
+
 void add_unproven(PolicyBook& book, const Policy& policy) {
   if (!is_unproven(book, policy)) book.unproven.push_back(policy);
 }
@@ -260,6 +271,20 @@ Result<Record> ask(Record record, const Request& request) {
 
 Result<Record> clear_request(Record record, const std::string& request_id) {
   if (record.request && record.request->id == request_id) record.request.reset();
+  return record;
+}
+
+Result<Record> begin_reinit(Record record, Term term, const NodeName& node,
+                            const std::string& request_id) {
+  const bool stands = record.request && record.request->id == request_id &&
+                      record.request->kind == RequestKind::reinit && record.request->to == node;
+  if (!stands || record.term != term || record.phase != Phase::leading) {
+    return refusal("the request to make " + node.value + " anew no longer stands", "");
+  }
+  if (counts(record.policy, node)) {
+    return refusal("a policy still counts " + node.value, "The leader takes it out first.");
+  }
+  record.request.reset();
   return record;
 }
 

@@ -61,6 +61,11 @@ Result<Record> set_paused(Record record, bool paused);
 Result<Record> ask(Record record, const Request& request);
 /// Fulfilled or refused. The record stays as it is if another request stands there.
 Result<Record> clear_request(Record record, const std::string& request_id);
+/// The node of an operator's reinit throws its data away: from here on the request is fulfilled.
+/// Refused unless it still stands in this term and no policy counts the node, so that what a newer
+/// record relies on is never destroyed by a node that has not seen it.
+Result<Record> begin_reinit(Record record, Term term, const NodeName& node,
+                            const std::string& request_id);
 
 /// Whether two records differ in nothing but `renewed` and `request`: then a lost compare-and-set
 /// is simply tried again.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/intent.hpp"
+
 namespace evergres::core {
 namespace {
 
@@ -216,6 +218,9 @@ std::vector<NodeName> nodes_without_slot(const Situation& s) {
 bool may_try(const Situation& s, const std::string& kind, Millis pause) {
   const auto found = s.attempts.find(kind);
   if (found == s.attempts.end() || found->second.failures == 0) return true;
+  // A fence is what a new term waits for: what kept one of an older term from it does not count.
+  const bool older = s.record && found->second.term != s.record->term;
+  if (older && kind == Fence::kind) return true;
   Millis wait = pause;
   for (std::uint32_t i = 1; i < found->second.failures && wait < Millis{30'000}; ++i) wait *= 2;
   return age(s, found->second.ended) >= std::min(wait, Millis{30'000});

@@ -23,7 +23,7 @@ namespace evergres::net {
 
 using boost::asio::awaitable;
 
-inline constexpr std::size_t max_message_bytes = 1024 * 1024;
+inline constexpr std::size_t max_message_bytes = std::size_t{1} << 20U;
 inline constexpr std::size_t max_pending_handshakes = 32;
 inline constexpr std::size_t max_open_channels = 256;
 inline constexpr Millis handshake_deadline{2000};

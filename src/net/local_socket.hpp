@@ -14,7 +14,7 @@ namespace evergres::net {
 
 using boost::asio::awaitable;
 
-inline constexpr std::size_t max_local_line_bytes = 1024 * 1024;
+inline constexpr std::size_t max_local_line_bytes = std::size_t{1} << 20U;
 inline constexpr std::size_t max_local_connections = 64;
 
 /// One request that is being answered; lets the answering task say what it is doing.

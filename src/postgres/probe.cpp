@@ -35,13 +35,16 @@ class Prover {
     }
     auto probe = session_with_names_in_force();
     if (!probe) return probe.error();
-    // Nobody bears the impossible name: from here on nothing is acknowledged, and what was is on
-    // this server. There is no commit to wait for.
-    if (request_.safety.synchronous_standby_names == impossible_names) return proof_;
-    const auto lsn = acknowledged_probe(*probe);
-    if (!lsn) return lsn.error();
-    proof_.lsn = *lsn;
-    if (auto passed = wait_for_senders(*probe); !passed) return passed.error();
+    for (std::size_t cut = 1; cut != 0;) {
+      const auto lsn = acknowledged_probe(*probe);
+      if (!lsn) return lsn.error();
+      proof_.lsn = *lsn;
+      const std::size_t before = proof_.cut.size();
+      if (auto passed = wait_for_senders(*probe); !passed) return passed.error();
+      // A walsender that had to be ended may have released this probe with its old copy of the
+      // settings: only a probe that was sent after its end counts.
+      cut = proof_.cut.size() - before;
+    }
     proof_.took = boot_now() - begun;
     return proof_;
   }
@@ -53,17 +56,26 @@ class Prover {
     return timed_out(std::string("The deadline passed while ") + doing + ".");
   }
 
+  Result<Session> waiting_session() { return session_with("on"); }
+
   Result<Session> probe_session() {
+    // Under the impossible names no commit is acknowledged. Its probe is one that is only written:
+    // the old voters' walsenders must have passed it all the same.
+    const bool nobody = request_.safety.synchronous_standby_names == impossible_names;
+    return session_with(nobody ? "local" : "on");
+  }
+
+  Result<Session> session_with(const char* synchronous_commit) {
     SessionOptions options;
-    options.synchronous_commit = "on";
+    options.synchronous_commit = synchronous_commit;
     options.statement_timeout = Millis{0};  // a cancelled wait would look like an acknowledgement
     return Session::connect(server_, options, deadline_);
   }
 
   /// The session that never waits for standbys; opened when it is needed first.
-  Result<Session*> control() {
-    if (!control_) {
-      auto session = Session::connect(server_, {}, deadline_);
+  Result<Session*> control(Instant deadline) {
+    if (!control_ || !control_->usable()) {
+      auto session = Session::connect(server_, {}, deadline);
       if (!session) return session.error();
       control_ = std::move(session).value();
     }
@@ -80,7 +92,7 @@ class Prover {
       if (!differing) return differing.error();
       if (differing->empty()) return probe;
     }
-    auto session = control();
+    auto session = control(deadline_);
     if (!session) return session.error();
     auto set = set_names(server_, **session, request_.safety, deadline_);
     if (!set) return set.error();
@@ -89,9 +101,9 @@ class Prover {
 
   /// Ends the waiting backend, so that no orphan of ours waits until somebody acknowledges it.
   void terminate(const Session& probe) {
-    auto session = control();
+    const auto grace = boot_now() + Millis{1000};  // the proof's own deadline may have passed
+    auto session = control(grace);
     if (!session) return;
-    const auto grace = boot_now() + Millis{500};
     const auto ended = (*session)->query("SELECT pg_terminate_backend($1::int)",
                                          {std::to_string(probe.backend_pid())}, grace);
     static_cast<void>(ended);  // best effort: the names in force decide, not this backend
@@ -101,11 +113,11 @@ class Prover {
   Outcome see_a_probe_wait() {
     SafetySettings nobody = request_.safety;
     nobody.synchronous_standby_names = impossible_names;
-    auto session = control();
+    auto session = control(deadline_);
     if (!session) return session.error();
     if (auto set = set_names(server_, **session, nobody, deadline_); !set) return set;
     for (;;) {
-      auto probe = probe_session();
+      auto probe = waiting_session();
       if (!probe) return probe.error();
       if (auto sent = probe->send(probe_sql, deadline_); !sent) return sent;
       const auto waits = waits_for_standby(*probe);

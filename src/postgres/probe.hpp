@@ -32,7 +32,7 @@ struct Proof {
 /// (a) the names in force on a new connection, and a probe with a WAL record acknowledged on one;
 /// (c) every walsender of `voters` has flushed the probe or was terminated and is gone, because
 ///     walsenders release with their own copy of the configuration.
-/// With the impossible names there is nothing to acknowledge: their being in force is the proof.
+/// With the impossible names nothing is acknowledged: the probe is only written, and (c) follows.
 /// Without enough voters it is `timed_out` and the policy stays unproven; the probe's backend is
 /// terminated then.
 Result<Proof> prove(const Server& server, const ProofRequest& request, Instant deadline,

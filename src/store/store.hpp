@@ -15,7 +15,7 @@
 namespace evergres::store {
 
 inline constexpr std::size_t max_key_bytes = 512;
-inline constexpr std::size_t max_value_bytes = 256 * 1024;
+inline constexpr std::size_t max_value_bytes = std::size_t{256} << 10U;
 
 struct Entry {
   std::string key;

@@ -32,7 +32,7 @@
 /// After "revoke" PostgreSQL is stopping; the event or "stop" tells when it has stopped.
 namespace evergres::supervisor {
 
-inline constexpr std::size_t longest_line = 64 * 1024;
+inline constexpr std::size_t longest_line = std::size_t{64} << 10U;
 
 /// Where the supervisor listens: RUN_DIRECTORY/supervisor.sock.
 inline std::filesystem::path socket_path(const std::filesystem::path& run_directory) {

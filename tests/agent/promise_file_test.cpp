@@ -79,10 +79,15 @@ TEST_F(PromiseFile, ThatCannotBeReadIsNeverNoPromise) {
 }
 
 TEST_F(PromiseFile, TakesOnlyWhatItCanReadBack) {
-  for (const char* claim : {"", "two words", "line\nbreak", "UPPER"}) {
+  for (const char* claim : {"two words", "line\nbreak", "UPPER"}) {
     EXPECT_FALSE(write_promise(state(), core::Promise{Term{1}, Claim{claim}})) << claim;
   }
   EXPECT_FALSE(std::filesystem::exists(state() / "promise"));
+}
+
+TEST_F(PromiseFile, OfATermThatNobodyClaimsAnyMore) {
+  ASSERT_TRUE(write_promise(state(), core::Promise{Term{3}, Claim{}}));
+  EXPECT_EQ(*read_promise(state()), (core::Promise{Term{3}, Claim{}}));
 }
 
 TEST_F(PromiseFile, BelongsToOneCluster) {

@@ -191,6 +191,67 @@ TEST_F(WithNode, SwitchoverShowsImpactThenProgressThenTheResult) {
   EXPECT_EQ(asked[3], R"({"verb":"switchover","to":"n2","dry_run":false})");
 }
 
+TEST_F(WithNode, PauseShowsItsImpactAndWaitsOnlyIfAsked) {
+  OneLineAgent agent(
+      directory_,
+      {status_answer(), "{\"result\":{\"impact\":\"no automatic failover\"}}\n", status_answer(),
+       "{\"progress\":\"waiting for n3\"}\n"
+       "{\"result\":{\"text\":\"the cluster is paused\"}}\n"});
+  const Printed printed = call({"pause", "--wait", "--force", "-c", file()});
+  EXPECT_EQ(printed.status, 0) << printed.err;
+  EXPECT_EQ(printed.out,
+            "Impact: no automatic failover\n  waiting for n3\nthe cluster is paused\n");
+  const auto& asked = agent.asked();
+  ASSERT_EQ(asked.size(), 4U);
+  EXPECT_EQ(asked[3], R"({"verb":"pause","wait":true,"dry_run":false})");
+}
+
+TEST_F(WithNode, RestartTakesTheStandbyBeforeTheLeaderAndStopsAtAFailure) {
+  cluster::ClusterStatus status;
+  status.phase = "leading";
+  status.leader = "n1";
+  for (const char* name : {"n1", "n2"}) {
+    cluster::NodeStatus node;
+    node.name = name;
+    node.role = std::string(name) == "n1" ? "leader" : "voter";
+    node.state = std::string(name) == "n1" ? "running" : "streaming";
+    status.nodes.push_back(node);
+  }
+  const std::string answer = "{\"result\":" + cluster::json_text(status) + "}\n";
+  OneLineAgent agent(directory_,
+                     {answer, answer,
+                      "{\"error\":{\"code\":\"timed_out\",\"message\":\"n2 does not stream again "
+                      "within 90 s\",\"detail\":\"\",\"hint\":\"\"}}\n"});
+  const Printed printed = call({"restart", "n1", "n2", "--force", "-c", file()});
+  EXPECT_EQ(printed.status, 4) << printed.err;
+  EXPECT_EQ(printed.out.substr(0, 33), "Impact: n2: PostgreSQL restarts; ");
+  const auto& asked = agent.asked();
+  ASSERT_EQ(asked.size(), 3U);
+  EXPECT_EQ(asked[2], R"({"verb":"restart","node":"n2","dry_run":false})");
+}
+
+TEST_F(WithNode, RestartWantsToBeToldWhat) {
+  const Printed printed = call({"restart", "-c", file()});
+  EXPECT_EQ(printed.status, 2);
+  EXPECT_EQ(printed.err.substr(0, 48), "error: evergres restart does not know which node");
+}
+
+TEST_F(WithNode, LogsSayWhereTheyLooked) {
+  const Printed printed = call({"logs", "-c", file()});
+  EXPECT_EQ(printed.status, 1);
+  EXPECT_NE(printed.err.find("state/log/postgres.log"), std::string::npos) << printed.err;
+  EXPECT_EQ(call({"logs", "n2", "-c", file()}).status, 1);
+}
+
+TEST_F(WithNode, AReplayThatDiffersHasItsOwnStatus) {
+  std::ofstream(directory_ / "empty.jsonl") << "";
+  const Printed empty = call({"replay", (directory_ / "empty.jsonl").string()});
+  EXPECT_EQ(empty.status, 1);
+  EXPECT_NE(empty.err.find("has no decision to replay"), std::string::npos) << empty.err;
+  const Printed none = call({"replay", (directory_ / "none.jsonl").string()});
+  EXPECT_NE(none.err.find("could not open the journal"), std::string::npos) << none.err;
+}
+
 TEST_F(WithNode, ARefusalOfTheAgentIsTheExitStatus) {
   OneLineAgent agent(directory_,
                      {status_answer(),

@@ -342,6 +342,65 @@ void add_follower(std::vector<Case>& cases) {
                    with(voter, [](Situation& s) { s.fenced->position->lsn = Lsn{5500}; })});
 }
 
+void add_maintenance(std::vector<Case>& cases) {
+  const auto paused = [](Situation& s) { s.record->paused = true; };
+  cases.push_back({"paused, leader silent, an operator asks for a failover",
+                   with(crashed().request(RequestKind::failover, "n2").as_seen_by("n2"), paused)});
+  cases.push_back({"paused, an election failed half-way: it goes on",
+                   with(crashed().as_seen_by("n2"), [&](Situation& s) {
+                     paused(s);
+                     s.record->phase = Phase::vacant;
+                     s.record->leader.reset();
+                   })});
+  cases.push_back({"paused, the leader is cut off and keeps what it has",
+                   with(World().silent("n2").silent("n3").as_seen_by("n1"), [&](Situation& s) {
+                     paused(s);
+                     s.peers[node("n2")].card_moved = s.peers[node("n3")].card_moved = ago(0.2);
+                     s.peers[node("n2")].card_hears = {node("n3")};
+                     s.peers[node("n3")].card_hears = {node("n2")};
+                   })});
+  cases.push_back({"paused, switchover by hand",
+                   with(World().request(RequestKind::switchover, "n3").as_seen_by("n1"), paused)});
+  const Situation standby = World().as_seen_by("n2");
+  cases.push_back({"paused, stopped: started", with(standby, [&](Situation& s) {
+                     paused(s);
+                     s.server.state = ServerState::stopped;
+                   })});
+  cases.push_back({"paused, no data directory", with(standby, [&](Situation& s) {
+                     paused(s);
+                     s.server.state = ServerState::absent;
+                   })});
+  cases.push_back({"paused, the leader lacks our next WAL", with(standby, [&](Situation& s) {
+                     paused(s);
+                     s.server.wal_removed = true;
+                     s.server.receiving = false;
+                     s.server.not_receiving_since = ago(60);
+                   })});
+  cases.push_back(
+      {"paused, diverged", with(World().fenced("n2", 5000).as_seen_by("n2"), [&](Situation& s) {
+         paused(s);
+         s.server.upstream.reset();
+         s.server.receiving = s.server.gate_open = false;
+         s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
+       })});
+  const auto reinit = [](const std::string& who) {
+    return World().request(RequestKind::reinit, who);
+  };
+  cases.push_back({"reinit of a voter: it leaves the policy first", reinit("n2").as_seen_by("n1")});
+  cases.push_back({"reinit of a voter: it waits for that", reinit("n2").as_seen_by("n2")});
+  cases.push_back(
+      {"reinit of a node that no policy counts", reinit("n2").voters({"n3"}).as_seen_by("n2")});
+  cases.push_back({"reinit while a policy is unproven: no WAL is destroyed",
+                   reinit("n2").voters({"n3"}).unproven({"n2", "n3"}).as_seen_by("n2")});
+  cases.push_back({"reinit of a node that does not start",
+                   with(reinit("n2").voters({"n3"}).as_seen_by("n2"),
+                        [](Situation& s) { s.server.state = ServerState::stopped; })});
+  cases.push_back({"reinit: a node that no policy counts does not come back before",
+                   reinit("n2").voters({"n3"}).as_seen_by("n1")});
+  cases.push_back({"reinit of the leader", reinit("n1").as_seen_by("n1")});
+  cases.push_back({"reinit of a node that is gone", reinit("n3").silent("n3").as_seen_by("n1")});
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   add_safety(cases);
@@ -351,6 +410,7 @@ std::vector<Case> all_cases() {
   add_leader(cases);
   add_durability(cases);
   add_follower(cases);
+  add_maintenance(cases);
   return cases;
 }
 

@@ -52,6 +52,50 @@ TEST(Transition, AWholeLeadership) {
   EXPECT_FALSE(differs_only_in_small_things(record, *vacate(record, other, "a test")));
 }
 
+TEST(Transition, APauseChangesNothingElse) {
+  Record paused = *set_paused(leading(), true);
+  EXPECT_TRUE(paused.paused);
+  // Whoever writes at the same moment looks again instead of writing over it.
+  EXPECT_FALSE(differs_only_in_small_things(paused, leading()));
+  EXPECT_TRUE(*set_paused(paused, false) == leading());
+  EXPECT_TRUE(set_paused(electing(), true)->paused);
+}
+
+TEST(Transition, ARequestToMakeANodeAnewEndsWithItsLeader) {
+  Request request;
+  request.id = "r1";
+  request.kind = RequestKind::reinit;
+  request.to = NodeName{"n3"};
+  const Record asked = *ask(leading(), request);
+  EXPECT_EQ(asked.request, request);
+  const Record electing_again = *claim_term(asked, NodeName{"n3"}, mine, "n2 is silent");
+  const Record next =
+      *choose_leader(electing_again, mine, choice_of(electing_again, TimelineId{3}), false);
+  EXPECT_FALSE(next.request);
+}
+
+TEST(Transition, NothingIsThrownAwayThatAPolicyCounts) {
+  Request request;
+  request.id = "r1";
+  request.kind = RequestKind::reinit;
+  request.to = NodeName{"n3"};
+  const Record asked = *ask(leading(), request);
+  const NodeName n3{"n3"};
+  EXPECT_EQ(refused(begin_reinit(asked, Term{1}, n3, "r1")), "a policy still counts n3");
+  const Policy alone = SmallPolicy{1, 0, 0}.real(Term{1});
+  const Record proposed = *propose_policy(asked, other, alone);
+  EXPECT_EQ(refused(begin_reinit(proposed, Term{1}, n3, "r1")), "a policy still counts n3");
+  const Record proven = *prove_policy(proposed, other, alone);
+  const Record begun = *begin_reinit(proven, Term{1}, n3, "r1");
+  EXPECT_FALSE(begun.request);
+  const std::string gone = "the request to make n3 anew no longer stands";
+  EXPECT_EQ(refused(begin_reinit(begun, Term{1}, n3, "r1")), gone);
+  EXPECT_EQ(refused(begin_reinit(proven, Term{0}, n3, "r1")), gone);
+  EXPECT_EQ(refused(begin_reinit(proven, Term{1}, NodeName{"n1"}, "r1")),
+            "the request to make n1 anew no longer stands");
+  EXPECT_EQ(refused(begin_reinit(*vacate(proven, other, "x"), Term{1}, n3, "r1")), gone);
+}
+
 TEST(Transition, EachTakesTheClaimSeriously) {
   const std::string not_ours = "the claim of term 1 is not ours";
   const Policy policy = SmallPolicy{1, 0, 0}.real(Term{1});

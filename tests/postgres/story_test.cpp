@@ -220,10 +220,12 @@ TEST_F(Story, PolicyIsProvenByItsVoterAndNotWithoutIt) {
   ASSERT_EQ(receivers->size(), 1U);
   ASSERT_EQ(::kill(receivers->front(), SIGSTOP), 0);
   const auto frozen = prove(a.server, request, boot_now() + Millis{700});
+  EXPECT_TRUE(eventually([&] {
+    return a.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "0";
+  })) << "the probe's backend still waits";
   ::kill(receivers->front(), SIGCONT);
   ASSERT_FALSE(frozen.ok());
   EXPECT_EQ(frozen.error().code(), ErrorCode::timed_out);
-  EXPECT_EQ(a.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"), "0");
 
   const auto nobody = prove(a.server, voters_of("ANY 1 (\"evg_c_1\")"), boot_now() + Millis{500});
   ASSERT_FALSE(nobody.ok());

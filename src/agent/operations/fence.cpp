@@ -43,7 +43,10 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   }
   postgres::Observer observer(server);
   auto seen = observer.observe(boot_now() + Millis{3000});
-  if (!seen) return seen.error();
+  if (!seen) {
+    // No time-out: a slow disk is no reason to stop a server at once, as a stuck receiver is.
+    return Error(ErrorCode::postgres_failed, seen.error().message(), seen.error().detail());
+  }
   if (!seen->in_recovery)
     return Error(ErrorCode::refused, "PostgreSQL is not in recovery, it cannot be fenced so");
   core::Fenced fenced;

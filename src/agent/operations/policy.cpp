@@ -40,7 +40,7 @@ Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
   postgres::ProofRequest request;
   request.safety = hands.safety(names);
   request.voters = all_voter_names(*proposed);
-  request.leaving_empty = !intent.policy.voters.empty() && may_leave_empty(*proposed);
+  request.leaving_empty = !names.empty() && may_leave_empty(*proposed);
   hands.learn([names](Knowledge& k) {
     k.applied_names = names;
     k.server_changed_at = boot_now();

@@ -4,7 +4,7 @@
 namespace evergres::agent {
 namespace {
 
-Outcome outcome_of(Result<core::Record> changed) {
+Outcome outcome_of(const Result<core::Record>& changed) {
   if (!changed) return changed.error();
   return {};
 }

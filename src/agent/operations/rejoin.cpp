@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "agent/operations/operation.hpp"
+#include "core/transition.hpp"
 #include "core/view.hpp"
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
@@ -153,6 +154,15 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   if (state != core::ServerState::absent && state != core::ServerState::stopped) {
     auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{10'000});
     if (!stopped) return stopped.error();
+  }
+  // The server is stopped, so that no policy takes it in again from here on; and a reinit that dies
+  // half-way must not be repeated for ever.
+  if (!intent.request_id.empty()) {
+    auto cleared = hands.change_record([&](core::Record record) {
+      return core::begin_reinit(std::move(record), intent.term, hands.situation().me,
+                                intent.request_id);
+    });
+    if (!cleared) return cleared.error();
   }
   auto fresh = begin_rebuild(hands, "clone", data_exists);
   if (!fresh) return fresh.error();

@@ -2,10 +2,12 @@
 
 #include "cli/session.hpp"
 
-/// One line for each file in this folder. See Command::add.
+/// The commands of this folder. See Command::add.
 namespace evergres::cli {
 
 Action add_agent(CLI::App& parser, Session& session);
+Action add_complete(CLI::App& parser, Session& session);
+Action add_completion(CLI::App& parser, Session& session);
 Action add_demo(CLI::App& parser, Session& session);
 Action add_dsn(CLI::App& parser, Session& session);
 Action add_explain(CLI::App& parser, Session& session);
@@ -14,11 +16,20 @@ Action add_help(CLI::App& parser, Session& session);
 Action add_history(CLI::App& parser, Session& session);
 Action add_init(CLI::App& parser, Session& session);
 Action add_list(CLI::App& parser, Session& session);
+Action add_logs(CLI::App& parser, Session& session);
+Action add_man(CLI::App& parser, Session& session);
+Action add_pause(CLI::App& parser, Session& session);
 Action add_print(CLI::App& parser, Session& session);
 Action add_psql(CLI::App& parser, Session& session);
+Action add_reinit(CLI::App& parser, Session& session);
+Action add_reload(CLI::App& parser, Session& session);
+Action add_replay(CLI::App& parser, Session& session);
 Action add_restart(CLI::App& parser, Session& session);
+Action add_resume(CLI::App& parser, Session& session);
 Action add_run(CLI::App& parser, Session& session);
+Action add_show_config(CLI::App& parser, Session& session);
 Action add_switchover(CLI::App& parser, Session& session);
+Action add_topology(CLI::App& parser, Session& session);
 Action add_version(CLI::App& parser, Session& session);
 
 }  // namespace evergres::cli

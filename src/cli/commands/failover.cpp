@@ -21,6 +21,7 @@ Action add_failover(CLI::App& parser, Session& session) {
   parser.add_option("--to", options->to, "the new primary; else the best replica");
   parser.add_flag("--accept-data-loss", options->accept_data_loss,
                   "promote although acknowledged commits may be missing");
+  parser.add_flag("--wait", options->change.wait, "return when all nodes are back");
   parser.add_flag("--force", options->change.force, "do not ask");
   return [&session, options]() -> Result<int> {
     boost::json::object request{

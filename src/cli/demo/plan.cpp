@@ -21,8 +21,9 @@ namespace fs = std::filesystem;
 
 constexpr int first_port = 54320;
 constexpr int last_port = 55000;
-constexpr int block = 20;
+constexpr int block = 30;
 constexpr int peer_offset = 10;
+constexpr int http_offset = 20;
 
 std::string percent_encoded(const std::string& text) {
   std::string result;
@@ -105,6 +106,7 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
   is.secret_file = directory / "secret";
   is.postgres_port = base_port + index;
   is.peer_port = base_port + peer_offset + index;
+  is.http_port = base_port + http_offset + index;
   is.synchronous_nodes = nodes > 1 ? 1 : 0;
   is.parameters = {{"shared_buffers", "32MB"}, {"max_connections", "50"}};
   is.application = {

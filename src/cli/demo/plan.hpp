@@ -15,8 +15,8 @@ namespace evergres::cli::demo {
 struct Plan {
   std::filesystem::path directory;      ///< absolute; survives a reboot
   std::filesystem::path run_directory;  ///< unix sockets; vanishes with a reboot
-  int base_port = 0;                    ///< PostgreSQL from here, agents from 10 above
-  std::size_t nodes = 3;                ///< n1, n2, …; 1 to 9
+  int base_port = 0;      ///< PostgreSQL from here, agents from 10 above, HTTP from 20
+  std::size_t nodes = 3;  ///< n1, n2, …; 1 to 9
 
   [[nodiscard]] std::vector<NodeName> names() const;
   [[nodiscard]] std::filesystem::path node_directory(const NodeName& node) const;
@@ -42,7 +42,7 @@ Result<std::optional<Plan>> read_plan(const std::filesystem::path& directory);
 /// node. What is there already stays, so that an interrupted `up` can go on. Modes: 0700 and 0600.
 Outcome write_plan(const Plan& plan);
 
-/// The first block of 20 ports from 54320 on 127.0.0.1 in which nobody listens. port_taken if there
+/// The first block of 30 ports from 54320 on 127.0.0.1 in which nobody listens. port_taken if there
 /// is none below 55000.
 Result<int> free_base_port();
 

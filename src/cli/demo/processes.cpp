@@ -133,7 +133,8 @@ std::vector<Process> select_node(const std::vector<Process>& all, const std::str
     const bool lives = process.state != 'Z' && process.state != 'X';
     if (lives && chosen.contains(process.pid)) selected.push_back(process);
   }
-  std::ranges::stable_partition(selected, [](const Process& p) { return p.program != "postgres"; });
+  std::stable_partition(selected.begin(), selected.end(),
+                        [](const Process& p) { return p.program != "postgres"; });
   return selected;
 }
 

@@ -73,7 +73,10 @@ Policy without_the_silent(const Situation& s, Policy policy) {
   }
   if (attached.empty() && !all_may_leave) return policy;
   // With strict a smaller k is no way out: it opens, and its writes wait.
-  if (policy.mode == Durability::strict && attached.size() < policy.k) attached.clear();
+  if (policy.mode == Durability::strict && attached.size() < policy.k) {
+    if (!all_may_leave) return policy;
+    attached.clear();
+  }
   policy.voters = attached;
   policy.k = std::min<std::uint32_t>(policy.k, static_cast<std::uint32_t>(attached.size()));
   return policy;
@@ -191,6 +194,8 @@ Judgement prove_the_barrier(const Situation& s) {
   if (!is_chosen(s) || s.server.state != ServerState::primary) return std::nullopt;
   const Policy* newest = newest_policy(*s.record);
   if (newest == nullptr) return std::nullopt;
+  if (!may_try(s, ProveBarrier::kind, Millis{200}))
+    return Answer{StayPut{}, "the barrier failed; it is tried again in a moment", {}};
   Policy policy = *newest;
   if (failed_in_this_term(s, ProveBarrier::kind)) policy = without_the_silent(s, policy);
   const std::string why = policy == *newest ? "our server is primary; nothing is acknowledged yet"

@@ -15,6 +15,7 @@ bool is_rebuilding(const Situation& s) {
 bool cannot_be_fenced(const Situation& s) {
   const auto fence = s.attempts.find(Fence::kind);
   if (fence == s.attempts.end() || fence->second.failures == 0) return false;
+  if (fence->second.term != s.record->term) return false;
   if (fence->second.ending != Ending::timed_out && fence->second.failures < 3) return false;
   const auto start = s.attempts.find(StartServer::kind);
   return start == s.attempts.end() || start->second.ended < fence->second.ended;

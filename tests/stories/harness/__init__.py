@@ -5,8 +5,9 @@ from .cluster import Cluster, Node
 from .debugger import HeldReceiver
 from .load import Load, under_load
 from .network import Network
+from .proxy import Haproxy
 from .story import all_stories, story
 from .waits import StoryFailed, expect, wait_until
 
-__all__ = ["Cluster", "HeldReceiver", "Load", "Network", "Node", "StoryFailed", "WallClock",
-           "all_stories", "expect", "story", "under_load", "wait_until"]
+__all__ = ["Cluster", "Haproxy", "HeldReceiver", "Load", "Network", "Node", "StoryFailed",
+           "WallClock", "all_stories", "expect", "story", "under_load", "wait_until"]

@@ -1,6 +1,7 @@
 """A cluster of `evergres run` processes below one temporary directory, and what can be done to it."""
 
 import contextlib
+import http.client
 import json
 import os
 import pwd
@@ -40,7 +41,7 @@ def free_ports(count, first=21000):
     """A block of neighbouring free ports of 127.0.0.1, below the range from which the kernel takes
     those of outgoing connections, and a claim on it: a socket whose abstract name other runs on
     this machine cannot bind as long as it is open."""
-    for base in range(first, 32000, 10):
+    for base in range(first, 32000, 20):
         block = list(range(base, base + count))
         if FORBIDDEN_PORTS & set(block):
             continue
@@ -68,9 +69,9 @@ def newest_postgres():
 class Node:
     """One node: its directories, ports, its `evergres run` and its processes by role."""
 
-    def __init__(self, cluster, name, postgres_port, peer_port):
+    def __init__(self, cluster, name, postgres_port, peer_port, http_port):
         self.cluster, self.name = cluster, name
-        self.postgres_port, self.peer_port = postgres_port, peer_port
+        self.postgres_port, self.peer_port, self.http_port = postgres_port, peer_port, http_port
         self.directory = cluster.directory / name
         self.data = self.directory / "data"
         self.state = self.directory / "state"
@@ -97,6 +98,7 @@ class Node:
                  "store": f"sqlite:{self.cluster.store}", "secret_file": self.cluster.secret,
                  "postgres_host": self.host, "postgres_port": self.postgres_port,
                  "peer_host": self.host, "peer_port": self.peer_port,
+                 "http_port": self.http_port,
                  **self.cluster.settings, **self.settings}
         text = "".join(f"{key}: {value}\n" for key, value in lines.items())
         text += "parameters:\n" + "".join(f"  {k}: \"{v}\"\n" for k, v in self.parameters.items())
@@ -258,6 +260,19 @@ class Node:
     def status(self):
         return self.ask("status")
 
+    def http(self, path, method="GET", seconds=2):
+        """Status code and body of one request to this node's HTTP port; (None, "") without an
+        answer. What is expected must be the status: 503 is an answer."""
+        channel = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
+        try:
+            channel.request(method, path)
+            answer = channel.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return None, ""
+        finally:
+            channel.close()
+
     def sql(self, query, database="app", timeout=30):
         """One query as superuser over the unix socket: the lines of the answer."""
         done = self.try_sql(query, database, timeout)
@@ -323,8 +338,8 @@ class Cluster:
         self.secret = self._secret("secret")
         self.password_file = self._secret("password")
         self.password = self.password_file.read_text().strip()
-        ports, self.port_claim = free_ports(2 * nodes)
-        self.nodes = [Node(self, f"n{i + 1}", ports[2 * i], ports[2 * i + 1])
+        ports, self.port_claim = free_ports(3 * nodes)
+        self.nodes = [Node(self, f"n{i + 1}", *ports[3 * i:3 * i + 3])
                       for i in range(nodes)]
 
     def _secret(self, name):
@@ -338,9 +353,23 @@ class Cluster:
         return self
 
     def __exit__(self, kind, error, trace):
-        if error is not None:
-            self.explain()
-        self.destroy()
+        try:
+            if error is not None:
+                self.explain()
+            else:
+                self.check_journals()
+        finally:
+            self.destroy()
+
+    def check_journals(self):
+        """Every decision of every agent is decided the same again from its journal."""
+        for node in self.nodes:
+            for journal in sorted(node.state.glob("journal*.jsonl")):
+                argv = as_server_user([str(self.program), "replay", str(journal)])
+                done = subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd="/",
+                                      check=False, stdin=subprocess.DEVNULL)
+                expect(done.returncode >= 0 and "  then: " not in done.stdout,
+                       f"{journal} replays differently:\n{done.stdout}{done.stderr}")
 
     def __getitem__(self, name):
         return next(node for node in self.nodes if node.name == name)

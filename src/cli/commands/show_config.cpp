@@ -1,0 +1,81 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <boost/json.hpp>
+#include <memory>
+
+#include "cli/commands/all.hpp"
+#include "cli/effective_config.hpp"
+#include "cli/view.hpp"
+
+namespace evergres::cli {
+namespace {
+
+std::vector<Row> rows_of(const EffectiveConfig& config) {
+  std::vector<Row> rows{{{"KIND"}, {"NAME"}, {"VALUE"}, {"DECIDED BY"}}};
+  for (const EffectiveOption& option : config.options) {
+    rows.push_back({{"option"},
+                    {option.name, option.by_default ? Colour::none : Colour::bold},
+                    {shown(option.value)},
+                    {option.by_default ? "default" : "node.yaml"}});
+  }
+  for (const EffectiveParameter& parameter : config.parameters) {
+    const bool wrong = parameter.owner == "forbidden";
+    const bool chosen = parameter.owner == "operator";
+    rows.push_back({{"parameter"},
+                    {parameter.name, chosen ? Colour::bold : Colour::none},
+                    {shown(parameter.value)},
+                    {parameter.owner, wrong ? Colour::red : Colour::none}});
+  }
+  return rows;
+}
+
+boost::json::value value_of(const EffectiveConfig& config) {
+  boost::json::array options;
+  for (const EffectiveOption& option : config.options) {
+    options.push_back(boost::json::object{
+        {"name", option.name}, {"value", option.value}, {"default", option.by_default}});
+  }
+  boost::json::array parameters;
+  for (const EffectiveParameter& parameter : config.parameters) {
+    parameters.push_back(boost::json::object{
+        {"name", parameter.name}, {"value", parameter.value}, {"owner", parameter.owner}});
+  }
+  boost::json::object object{{"node", config.node}, {"file", config.file}};
+  object["options"] = std::move(options);
+  object["parameters"] = std::move(parameters);
+  return object;
+}
+
+}  // namespace
+
+Action add_show_config(CLI::App& parser, Session& session) {
+  const std::shared_ptr<View> view = add_view(parser, Watch::no);
+  auto name = std::make_shared<std::string>();
+  parser.add_option("NODE", *name, "name of the node; else the configured one");
+  parser.footer(
+      "Parameters are decided by the operator (node.yaml), by default (node.yaml may overrule "
+      "them) or by evergres (node.yaml may not set them, nor include* and recovery_target*). "
+      "Secrets are files; their contents are never shown.");
+  return [&session, view, name]() -> Result<int> {
+    Result<Place> place = find_place(session);
+    if (!place) return place.error();
+    auto node = place->nodes.begin();
+    if (!name->empty()) {
+      node = std::ranges::find_if(
+          place->nodes, [&](const KnownNode& known) { return known.settings.node.value == *name; });
+    }
+    if (node == place->nodes.end()) {
+      return Error(ErrorCode::not_found, "the node.yaml of \"" + *name + "\" is not known here", "",
+                   "Run this command on its machine, or name its file with -c.");
+    }
+    const Result<EffectiveConfig> config = effective_config(*node);
+    if (!config) return config.error();
+    const std::vector<Row> rows = rows_of(*config);
+    const std::string table = config->file + "\n" + lines_of(rows, session.colour);
+    return show(session, *view, [&]() -> Result<std::string> {
+      return text_in_form(view->form, table, rows, value_of(*config));
+    });
+  };
+}
+
+}  // namespace evergres::cli
