@@ -29,8 +29,8 @@ void add_up(CLI::App& parser, Session& session, DemoOptions& options) {
   up->add_option("--nodes", options.nodes, "how many nodes")
       ->check(CLI::Range(1, 9))
       ->capture_default_str();
-  up->add_option("--port", options.base_port, "first of 20 ports; else the first free block")
-      ->check(CLI::Range(1024, 65515));
+  up->add_option("--port", options.base_port, "first of 30 ports; else the first free block")
+      ->check(CLI::Range(1024, 65505));
   // A root caller prepares it and hands it to the part that runs as postgres.
   up->add_option("--run-directory", options.run_directory, "")->group("");
   options.verbs[up] = [&session, &options] {
