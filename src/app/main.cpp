@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -38,6 +39,7 @@ int run_node(const std::filesystem::path& config_file, const NodeSettings& setti
 
 int run_agent(const std::filesystem::path&, const NodeSettings& settings,
               const std::vector<std::string>&) {
+  ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");  // for this process only, see supervisor/agent_process.cpp
   auto log = spdlog::stderr_logger_mt("agent");
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z agent: %l: %v");
   log->flush_on(spdlog::level::info);
