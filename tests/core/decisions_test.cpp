@@ -291,6 +291,8 @@ void add_follower(std::vector<Case>& cases) {
       {"diverged, a policy is unproven: no WAL is destroyed", with(diverged, [](Situation& s) {
          s.record->policy.unproven.push_back(s.record->policy.current);
        })});
+  cases.push_back({"diverged, the leader has not checkpointed: wait",
+                   with(diverged, [](Situation& s) { s.record->rewind_ready = false; })});
   cases.push_back(
       {"diverged, rewind failed: clone", with(diverged, [](Situation& s) {
          s.attempts[Rewind::kind] = {Ending::failed, Term{5}, ago(60), 1, "no common checkpoint"};
