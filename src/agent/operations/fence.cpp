@@ -90,6 +90,11 @@ Outcome carry_out(const core::Fence& intent, Hands& hands) {
     k.times.note("fence", boot_now());
   });
   crash_point(hands, "fence");
+  // It is an answer, but one that elects and follows nobody: said aloud, and repeated with pauses.
+  if (!stopped && !fenced->position) {
+    return Error(ErrorCode::postgres_failed, "fenced, but the end of the WAL is not known",
+                 fenced->why_no_position);
+  }
   return {};
 }
 
