@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <system_error>
 
 #include "net/process.hpp"
@@ -27,28 +29,51 @@ bool is_end_message(std::string_view line) {
   });
 }
 
-std::filesystem::path segment_file(const Server& server, TimelineId timeline, std::uint64_t number,
-                                   std::uint64_t segment_bytes) {
+std::string segment_name(TimelineId timeline, std::uint64_t number, std::uint64_t segment_bytes) {
   const std::uint64_t per_id = 0x100000000ULL / segment_bytes;
   char name[32];
   std::snprintf(name, sizeof name, "%08X%08X%08X", timeline.value,
                 static_cast<unsigned>(number / per_id), static_cast<unsigned>(number % per_id));
-  return server.wal() / name;
+  return name;
 }
 
-/// The end of the last segment that exists without a gap from `from` on. pg_waldump would wait five
-/// seconds for a segment that is not there (WALDumpOpenSegment), so it is told where to stop.
-std::optional<Lsn> end_of_segments(const Server& server, TimelineId timeline, Lsn from,
-                                   std::uint64_t segment_bytes) {
-  std::uint64_t number = from.value / segment_bytes;
-  std::error_code failed;
-  if (!std::filesystem::exists(segment_file(server, timeline, number, segment_bytes), failed)) {
-    return std::nullopt;
+/// The segments that exist without a gap from some position on.
+struct Segments {
+  std::string first;
+  std::string last;
+  Lsn end;  ///< of the last one
+};
+
+std::optional<Segments> segments_from(const Server& server, TimelineId timeline, Lsn from,
+                                      std::uint64_t segment_bytes) {
+  const auto exists = [&](std::uint64_t number) {
+    std::error_code failed;
+    return std::filesystem::exists(server.wal() / segment_name(timeline, number, segment_bytes),
+                                   failed);
+  };
+  const std::uint64_t first = from.value / segment_bytes;
+  if (!exists(first)) return std::nullopt;
+  std::uint64_t last = first;
+  while (exists(last + 1)) ++last;
+  return Segments{segment_name(timeline, first, segment_bytes),
+                  segment_name(timeline, last, segment_bytes), Lsn{(last + 1) * segment_bytes}};
+}
+
+/// Whether a record was ever written to the segment: it begins with a page header that names the
+/// size of segments (XLogLongPageHeaderData, xlog_internal.h). One that was created ahead of its
+/// use is all zeros.
+Result<bool> was_begun(const std::filesystem::path& segment, std::uint32_t segment_bytes) {
+  std::ifstream file(segment, std::ios::binary);
+  std::array<char, long_page_header> page{};
+  if (!file.read(page.data(), page.size())) {
+    return Error(ErrorCode::data_invalid, "could not read the begin of " + segment.string());
   }
-  while (std::filesystem::exists(segment_file(server, timeline, number, segment_bytes), failed)) {
-    ++number;
-  }
-  return Lsn{number * segment_bytes};
+  std::uint16_t info = 0;
+  std::uint32_t bytes = 0;
+  std::memcpy(&info, page.data() + 2, sizeof info);
+  std::memcpy(&bytes, page.data() + 32, sizeof bytes);
+  constexpr std::uint16_t long_header = 0x0002;  // XLP_LONG_HEADER
+  return (info & long_header) != 0 && bytes == segment_bytes;
 }
 
 std::optional<std::string_view> between(std::string_view line, std::string_view before,
@@ -67,13 +92,24 @@ struct Dump {
   std::string errors;
 };
 
-Result<Dump> dump(const Server& server, const std::vector<std::string>& arguments, Instant deadline,
-                  const std::stop_token& stop) {
+/// Reads the segments from `from` on; `most` is the number of records, 0 for all.
+///
+/// Both segments are named. Without the first, pg_waldump takes the size of segments from any file
+/// that it finds in the directory (search_directory), and gives up if that one was created ahead of
+/// its use; without the last it refuses an end in a later segment; and without an end it waits five
+/// seconds for a segment that is not there (WALDumpOpenSegment).
+Result<Dump> dump(const Server& server, TimelineId timeline, Lsn from, const Segments& segments,
+                  int most, Instant deadline, const std::stop_token& stop) {
   Dump read;
   const net::OnLine on_line = [&](net::Stream stream, std::string_view line) {
     if (stream != net::Stream::output) return;
     if (const auto record = parse_record_line(line)) read.last = record;
   };
+  std::vector<std::string> arguments{"-p", server.wal().string(), "-t",
+                                     std::to_string(timeline.value)};
+  arguments.insert(arguments.end(), {"-s", from.text(), "-e", segments.end.text()});
+  if (most > 0) arguments.insert(arguments.end(), {"-n", std::to_string(most)});
+  arguments.insert(arguments.end(), {segments.first, segments.last});
   const net::Command command{server.program("pg_waldump"), arguments, {}, {}, {}};
   const auto exit = net::run(command, deadline, stop, on_line);
   if (!exit) return exit.error();
@@ -164,17 +200,18 @@ Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Inst
                        const std::stop_token& stop) {
   const auto control = read_control_file(server, server.data, deadline);
   if (!control) return control.error();
-  const auto limit = end_of_segments(server, timeline, from, control->wal_segment_bytes);
-  if (!limit) {
-    if (from.value % control->wal_segment_bytes == 0) return from;
+  const auto segments = segments_from(server, timeline, from, control->wal_segment_bytes);
+  const bool at_start = from.value % control->wal_segment_bytes == 0;
+  if (!segments) {
+    if (at_start) return from;
     return Error(ErrorCode::not_found, "the WAL segment of " + from.text() + " is missing",
                  "pg_wal has no segment of timeline " + std::to_string(timeline.value) +
                      " with this position.");
   }
-  const auto read = dump(server,
-                         {"-p", server.wal().string(), "-t", std::to_string(timeline.value), "-s",
-                          from.text(), "-e", limit->text()},
-                         deadline, stop);
+  const auto begun = was_begun(server.wal() / segments->first, control->wal_segment_bytes);
+  if (!begun) return begun.error();
+  if (!*begun && at_start) return from;
+  const auto read = dump(server, timeline, from, *segments, 0, deadline, stop);
   if (!read) return read.error();
   if (!read->ended) return dump_failed(read->errors);
   if (!read->last) return from;
@@ -209,8 +246,8 @@ Result<TimelineId> timeline_of_received(const Server& server, TimelineId replaye
   std::error_code failed;
   for (const Descendant& child : *descendants) {
     if (received <= child.begins) continue;
-    const auto segment = segment_file(server, child.timeline, last, control->wal_segment_bytes);
-    if (std::filesystem::exists(segment, failed)) return child.timeline;
+    const auto segment = segment_name(child.timeline, last, control->wal_segment_bytes);
+    if (std::filesystem::exists(server.wal() / segment, failed)) return child.timeline;
   }
   return replayed;
 }
@@ -223,11 +260,11 @@ Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline) {
                  "The state of the cluster is \"" + control->state + "\".",
                  "Read the end of the WAL instead.");
   }
+  const auto segments =
+      segments_from(server, control->timeline, control->checkpoint, control->wal_segment_bytes);
+  if (!segments) return dump_failed("The segment of the checkpoint is missing.");
   const auto read =
-      dump(server,
-           {"-p", server.wal().string(), "-t", std::to_string(control->timeline.value), "-s",
-            control->checkpoint.text(), "-n", "1"},
-           deadline, {});
+      dump(server, control->timeline, control->checkpoint, *segments, 1, deadline, {});
   if (!read) return read.error();
   if (!read->last || read->last->begin != control->checkpoint) return dump_failed(read->errors);
   return end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes);

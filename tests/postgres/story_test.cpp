@@ -2,6 +2,9 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -165,6 +168,42 @@ TEST_F(Story, EndOfWalIsExactAtTheEndOfASegment) {
   end_is_receive();
   a.ask("INSERT INTO public.t SELECT generate_series(1, 300000)");
   end_is_receive();
+}
+
+/// As PostgreSQL makes them ahead of their use: whole, and all zeros.
+void make_zeroed_segments(const Server& server, TimelineId timeline, unsigned first,
+                          unsigned count) {
+  const auto control = read_control_file(server, server.data, soon());
+  ASSERT_TRUE(control.ok()) << control.error().for_people();
+  for (unsigned number = first; number < first + count; ++number) {
+    char name[32];
+    std::snprintf(name, sizeof name, "%08X%08X%08X", timeline.value, 0U, number);
+    if (std::filesystem::exists(server.wal() / name)) continue;
+    ASSERT_TRUE(std::ofstream(server.wal() / name).good());
+    std::filesystem::resize_file(server.wal() / name, control->wal_segment_bytes);
+  }
+}
+
+// Asked for a directory alone, pg_waldump takes the size of segments from any file in it.
+TEST_F(Story, SegmentsMadeAheadOfTheirUseDoNotHideTheEndOfWal) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  a.ask("SELECT pg_switch_wal()");
+  ASSERT_TRUE(catches_up(a, "evg_b_1"));
+  a.stop("fast");
+  ASSERT_NO_FATAL_FAILURE(make_zeroed_segments(a.server, TimelineId{2}, 0x10, 40));
+  const auto control = read_control_file(a.server, a.server.data, soon());
+  ASSERT_TRUE(control.ok()) << control.error().for_people();
+  const auto checkpoint_end = end_of_shutdown_checkpoint(a.server, soon());
+  ASSERT_TRUE(checkpoint_end.ok()) << checkpoint_end.error().for_people();
+  const auto end = end_of_wal(a.server, TimelineId{2}, control->redo, soon());
+  ASSERT_TRUE(end.ok()) << end.error().for_people();
+  EXPECT_EQ(end->text(), checkpoint_end->text());
+  // One that was never written to: nothing is behind its begin, and its middle is no position.
+  const Lsn unused{0x10ULL * control->wal_segment_bytes};
+  const auto begin = end_of_wal(a.server, TimelineId{2}, unused, soon());
+  ASSERT_TRUE(begin.ok()) << begin.error().for_people();
+  EXPECT_EQ(begin->text(), unused.text());
+  EXPECT_FALSE(end_of_wal(a.server, TimelineId{2}, Lsn{unused.value + 40}, soon()).ok());
 }
 
 TEST_F(Story, EndOfWalIsReadOnADescendantThatTheControlFileDoesNotKnow) {

@@ -29,6 +29,27 @@ def _diverge(cluster, load, checkpoint):
 
 
 @story(ci=True)
+def segments_wait_ahead_of_their_use(cluster):
+    """PostgreSQL makes segments of zeros ahead of their use. pg_waldump, asked for the directory
+    alone, may take one of them for its sample and refuse: the killed leader still finds the end of
+    its WAL and follows."""
+    with under_load(cluster) as load:
+        old = cluster.leader()
+        old.kill_all()
+        cluster.wait_leader(other_than=old)
+        load.wait_acks(20)
+        last = max(path for path in (old.data / "pg_wal").iterdir() if len(path.name) == 24)
+        owner = last.stat()
+        for ahead in range(1, 25):
+            segment = last.with_name(f"{int(last.name, 16) + ahead:024X}")
+            segment.touch(0o600)
+            os.chown(segment, owner.st_uid, owner.st_gid)
+            os.truncate(segment, owner.st_size)
+        old.start()
+        cluster.wait_healthy()
+
+
+@story(ci=True)
 def diverged_leader_rewinds(cluster):
     """The leader dies with WAL that nobody received. When it returns, its own commits (never
     acknowledged) are gone and it follows: pg_rewind, not a copy of everything."""
