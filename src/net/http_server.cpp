@@ -15,6 +15,7 @@
 #include <list>
 #include <optional>
 
+#include "net/accept.hpp"
 #include "net/task_group.hpp"
 
 namespace evergres::net {
@@ -25,7 +26,6 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr Millis accept_rest{50};
 /// After an answer that ends the connection the client's last bytes are read and thrown away for
 /// this long: closing earlier would reset the connection and lose the answer.
 constexpr Millis linger{500};
@@ -92,16 +92,10 @@ awaitable<void> HttpServer::Impl::accept_loop(TaskGroup& group) {
     }
   } const close_all{connections};
   while (true) {
-    tcp::socket socket(acceptor.get_executor());
-    boost::system::error_code failure;
-    auto token = asio::redirect_error(asio::use_awaitable, failure);
-    co_await acceptor.async_accept(socket, token);
-    if (failure) {
-      if (!acceptor.is_open()) co_return;
-      auto resting = pause_for(accept_rest);  // throws if the failure was our cancellation
-      co_await std::move(resting);
-      continue;
-    }
+    auto accepting = next_connection(acceptor);
+    auto accepted = co_await std::move(accepting);
+    if (!accepted) co_return;
+    tcp::socket& socket = *accepted;
     if (connections.size() >= limits.connections) {
       connections.front()->stream.close();
       connections.pop_front();

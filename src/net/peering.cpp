@@ -11,6 +11,7 @@
 #include <boost/system/system_error.hpp>
 #include <list>
 
+#include "net/accept.hpp"
 #include "net/channel.hpp"
 #include "net/channel_impl.hpp"
 
@@ -26,7 +27,6 @@ using Made = Result<std::unique_ptr<Channel::Impl>>;
 /// Messages are sent several times a second, so a silent peer is noticed without keepalive.
 constexpr unsigned tcp_user_timeout_ms = 3000;
 /// How long the accept loop rests when the system has no descriptor left.
-constexpr Millis accept_rest{50};
 
 void tune(tcp::socket& socket) {
   boost::system::error_code ignored;
@@ -218,16 +218,10 @@ struct Listener::Impl {
 
 awaitable<void> Listener::Impl::accept_loop(TaskGroup& group) {
   while (true) {
-    tcp::socket socket(acceptor.get_executor());
-    boost::system::error_code failure;
-    auto token = asio::redirect_error(asio::use_awaitable, failure);
-    co_await acceptor.async_accept(socket, token);
-    if (failure) {
-      if (!acceptor.is_open()) co_return;
-      auto resting = pause_for(accept_rest);  // throws if the failure was our cancellation
-      co_await std::move(resting);
-      continue;
-    }
+    auto accepting = next_connection(acceptor);
+    auto accepted = co_await std::move(accepting);
+    if (!accepted) co_return;
+    tcp::socket& socket = *accepted;
     tune(socket);
     if (open_channels >= max_open_channels) {
       refuse(address_of(socket), Error(ErrorCode::refused, "too many peers are connected"));
