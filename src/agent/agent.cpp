@@ -62,6 +62,14 @@ class Agent {
   std::optional<Control> control_;
 };
 
+/// Nothing for "": then what the record wants stays.
+std::optional<core::Durability> durability_named(std::string_view name) {
+  for (const auto& entry : words(static_cast<const core::Durability*>(nullptr))) {
+    if (entry.word == name) return entry.value;
+  }
+  return std::nullopt;
+}
+
 /// What this node knew before: promise, data directory, service file.
 Outcome Agent::remember() {
   core::Situation& s = know_.situation;
@@ -74,7 +82,8 @@ Outcome Agent::remember() {
   s.tuning.voter_timeout = settings.voter_timeout;
   s.tuning.grant_length = settings.grant_length;
   s.tuning.promote_timeout = settings.promote_timeout;
-  s.tuning.wanted_k = settings.synchronous_nodes;
+  s.wanted.acknowledgements = settings.synchronous_nodes;
+  s.wanted.durability = durability_named(settings.durability);
   auto promise = read_promise(settings.state_directory);
   if (!promise) return promise.error();
   s.promise = *promise;

@@ -107,7 +107,7 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
   cluster::ClusterStatus status;
   status.cluster = cluster_name;
   status.answered_by = s.me.value;
-  status.wanted_k = s.tuning.wanted_k;
+  status.wanted_k = s.wanted.acknowledgements;
   status.guards = knowledge.supervisor.guards;
   if (!s.store_trouble.empty()) status.store_trouble = s.store_trouble;
   if (knowledge.yields) status.store_trouble = *knowledge.yields;

@@ -51,6 +51,10 @@ constexpr std::array option_list{
            "On how many nodes beside the leader a commit must be flushed before it is "
            "acknowledged.",
            0, 8},
+    Option{"durability", &N::durability, durability, optional, "what the cluster has", "quorum",
+           "What happens while fewer standbys are there than wanted: with quorum commits wait for "
+           "those that are left, with strict all writes wait. A leader that is told another mode "
+           "than the cluster has changes it, so say the same on every node."},
     Option{"suspect_after", &N::suspect_after, duration, optional, "", "1200ms",
            "How long the leader may be silent before the others ask each other about it.", 200,
            600'000},

@@ -30,6 +30,7 @@ struct NodeSettings {
   std::string http_host = "127.0.0.1";  ///< where health checks are answered
   int http_port = 8008;
   std::uint32_t synchronous_nodes = 1;  ///< k wanted
+  std::string durability;  ///< "quorum", "strict"; "": what the record of the cluster says stays
   Millis suspect_after{1200};
   Millis voter_timeout{3000};
   Millis grant_length{5000};

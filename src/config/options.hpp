@@ -30,6 +30,7 @@ enum class Kind {
   store,  ///< "sqlite:PATH"; a relative PATH is relative to the directory of the file
   host,   ///< host name or address, without a port
   port,
+  durability,   ///< "quorum" or "strict"
   count,        ///< an integer within [least, most]
   duration,     ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
   parameters,   ///< postgresql.conf names and values

@@ -82,6 +82,7 @@ std::string_view kind_text(Kind kind) {
     case Kind::store: return "sqlite:PATH";
     case Kind::host: return "a host name or an address";
     case Kind::port: return "a port";
+    case Kind::durability: return "quorum or strict";
     case Kind::count: return "a whole number";
     case Kind::duration: return "a number with ms, s, min, h or d";
     case Kind::parameters: return "name: value lines";

@@ -137,6 +137,10 @@ class Pass {
         if (!is_host(text)) return wrong(option, node, write(option));
         to.*std::get<Field<std::string>>(option.field) = text;
         return;
+      case Kind::durability:
+        if (text != "quorum" && text != "strict") return wrong(option, node, write(option));
+        to.*std::get<Field<std::string>>(option.field) = text;
+        return;
       case Kind::port:
       case Kind::count: return take_number(option, node);
       case Kind::duration: return take_duration(option, node);

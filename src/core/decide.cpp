@@ -70,6 +70,9 @@ constexpr std::array rule_list{
          give_every_node_a_slot},
     Rule{"hand_over_on_request", "An operator's switchover or restart of the leader is a handover.",
          hand_over_on_request},
+    Rule{"record_the_wanted_durability",
+         "The mode that the operator wants is recorded before any policy has it.",
+         record_the_wanted_durability},
     Rule{"settle_the_policy",
          "A silent voter leaves the policy, a caught-up member enters it; recorded before applied, "
          "proven before counted.",

@@ -103,20 +103,21 @@ std::string degraded_text(const Situation& s) {
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return {};
   if (acknowledges_nothing(*policy)) {
-    return "DEGRADED: strict, and fewer than " + std::to_string(s.tuning.wanted_k) +
+    return "DEGRADED: strict, and fewer than " + std::to_string(s.wanted.acknowledgements) +
            " standbys could vote; writes wait";
   }
-  if (const auto held = wanted_policy(s).held_back;
-      policy->mode == Durability::strict && !held.empty()) {
-    return "DEGRADED: " + held + "; writes may wait";
+  // Only the leader sees who acknowledges: to the others everybody would look silent.
+  if (policy->mode == Durability::strict && policy->leader.node == s.me) {
+    const std::string held = wanted_policy(s).held_back;
+    if (!held.empty()) return "DEGRADED: " + held + "; writes may wait";
   }
   if (policy->voters.empty()) {
-    if (s.tuning.wanted_k == 0) return {};
+    if (s.wanted.acknowledgements == 0) return {};
     return "DEGRADED: commits are on " + policy->leader.node.value + " alone; nobody else may lead";
   }
-  if (policy->k < s.tuning.wanted_k) {
+  if (policy->k < s.wanted.acknowledgements) {
     return "DEGRADED: commits wait for " + std::to_string(policy->k) + " of " +
-           std::to_string(s.tuning.wanted_k) + " wanted acknowledgements";
+           std::to_string(s.wanted.acknowledgements) + " wanted acknowledgements";
   }
   if (policy->voters.size() + 1 < s.record->members.size()) {
     return "DEGRADED: " + std::to_string(policy->voters.size()) + " of " +
@@ -133,6 +134,8 @@ std::string explain_node(const Situation& s, const NodeName& node) {
           std::string(leads ? "the record's leader, phase " + std::string(word_of(s.record->phase))
                             : "standby") +
           "\n";
+  if (const std::string degraded = degraded_text(s); leads && !degraded.empty())
+    text += "  commits: " + degraded + "\n";
   if (node == s.me) {
     text += "  server: " + std::string(word_of(s.server.state)) + ", " +
             position_text(s.server.position) + "\n";

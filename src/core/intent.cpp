@@ -46,6 +46,9 @@ struct Describer {
   std::string operator()(const ChangePolicy& i) const {
     return " to \"" + describe(i.policy) + "\"" + term_text(i.term);
   }
+  std::string operator()(const RecordDurability& i) const {
+    return " " + std::string(word_of(i.durability)) + term_text(i.term);
+  }
   std::string operator()(const AddMember& i) const { return " " + i.node.value; }
   std::string operator()(const BeginHandover& i) const {
     return " to " + i.heir.value + " after term " + std::to_string(i.after.value);

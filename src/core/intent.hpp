@@ -127,6 +127,13 @@ struct ChangePolicy {
   std::string why;
   auto operator<=>(const ChangePolicy&) const = default;
 };
+/// Put the durability that the operator wants into the record; the policy follows it.
+struct RecordDurability {
+  static constexpr const char* kind = "record_durability";
+  Term term;
+  Durability durability = Durability::quorum;
+  auto operator<=>(const RecordDurability&) const = default;
+};
 /// Put a node that streams from us onto the list of members.
 struct AddMember {
   static constexpr const char* kind = "add_member";
@@ -180,8 +187,8 @@ struct ClearRequest {
 
 using Intent = std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm,
                             Vacate, ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate,
-                            MendSettings, MakeSlots, AllowRewinds, ChangePolicy, AddMember,
-                            BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
+                            MendSettings, MakeSlots, AllowRewinds, ChangePolicy,
+                            RecordDurability, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
 
 /// The word of an intent.
 std::string_view kind_of(const Intent& intent);

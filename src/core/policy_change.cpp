@@ -130,7 +130,7 @@ WantedPolicy wanted_policy(const Situation& s) {
     voters.push_back(said->seat);
     add_reason(wanted.why, name.value + " streams and has caught up");
   }
-  if (s.tuning.wanted_k == 0) {  // then everybody leaves, under the same condition
+  if (s.wanted.acknowledgements == 0) {  // then everybody leaves, under the same condition
     for (const Seat& voter : voters) {
       if (may_be_the_last_to_leave(s, voter.node)) continue;
       all_may_leave = false;
@@ -146,12 +146,12 @@ WantedPolicy wanted_policy(const Situation& s) {
   }
   wanted.policy.mode = s.record->durability.value_or(Durability::quorum);
   const bool strict = wanted.policy.mode == Durability::strict;
-  if (strict && (voters.size() < s.tuning.wanted_k || s.tuning.wanted_k == 0)) {
-    return wait_for_more(*newest, std::max(s.tuning.wanted_k, 1U), wanted.why);
+  if (strict && (voters.size() < s.wanted.acknowledgements || s.wanted.acknowledgements == 0)) {
+    return wait_for_more(*newest, std::max(s.wanted.acknowledgements, 1U), wanted.why);
   }
   std::sort(voters.begin(), voters.end());
   wanted.policy.k =
-      std::min<std::uint32_t>(s.tuning.wanted_k, static_cast<std::uint32_t>(voters.size()));
+      std::min<std::uint32_t>(s.wanted.acknowledgements, static_cast<std::uint32_t>(voters.size()));
   if (wanted.policy == *newest) wanted.why.clear();
   if (wanted.why.empty() && wanted.policy.mode != newest->mode) {
     wanted.why = "the durability is to be " + std::string(word_of(wanted.policy.mode));

@@ -20,7 +20,6 @@ struct Tuning {
   Millis voter_timeout{3000};
   Millis grant_length{5000};
   Millis promote_timeout{300'000};
-  std::uint32_t wanted_k = 1;
   auto operator<=>(const Tuning&) const = default;
 };
 constexpr auto fields(const Tuning*) {
@@ -28,8 +27,20 @@ constexpr auto fields(const Tuning*) {
                     Field{"suspect_after", &Tuning::suspect_after},
                     Field{"voter_timeout", &Tuning::voter_timeout},
                     Field{"grant_length", &Tuning::grant_length},
-                    Field{"promote_timeout", &Tuning::promote_timeout},
-                    Field{"wanted_k", &Tuning::wanted_k}};
+                    Field{"promote_timeout", &Tuning::promote_timeout}};
+}
+
+/// What the operator wants of the whole cluster, as this node knows it.
+struct Wanted {
+  std::optional<Durability> durability;  ///< absent: nobody said; what the record wants stays
+  std::uint32_t acknowledgements = 1;    ///< k
+  std::uint64_t max_loss_bytes = 1U << 20U;  ///< async: an automatic failover may lose this much
+  auto operator<=>(const Wanted&) const = default;
+};
+constexpr auto fields(const Wanted*) {
+  return std::tuple{Field{"durability", &Wanted::durability},
+                    Field{"acknowledgements", &Wanted::acknowledgements},
+                    Field{"max_loss_bytes", &Wanted::max_loss_bytes}};
 }
 
 /// The durable promise of a node: it obeys no order of a lower term.
@@ -267,6 +278,7 @@ struct Situation {
   NodeName me;
   Claim agent;  ///< this run of the agent
   Tuning tuning;
+  Wanted wanted;
   std::optional<Record> record;  ///< the newest known, from the store or from a peer
   Revision revision;
   std::optional<Instant> store_read_at;  ///< when the last successful read of the store began
@@ -290,6 +302,7 @@ constexpr auto fields(const Situation*) {
                     Field{"me", &Situation::me},
                     Field{"agent", &Situation::agent},
                     Field{"tuning", &Situation::tuning},
+                    Field{"wanted", &Situation::wanted},
                     Field{"record", &Situation::record},
                     Field{"revision", &Situation::revision},
                     Field{"store_read_at", &Situation::store_read_at},

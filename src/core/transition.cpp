@@ -247,7 +247,8 @@ Result<Record> add_member(Record record, const Claim& claim, const NodeName& nod
   return record;
 }
 
-Result<Record> set_durability(Record record, Durability durability) {
+Result<Record> set_durability(Record record, const Claim& claim, Durability durability) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
   if (durability == Durability::async) {
     return refusal("durability async is not served yet", "quorum and strict are.");
   }

@@ -51,8 +51,9 @@ Result<Record> renew(Record record, const Claim& claim);
 Result<Record> set_rewind_ready(Record record, const Claim& claim);
 Result<Record> add_member(Record record, const Claim& claim, const NodeName& node);
 
-/// What an operator wants; the leader then changes its policy to it. `async` is refused.
-Result<Record> set_durability(Record record, Durability durability);
+/// What an operator wants enters by the open leader, which then changes its policy to it. `async`
+/// is refused.
+Result<Record> set_durability(Record record, const Claim& claim, Durability durability);
 
 /// An operator's pause or its end. It changes nothing else: neither term nor policy nor grant.
 Result<Record> set_paused(Record record, bool paused);

@@ -92,6 +92,7 @@ TEST_F(RecordChange, OfATermThatIsTakenIsRefusedByEveryOperation) {
        {carry_out(core::ClaimTerm{Term{0}, "a test"}, own),
         carry_out(core::Vacate{Term{1}, "a test"}, own),
         carry_out(core::Vacate{Term{0}, "a test"}, own), carry_out(choose, own),
+        carry_out(core::RecordDurability{Term{0}, core::Durability::strict}, own),
         carry_out(core::AddMember{NodeName{"n3"}}, own)}) {
     EXPECT_FALSE(outcome);
   }

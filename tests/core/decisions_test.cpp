@@ -239,6 +239,15 @@ void add_durability(std::vector<Case>& cases) {
   const auto is_strict = [](Situation& s) {
     s.record->durability = s.record->policy.current.mode = Durability::strict;
   };
+  cases.push_back({"an operator wants strict", with(World().as_seen_by("n1"), [](Situation& s) {
+                     s.wanted.durability = Durability::strict;
+                   })});
+  cases.push_back({"an operator wants what the record says",
+                   with(World().as_seen_by("n1"),
+                        [](Situation& s) { s.wanted.durability = Durability::quorum; })});
+  cases.push_back({"only the leader records what an operator wants",
+                   with(World().as_seen_by("n2"),
+                        [](Situation& s) { s.wanted.durability = Durability::strict; })});
   cases.push_back(
       {"strict is wanted and enough vote", with(World().as_seen_by("n1"), wants_strict)});
   cases.push_back(
@@ -254,7 +263,7 @@ void add_durability(std::vector<Case>& cases) {
   cases.push_back({"quorum is wanted again, and a voter is silent",
                    with(waits, [](Situation& s) { s.record->durability = Durability::quorum; })});
   cases.push_back({"no acknowledgements are wanted any more",
-                   with(World().as_seen_by("n1"), [](Situation& s) { s.tuning.wanted_k = 0; })});
+                   with(World().as_seen_by("n1"), [](Situation& s) { s.wanted.acknowledgements = 0; })});
   cases.push_back({"strict, chosen, and the only voter is gone before the barrier",
                    with(World()
                             .chosen("n2", {"n3"})

@@ -6,7 +6,7 @@
 namespace evergres::core::small {
 
 inline World::World(std::uint64_t seed, std::size_t size, Durability durability)
-    : random_(seed), toggles_(durability == Durability::strict) {
+    : random_(seed), toggles_(durability == Durability::strict), wanted_{durability, 2} {
   cut_.assign(size, std::vector<bool>(size, false));
   for (std::size_t i = 0; i < size; ++i) {
     Node node;
@@ -39,7 +39,7 @@ inline void World::start_agent(Node& node) {
   fresh.me = node.name;
   fresh.agent = Claim{node.name.value + "-run" + std::to_string(++node.runs)};
   fresh.started_at = at(tick_);
-  if (toggles_) fresh.tuning.wanted_k = 2;
+  if (toggles_) fresh.wanted = wanted_;
   for (const Node& other : nodes_) {
     if (other.name != node.name) fresh.peers[other.name];
   }
@@ -94,10 +94,9 @@ inline void World::trouble() {
     }
     case 14:  // an operator changes the durability while things fail
       if (!toggles_ || !chance(20)) break;
-      register_.record.durability = register_.record.durability == Durability::strict
-                                        ? Durability::quorum
-                                        : Durability::strict;
-      ++register_.revision;
+      wanted_.durability =
+          wanted_.durability == Durability::strict ? Durability::quorum : Durability::strict;
+      for (Node& each : nodes_) each.s.wanted = wanted_;
       break;
     default: break;
   }
@@ -283,7 +282,7 @@ inline void World::check_strictness(const Node& node, int id) {
     const bool holds = std::find(held.wal.begin(), end, id) != end;
     copies += holds && other.name != node.name ? 1U : 0U;
   }
-  if (copies < node.s.tuning.wanted_k) {
+  if (copies < node.s.wanted.acknowledgements) {
     complain(node.name.value + " acknowledged record " + std::to_string(id) + " on " +
              std::to_string(copies) + " standbys although it is strict");
   }

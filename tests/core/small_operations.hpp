@@ -118,6 +118,9 @@ class Hand {
   bool operator()(const AllowRewinds& i) {
     return here(i.term) && put(set_rewind_ready(*s.record, s.agent));
   }
+  bool operator()(const RecordDurability& i) {
+    return here(i.term) && put(set_durability(*s.record, s.agent, i.durability));
+  }
   bool operator()(const AddMember& i) { return put(add_member(*s.record, s.agent, i.node)); }
   bool operator()(const BeginHandover& i) {
     const auto seat = my_seat(s);

@@ -102,6 +102,7 @@ class World {
 
   std::mt19937_64 random_;
   bool toggles_ = false;  ///< two acknowledgements are wanted, operators change the durability
+  Wanted wanted_;         ///< by the operators, while `toggles_`
   int tick_ = 0;
   std::vector<Node> nodes_;
   Register register_;

@@ -213,6 +213,15 @@ TEST(Transition, OnlyAnOpenLeaderHandsOverRenewsAndResumes) {
             "only the chosen or open leader changes the policy");
 }
 
+TEST(Transition, TheOpenLeaderRecordsTheWantedDurability) {
+  const Record strict = *set_durability(leading(), other, Durability::strict);
+  EXPECT_EQ(strict.durability, Durability::strict);
+  EXPECT_EQ(strict.policy, leading().policy);  // the policy follows by a change of its own
+  EXPECT_EQ(refused(set_durability(leading(), mine, Durability::strict)),
+            "the claim of term 1 is not ours");
+  EXPECT_EQ(refused(set_durability(electing(), mine, Durability::strict)), "no leader is open");
+}
+
 TEST(Transition, OneRequestAtATime) {
   const Request first{"a", RequestKind::switchover, NodeName{"n3"}, false, 0};
   const Record asked = *ask(leading(), first);

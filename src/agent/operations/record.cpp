@@ -64,6 +64,13 @@ Outcome carry_out(const core::ResumeLeadership& intent, Hands& hands) {
   }));
 }
 
+Outcome carry_out(const core::RecordDurability& intent, Hands& hands) {
+  return outcome_of(hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return refused_since(record, intent.term).error();
+    return core::set_durability(std::move(record), hands.situation().agent, intent.durability);
+  }));
+}
+
 Outcome carry_out(const core::AddMember& intent, Hands& hands) {
   return outcome_of(hands.change_record([&](core::Record record) {
     return core::add_member(std::move(record), hands.situation().agent, intent.node);

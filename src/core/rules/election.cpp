@@ -135,7 +135,7 @@ Judgement choose_the_leader(const Situation& s) {
   if (!claim_is_mine(s) || (!electing && record.phase != Phase::handover)) return std::nullopt;
   const auto answers = fenced_answers(s);
   if (!electing && !waited(s, Millis{3000}) && !heir_is_ready(s, answers)) return std::nullopt;
-  ElectionInput input{record, answers, s.tuning.wanted_k, preferred(record), loss_accepted(record)};
+  ElectionInput input{record, answers, s.wanted.acknowledgements, preferred(record), loss_accepted(record)};
   const auto seats = counting_seats(answers, record.term, record.system_id);
   const bool covered = covers_all(record.policy, seats);
   // An accepted loss still waits a moment for everybody who might hold more.

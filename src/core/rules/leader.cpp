@@ -101,6 +101,18 @@ Judgement hand_over_on_request(const Situation& s) {
   return Answer{BeginHandover{s.record->term, *heir, why}, why, {}};
 }
 
+// The mode that the operator wants is recorded before any policy has it.
+Judgement record_the_wanted_durability(const Situation& s) {
+  if (!is_open_leader(s) || !s.wanted.durability) return std::nullopt;
+  const Durability recorded = s.record->durability.value_or(Durability::quorum);
+  if (*s.wanted.durability == recorded) return std::nullopt;
+  if (!may_try(s, RecordDurability::kind, Millis{1000})) return std::nullopt;
+  return Answer{RecordDurability{s.record->term, *s.wanted.durability},
+                "the operator wants durability " + std::string(word_of(*s.wanted.durability)) +
+                    ", the record says " + std::string(word_of(recorded)),
+                {}};
+}
+
 // A silent voter leaves the policy, a caught-up member enters it.
 Judgement settle_the_policy(const Situation& s) {
   if (!is_open_leader(s) || !may_try(s, ChangePolicy::kind, Millis{300})) return std::nullopt;
