@@ -8,7 +8,7 @@ namespace {
 using agent::View;
 
 /// Patroni's default of maximum_lag_on_failover, which /readiness uses.
-constexpr std::uint64_t readiness_lag = 1024 * 1024;
+constexpr std::uint64_t readiness_lag = 1U << 20U;
 
 constexpr bool is_about_leadership(Check check) {
   return check == Check::primary || check == Check::leader || check == Check::standby_leader;

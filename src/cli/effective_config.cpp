@@ -107,6 +107,7 @@ std::vector<EffectiveParameter> parameters_of(const config::NodeSettings& settin
     if (!postgres::check_parameters({{name, value}}, 0)) all[name] = {name, value, "forbidden"};
   }
   std::vector<EffectiveParameter> parameters;
+  parameters.reserve(all.size());
   for (auto& [name, parameter] : all) parameters.push_back(std::move(parameter));
   return parameters;
 }

@@ -46,6 +46,7 @@ Result<std::vector<std::string>> rolling_order(const ClusterStatus& status,
   }
   std::ranges::stable_sort(nodes, {}, [](const NodeStatus* node) { return rank(*node); });
   std::vector<std::string> names;
+  names.reserve(nodes.size());
   for (const NodeStatus* node : nodes) names.push_back(node->name);
   return names;
 }

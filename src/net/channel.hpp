@@ -75,8 +75,8 @@ awaitable<Result<Channel>> connect_channel(std::string host, int port, ChannelId
 class Listener {
  public:
   /// Listens. Port 0 lets the kernel choose. Errors: port_taken, permission, config_invalid.
-  static Result<Listener> open(boost::asio::any_io_executor executor, const std::string& host,
-                               int port, ChannelIdentity identity);
+  static Result<Listener> open(const boost::asio::any_io_executor& executor,
+                               const std::string& host, int port, ChannelIdentity identity);
   Listener(Listener&&) noexcept;
   Listener& operator=(Listener&&) noexcept;
   ~Listener();

@@ -61,7 +61,7 @@ std::string text_of(beast::string_view text) {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(asio::any_io_executor executor, HttpLimits bounds) : limits(bounds), acceptor(executor) {}
+  Impl(const asio::any_io_executor& executor, HttpLimits bounds) : limits(bounds), acceptor(executor) {}
 
   struct Connection {
     explicit Connection(tcp::socket accepted) : stream(std::move(accepted)) {}

@@ -15,8 +15,8 @@ namespace evergres::net {
 using boost::asio::awaitable;
 
 struct HttpLimits {
-  std::size_t header_bytes = 8 * 1024;  ///< of a request line with its headers; more is 431
-  std::size_t body_bytes = 16 * 1024;   ///< more is 413
+  std::size_t header_bytes = 8U << 10U;  ///< of a request line with its headers; more is 431
+  std::size_t body_bytes = 16U << 10U;   ///< more is 413
   std::size_t connections = 64;     ///< the one that was quiet for longest gives way to a new one
   Millis request_deadline{10'000};  ///< from the end of the last answer to the end of the request
   Millis answer_deadline{5'000};    ///< a client that does not take its answer is cut off

@@ -194,7 +194,7 @@ awaitable<Result<Channel>> connect_channel(std::string host, int port, ChannelId
 }
 
 struct Listener::Impl {
-  Impl(asio::any_io_executor executor, ChannelIdentity who)
+  Impl(const asio::any_io_executor& executor, ChannelIdentity who)
       : identity(std::move(who)), acceptor(executor) {}
 
   struct Pending {
@@ -271,8 +271,8 @@ int Listener::port() const {
   return impl_->acceptor.local_endpoint().port();
 }
 
-Result<Listener> Listener::open(asio::any_io_executor executor, const std::string& host, int port,
-                                ChannelIdentity identity) {
+Result<Listener> Listener::open(const asio::any_io_executor& executor, const std::string& host,
+                                int port, ChannelIdentity identity) {
   CHECK(port >= 0 && port <= 65535);
   const std::string where = host + ":" + std::to_string(port);
   boost::system::error_code failure;

@@ -51,6 +51,7 @@ Error exec_tail(const LogOptions& options, const std::vector<fs::path>& files) {
   words.emplace_back("--");
   for (const fs::path& file : files) words.push_back(file.string());
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   execvp("tail", pointers.data());
