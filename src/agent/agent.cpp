@@ -145,6 +145,9 @@ void Agent::look_around(const core::Situation& s) {
   for (const auto& [name, peer] : s.peers) {
     if (core::is_heard(s, peer)) duty.hears.push_back(name.value);
   }
+  if (know_.details) {
+    for (const auto& one : know_.details->pending_restart) duty.pending_restart.push_back(one.name);
+  }
   store_->set_duty(std::move(duty));
   const core::GrantWish wish = know_.yields ? core::GrantWish{} : core::grant_wish(s);
   lease_->set_wish(wish, know_.supervisor.start_id);

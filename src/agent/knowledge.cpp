@@ -85,6 +85,7 @@ void forget_server_run(Knowledge& knowledge) {
   core::Server& server = knowledge.situation.server;
   knowledge.situation.fenced.reset();
   knowledge.received_timeline.reset();
+  knowledge.details.reset();
   server.position.reset();
   server.replay.reset();
   server.names.reset();

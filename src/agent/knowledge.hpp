@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/server_details.hpp"
 #include "cluster/status.hpp"
 #include "core/decide.hpp"
 #include "core/situation.hpp"
@@ -50,6 +51,7 @@ struct Knowledge {
   std::string last_decision;  ///< as journalled
   std::optional<std::string>
       yields;  ///< a sentence: an older agent of this very name lives, we must not act
+  std::optional<ServerDetails> details;  ///< while PostgreSQL runs and answers
   TermTimes times;
   std::vector<std::string> recent_errors;
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>

@@ -92,6 +92,25 @@ void take_position(Knowledge& k, const postgres::Observation& seen) {
   server.replay = replay;
 }
 
+ServerDetails details_of(const postgres::Observation& seen) {
+  ServerDetails details;
+  details.version = seen.version;
+  details.started = seen.started;
+  details.replayed_at = seen.replayed_at;
+  details.replay_paused = seen.replay_paused;
+  if (seen.receiver) details.sender_end = seen.receiver->latest_end;
+  for (const auto& sender : seen.senders) {
+    details.senders.push_back({sender.application_name, sender.user, sender.client_address,
+                               sender.state, sender.sync_state, sender.sync_priority});
+  }
+  for (const auto& one : seen.pending_restart) {
+    details.pending_restart.push_back({one.name, one.in_force, one.after_restart});
+  }
+  if (!seen.in_recovery) details.sync_waits = seen.sync_waits;
+  details.oldest_sync_wait_seconds = seen.oldest_sync_wait_seconds;
+  return details;
+}
+
 void take_observation(Knowledge& k, const postgres::Observation& seen) {
   core::Situation& s = k.situation;
   core::Server& server = s.server;
@@ -115,6 +134,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   server.receiving = receiving;
   server.senders = senders_of(seen);
   server.names = seen.synchronous_standby_names;
+  k.details = details_of(seen);
   const bool waits =
       seen.in_recovery && seen.receive && seen.replay && *seen.receive > *seen.replay;
   server.lag_seconds = waits ? seen.replay_age_seconds : std::optional<double>(0.0);
@@ -179,6 +199,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
   tell_([start_id, answered_before, cold, began, text = seen.error().one_line()](Knowledge& k) {
     if (k.supervisor.start_id != start_id || began < k.server_changed_at) return;
     core::Server& server = k.situation.server;
+    k.details.reset();
     server.cold = cold;
     server.state = cold              ? core::ServerState::standby
                    : answered_before ? core::ServerState::unknown

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/server_details.hpp"
 #include "cluster/status.hpp"
 #include "config/node_settings.hpp"
 #include "core/position.hpp"
@@ -30,6 +31,7 @@ struct View {
   std::shared_ptr<const std::vector<cluster::HistoryEntry>> history;
   std::vector<core::Lineage> lineage;
   std::map<std::string, std::string> api_urls;  ///< by node, as far as their cards tell
+  std::map<std::string, std::vector<std::string>> pending_restart;  ///< settings, by node
 
   // The record, and what it says of this node.
   bool record_known = false;
@@ -41,6 +43,7 @@ struct View {
 
   // The PostgreSQL of this node.
   core::Server server;
+  std::optional<ServerDetails> details;  ///< while it runs and answers
   std::optional<std::string> operation;  ///< kind of what is done to it now
   /// The newest end of WAL that is known of the leader; without a leader, of anybody.
   std::optional<Lsn> leader_end;

@@ -29,6 +29,7 @@ StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, T
             .agent = std::move(agent),
             .incarnation = {},
             .hears = {},
+            .pending_restart = {},
             .open_term = {}},
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -135,6 +136,7 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.hears = duty.hears;
   card.agent = duty.agent.value;
   card.api_url = api_url(setup_.settings);
+  if (!duty.pending_restart.empty()) card.pending_restart = duty.pending_restart;
   return card_.announce(*store_, card, step_deadline);
 }
 

@@ -23,6 +23,7 @@ class StoreKeeper {
     Claim agent;  ///< this run
     Incarnation incarnation;
     std::vector<std::string> hears;
+    std::vector<std::string> pending_restart;
     Term open_term;  ///< of the open leader; 0 while there is none
   };
   void set_duty(Duty duty);

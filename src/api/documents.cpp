@@ -24,6 +24,10 @@ const char* role_of(const View& view) {
   return view.named_heir || view.named_leader ? "promoted" : "demoted";
 }
 
+json::value text_or_null(const std::optional<std::string>& text) {
+  return text ? json::value(*text) : json::value(nullptr);
+}
+
 json::object wal_positions(const View& view) {
   json::object xlog;
   const core::Server& server = view.server;
@@ -33,20 +37,60 @@ json::object wal_positions(const View& view) {
   }
   if (server.position) xlog["received_location"] = server.position->lsn.value;
   if (server.replay) xlog["replayed_location"] = server.replay->value;
+  if (view.details) {
+    xlog["replayed_timestamp"] = text_or_null(view.details->replayed_at);
+    xlog["paused"] = view.details->replay_paused;
+  }
   return xlog;
 }
 
-/// Who streams from us. The application name of a member tells its node.
-json::array senders_of(const View& view) {
+/// The walsenders. The application name of a member tells its node.
+json::array senders_of(const agent::ServerDetails& details) {
   json::array senders;
-  for (const core::Sender& sender : view.server.senders) {
-    if (!sender.streaming) continue;
+  for (const agent::SenderDetails& sender : details.senders) {
     json::object row;
+    row["usename"] = sender.user;
     row["application_name"] = sender.application_name;
-    row["state"] = "streaming";
+    row["client_addr"] = text_or_null(sender.client_address);
+    row["state"] = sender.state;
+    row["sync_state"] = sender.sync_state;
+    row["sync_priority"] = sender.sync_priority;
     senders.push_back(std::move(row));
   }
   return senders;
+}
+
+/// Values that PostgreSQL hides from ordinary users, and all of extensions: a password could be in
+/// them, and reading needs none.
+bool may_be_secret(const std::string& name) {
+  constexpr std::array words{"command", "conninfo", "pass", "secret", "key", "."};
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
+/// Of settings whose values may be secret only the name is told.
+json::object pending_reasons(const agent::ServerDetails& details) {
+  json::object reasons;
+  for (const agent::PendingSetting& one : details.pending_restart) {
+    json::object values;
+    if (!may_be_secret(one.name)) {
+      values["old_value"] = one.in_force;
+      values["new_value"] = one.after_restart;
+    }
+    reasons[one.name] = std::move(values);
+  }
+  return reasons;
+}
+
+void add_details(json::object& body, const agent::ServerDetails& details) {
+  body["postmaster_start_time"] = details.started;
+  body["server_version"] = details.version;
+  if (details.sender_end) body["latest_end_lsn"] = details.sender_end->value;
+  if (!details.pending_restart.empty()) {
+    body["pending_restart"] = true;
+    body["pending_restart_reason"] = pending_reasons(details);
+  }
+  if (auto senders = senders_of(details); !senders.empty()) body["replication"] = senders;
 }
 
 json::object tags_of(const View& view) {
@@ -103,6 +147,7 @@ json::object member_document(const View& view, const cluster::NodeStatus& node) 
     member["port"] = node.port;
   }
   if (node.timeline) member["timeline"] = *node.timeline;
+  if (view.pending_restart.contains(node.name)) member["pending_restart"] = true;
   if (node.role == "leader") return member;
   put_position(member, "receive_", node.receive_lsn, node.receive_lag_bytes);
   put_position(member, "replay_", node.replay_lsn, node.replay_lag_bytes);
@@ -123,14 +168,6 @@ std::string iso_time(std::int64_t wall_ms) {
   std::string text = wall_text(wall_ms) + ":00";
   std::replace(text.begin(), text.end(), ' ', 'T');
   return text;
-}
-
-/// Values that PostgreSQL hides from ordinary users, and all of extensions: a password could be in
-/// them, and reading /config needs none.
-bool may_be_secret(const std::string& name) {
-  constexpr std::array words{"command", "conninfo", "pass", "secret", "key", "."};
-  return std::any_of(words.begin(), words.end(),
-                     [&](const char* word) { return name.find(word) != std::string::npos; });
 }
 
 }  // namespace
@@ -158,7 +195,7 @@ json::value node_document(const View& view) {
     body["xlog"] = wal_positions(view);
     if (view.server.position) body["timeline"] = view.server.position->timeline.value;
     if (view.server.receiving) body["replication_state"] = "streaming";
-    if (auto senders = senders_of(view); !senders.empty()) body["replication"] = senders;
+    if (view.details) add_details(body, *view.details);
   }
   if (is_sync_standby(view)) body["sync_standby"] = true;
   if (is_quorum_standby(view)) body["quorum_standby"] = true;

@@ -133,6 +133,8 @@ struct NodeCard {
   std::vector<std::string> hears;      ///< names of the peers heard within suspect_after
   std::optional<std::string> agent;    ///< the run of the agent that wrote this
   std::optional<std::string> api_url;  ///< where it answers HTTP: "http://10.0.0.2:8008/patroni"
+  std::optional<std::vector<std::string>>
+      pending_restart;  ///< settings whose new values wait for a restart; absent: none
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name},
@@ -147,7 +149,8 @@ constexpr auto fields(const NodeCard*) {
                     Field{"beat", &NodeCard::beat},
                     Field{"hears", &NodeCard::hears},
                     Field{"agent", &NodeCard::agent},
-                    Field{"api_url", &NodeCard::api_url}};
+                    Field{"api_url", &NodeCard::api_url},
+                    Field{"pending_restart", &NodeCard::pending_restart}};
 }
 
 }  // namespace evergres::cluster

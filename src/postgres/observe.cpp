@@ -1,5 +1,7 @@
 #include "postgres/observe.hpp"
 
+#include <boost/json.hpp>
+
 #include "postgres/cells.hpp"
 
 namespace evergres::postgres {
@@ -10,7 +12,7 @@ constexpr const char* statement = "observe";
 constexpr unsigned pending_restart_each = 10;
 
 /// One row per walsender, or one row without any. The functions of a primary fail in recovery and
-/// the other way round, hence the CASEs.
+/// the other way round, hence the CASEs. pg_stat_get_activity() is the view without its joins.
 constexpr const char* observe_sql = R"(
 SELECT f.in_recovery,
        CASE WHEN NOT f.in_recovery THEN pg_current_wal_flush_lsn() END,
@@ -19,17 +21,31 @@ SELECT f.in_recovery,
        CASE WHEN f.in_recovery THEN pg_is_wal_replay_paused() END,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()),
        current_setting('synchronous_standby_names'),
-       CASE WHEN $1::boolean THEN EXISTS (SELECT FROM pg_settings WHERE pending_restart) END,
+       CASE WHEN $1::boolean THEN
+         (SELECT json_agg(json_build_array(p.name, current_setting(p.name),
+                   (SELECT s.setting FROM pg_file_settings s WHERE s.name = p.name
+                    ORDER BY s.seqno DESC LIMIT 1)) ORDER BY p.name)
+            FROM pg_settings p WHERE p.pending_restart) END,
        w.pid, w.status, w.received_tli, w.flushed_lsn, w.latest_end_lsn,
        (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000)::bigint,
        w.sender_host, w.sender_port, w.slot_name,
+       current_setting('server_version_num'),
+       to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', f.form),
+       to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', f.form),
+       q.waits, q.oldest,
        s.pid, s.application_name, s.state, s.sync_state, s.sent_lsn, s.flush_lsn, s.replay_lsn,
-       (extract(epoch FROM clock_timestamp() - s.reply_time) * 1000)::bigint
-  FROM (SELECT pg_is_in_recovery() AS in_recovery) f
+       (extract(epoch FROM clock_timestamp() - s.reply_time) * 1000)::bigint,
+       s.usename, host(s.client_addr), s.sync_priority
+  FROM (SELECT pg_is_in_recovery() AS in_recovery,
+               'YYYY-MM-DD HH24:MI:SS.US"+00:00"' AS form) f
+ CROSS JOIN (SELECT count(*) AS waits, max(extract(epoch FROM clock_timestamp() - a.query_start))
+                    AS oldest
+               FROM pg_stat_get_activity(NULL) a WHERE a.wait_event = 'SyncRep') q
   LEFT JOIN pg_stat_wal_receiver w ON true
   LEFT JOIN pg_stat_replication s ON true)";
 
-constexpr std::size_t observe_columns = 25;
+constexpr std::size_t first_of_sender = 22;
+constexpr std::size_t observe_columns = first_of_sender + 11;
 
 std::optional<ReceiverFacts> receiver_of(const Row& row) {
   const auto pid = number_of<pid_t>(row[8]);
@@ -50,16 +66,51 @@ std::optional<ReceiverFacts> receiver_of(const Row& row) {
 }
 
 std::optional<SenderFacts> sender_of(const Row& row) {
-  const auto pid = number_of<pid_t>(row[17]);
+  const auto cell = [&row](std::size_t index) { return row[first_of_sender + index]; };
+  const auto pid = number_of<pid_t>(cell(0));
   if (!pid) return std::nullopt;
-  return SenderFacts{*pid,
-                     row[18].value_or(""),
-                     row[19].value_or(""),
-                     row[20].value_or(""),
-                     lsn_of(row[21]),
-                     lsn_of(row[22]),
-                     lsn_of(row[23]),
-                     number_of<std::int64_t>(row[24])};
+  SenderFacts sender;
+  sender.pid = *pid;
+  sender.application_name = cell(1).value_or("");
+  sender.state = cell(2).value_or("");
+  sender.sync_state = cell(3).value_or("");
+  sender.sent = lsn_of(cell(4));
+  sender.flushed = lsn_of(cell(5));
+  sender.replayed = lsn_of(cell(6));
+  sender.reply_age_ms = number_of<std::int64_t>(cell(7));
+  sender.user = cell(8).value_or("");
+  sender.client_address = cell(9);
+  sender.sync_priority = number_of<int>(cell(10)).value_or(0);
+  return sender;
+}
+
+std::string text_at(const boost::json::array& row, std::size_t index) {
+  if (index >= row.size() || !row[index].is_string()) return "";
+  const auto& text = row[index].get_string();
+  return std::string(text.data(), text.size());
+}
+
+/// [["max_connections", "100", "150"], …]
+std::vector<PendingSetting> pending_of(const std::optional<std::string>& cell) {
+  std::vector<PendingSetting> pending;
+  if (!cell) return pending;
+  boost::json::error_code failure;
+  const auto parsed = boost::json::parse(*cell, failure);
+  if (failure || !parsed.is_array()) return pending;
+  for (const auto& entry : parsed.get_array()) {
+    if (!entry.is_array()) continue;
+    const auto& row = entry.get_array();
+    pending.push_back({text_at(row, 0), text_at(row, 1), text_at(row, 2)});
+  }
+  return pending;
+}
+
+void add_details(Observation& seen, const Row& facts) {
+  seen.version = number_of<int>(facts[17]).value_or(0);
+  seen.started = facts[18].value_or("");
+  if (seen.in_recovery) seen.replayed_at = facts[19];
+  seen.sync_waits = number_of<std::uint64_t>(facts[20]).value_or(0);
+  seen.oldest_sync_wait_seconds = number_of<double>(facts[21]).value_or(0);
 }
 
 Result<Observation> observation_of(const Rows& rows, Instant at) {
@@ -76,7 +127,8 @@ Result<Observation> observation_of(const Rows& rows, Instant at) {
   seen.replay_paused = is_true(facts[4]);
   if (seen.in_recovery) seen.replay_age_seconds = number_of<double>(facts[5]);
   seen.synchronous_standby_names = facts[6].value_or("");
-  seen.pending_restart = is_true(facts[7]);
+  seen.pending_restart = pending_of(facts[7]);
+  add_details(seen, facts);
   seen.receiver = receiver_of(facts);
   for (const Row& row : rows) {
     if (auto sender = sender_of(row)) seen.senders.push_back(std::move(*sender));

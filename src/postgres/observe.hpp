@@ -39,6 +39,16 @@ struct SenderFacts {
   std::optional<Lsn> flushed;
   std::optional<Lsn> replayed;
   std::optional<std::int64_t> reply_age_ms;
+  std::string user;
+  std::optional<std::string> client_address;  ///< absent: the unix socket
+  int sync_priority = 0;
+};
+
+/// A setting whose new value waits for a restart.
+struct PendingSetting {
+  std::string name;
+  std::string in_force;
+  std::string after_restart;  ///< "" if the files no longer set it
 };
 
 /// What a running server says of itself at one moment.
@@ -56,8 +66,15 @@ struct Observation {
   std::string synchronous_standby_names;  ///< as this connection sees it
   std::optional<ReceiverFacts> receiver;
   std::vector<SenderFacts> senders;
-  /// A changed setting waits for a restart; asked each 10th time
-  bool pending_restart = false;
+  std::vector<PendingSetting> pending_restart;  ///< asked each 10th time
+  int version = 0;                              ///< server_version_num
+  std::string started;  ///< pg_postmaster_start_time(), "2026-11-21 06:28:24.123456+00:00"
+  /// Commit time of the last replayed transaction, in the same form
+  std::optional<std::string> replayed_at;
+  /// Primary: backends that wait for a synchronous standby (wait_event SyncRep), and the age of the
+  /// oldest of their statements
+  std::uint64_t sync_waits = 0;
+  double oldest_sync_wait_seconds = 0;
 };
 
 /// Two connections that are kept: one prepared statement, and IDENTIFY_SYSTEM on a walsender,
@@ -77,7 +94,7 @@ class Observer {
   std::optional<Session> sql_;
   std::optional<Session> replication_;
   unsigned asked_ = 0;
-  bool pending_restart_ = false;
+  std::vector<PendingSetting> pending_restart_;
 };
 
 }  // namespace evergres::postgres

@@ -63,6 +63,10 @@ inline agent::View any_node(const std::string& name) {
   status.nodes = {node_status("n1", "leader", "running"), node_status("n2", "voter", "streaming"),
                   node_status("n3", "voter", "waiting")};
   view.api_urls["n1"] = "http://127.0.0.1:8008/patroni";
+  agent::ServerDetails details;
+  details.version = 150014;
+  details.started = "2026-11-21 06:28:24.123456+00:00";
+  view.details = details;
   view.server.gate_open = true;
   view.server.position = core::Position{TimelineId{4}, Lsn{0x5000000}};
   view.leader_end = Lsn{0x5000000};
@@ -80,6 +84,7 @@ inline agent::View leader() {
   view.server.state = core::ServerState::primary;
   view.server.grant = core::Grant{core::GrantKind::lead, Term{7}, view.now + Millis{4000}};
   view.server.replay = Lsn{0x5000000};
+  view.details->sync_waits = 0;
   return view;
 }
 
@@ -89,6 +94,8 @@ inline agent::View standby() {
   view.server.state = core::ServerState::standby;
   view.server.receiving = true;
   view.server.replay = Lsn{0x5000000 - (2U << 20U)};
+  view.details->replayed_at = "2026-11-21 07:00:00.000001+00:00";
+  view.details->sender_end = Lsn{0x5000000};
   return view;
 }
 

@@ -41,11 +41,17 @@ std::shared_ptr<const std::vector<HistoryEntry>> history() {
 
 TEST(Respond, TheLeadersDocument) {
   View view = leader();
-  view.server.senders = {core::Sender{"evg_n2_ab_t7", true, Lsn{1}, Millis{0}},
-                         core::Sender{"pg_basebackup", false, Lsn{1}, Millis{0}}};
+  view.details->senders = {
+      {"evg_n2_ab_t7", "evergres_replication", "10.0.0.2", "streaming", "quorum", 1},
+      {"pg_basebackup", "postgres", std::nullopt, "backup", "async", 0}};
   EXPECT_EQ(body_of(view, "/primary"), json::parse(R"({
     "state": "running", "role": "primary", "timeline": 4, "xlog": {"location": 83886080},
-    "replication": [{"application_name": "evg_n2_ab_t7", "state": "streaming"}],
+    "server_version": 150014, "postmaster_start_time": "2026-11-21 06:28:24.123456+00:00",
+    "replication": [
+      {"usename": "evergres_replication", "application_name": "evg_n2_ab_t7",
+       "client_addr": "10.0.0.2", "state": "streaming", "sync_state": "quorum", "sync_priority": 1},
+      {"usename": "postgres", "application_name": "pg_basebackup", "client_addr": null,
+       "state": "backup", "sync_state": "async", "sync_priority": 0}],
     "dcs_last_seen": 1700000000, "database_system_identifier": "7268616322854375442",
     "patroni": {"version": "0.1.0", "scope": "shop", "name": "n1"},
     "evergres": {"term": 7, "phase": "leading", "leader": "n1", "gate_open": true}})"));
@@ -59,11 +65,29 @@ TEST(Respond, AStandbysDocument) {
   view.tags["zone"] = "a";
   EXPECT_EQ(body_of(view, "/replica"), json::parse(R"({
     "state": "running", "role": "replica", "timeline": 4, "replication_state": "streaming",
-    "xlog": {"received_location": 83886080, "replayed_location": 81788928},
+    "xlog": {"received_location": 83886080, "replayed_location": 81788928,
+             "replayed_timestamp": "2026-11-21 07:00:00.000001+00:00", "paused": false},
+    "server_version": 150014, "postmaster_start_time": "2026-11-21 06:28:24.123456+00:00",
+    "latest_end_lsn": 83886080,
     "quorum_standby": true, "pause": true, "cluster_unlocked": true, "tags": {"zone": "a"},
     "dcs_last_seen": 1700000000, "database_system_identifier": "7268616322854375442",
     "patroni": {"version": "0.1.0", "scope": "shop", "name": "n2"},
     "evergres": {"term": 7, "phase": "leading", "leader": "n1", "gate_open": true}})"));
+}
+
+TEST(Respond, WhatWaitsForARestartIsTold) {
+  View view = leader();
+  view.details->pending_restart = {{"max_connections", "100", "150"},
+                                   {"ssl_passphrase_command", "echo hidden", ""}};
+  view.pending_restart["n2"] = {"max_connections"};
+  const json::value body = body_of(view, "/patroni");
+  EXPECT_EQ(body.at("pending_restart"), true);
+  EXPECT_EQ(body.at("pending_restart_reason"),
+            json::parse(R"({"max_connections": {"old_value": "100", "new_value": "150"},
+                            "ssl_passphrase_command": {}})"));
+  const json::value members = body_of(view, "/cluster").at("members");
+  EXPECT_EQ(members.as_array()[1].at("pending_restart"), true);
+  EXPECT_FALSE(members.as_array()[2].as_object().contains("pending_restart"));
 }
 
 TEST(Respond, APrimaryThatMayNotLeadIsNotCalledOne) {
