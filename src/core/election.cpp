@@ -126,7 +126,25 @@ std::vector<Fork> learned_forks(const ElectionInput& input, const Candidate& bes
   return learned;
 }
 
-std::vector<std::string> facts_about(const ElectionInput& input) {
+/// What becomes of a fenced node under the new leader, and why.
+std::string part_of(const Fenced& answer, const Choice& choice, const ElectionInput& input,
+                    const TimelineTree& tree) {
+  if (answer.seat == choice.leader) return "; leads, nobody holds more";
+  const auto& voters = choice.policy.voters;
+  if (std::find(voters.begin(), voters.end(), answer.seat) != voters.end()) return "; votes";
+  const std::string without = "; votes later: ";
+  if (!tree.is_prefix(*answer.position, choice.position)) {
+    return without + "it holds WAL that " + choice.leader.node.value + " lacks";
+  }
+  if (answer.seat.node == input.record.policy.current.leader.node) {
+    return without + "it led before, and others suffice";
+  }
+  return without + (answer.can_run ? "too few are left for the policy" : "it does not run");
+}
+
+/// Every candidate with its position, and who was excluded and why.
+std::vector<std::string> facts_about(const ElectionInput& input, const Choice& choice,
+                                     const TimelineTree& tree) {
   std::vector<std::string> facts;
   for (const Fenced& answer : input.answers) {
     std::string fact = answer.seat.node.value + ": ";
@@ -140,8 +158,15 @@ std::vector<std::string> facts_about(const ElectionInput& input) {
       fact += "fenced at " + answer.position->lsn.text() + " on timeline " +
               std::to_string(answer.position->timeline.value);
       if (!answer.can_run) fact += ", its PostgreSQL cannot lead";
+      if (counts(answer, input.record)) fact += part_of(answer, choice, input, tree);
     }
     facts.push_back(std::move(fact));
+  }
+  for (const NodeName& member : input.record.members) {
+    const bool answered =
+        std::any_of(input.answers.begin(), input.answers.end(),
+                    [&](const Fenced& answer) { return answer.seat.node == member; });
+    if (!answered) facts.push_back(member.value + ": gave no answer, excluded");
   }
   return facts;
 }
@@ -177,7 +202,7 @@ Elected choose(const ElectionInput& input) {
   choice.policy = next_policy(*best, candidates, input, tree);
   choice.timeline = next_timeline(input);
   choice.learned = learned_forks(input, *best);
-  choice.facts = facts_about(input);
+  choice.facts = facts_about(input, choice, tree);
   elected.choice = std::move(choice);
   return elected;
 }
