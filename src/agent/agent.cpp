@@ -149,6 +149,10 @@ void Agent::look_around(const core::Situation& s) {
     for (const auto& one : know_.details->pending_restart) duty.pending_restart.push_back(one.name);
   }
   store_->set_duty(std::move(duty));
+  if (leads && s.server.grant && s.server.grant->kind == core::GrantKind::lead) {
+    const Nanos left = s.server.grant->deadline - s.now;
+    know_.tally.grant_used.note(Nanos(setup_.settings.grant_length) - left, s.now);
+  }
   const core::GrantWish wish = know_.yields ? core::GrantWish{} : core::grant_wish(s);
   lease_->set_wish(wish, know_.supervisor.start_id);
 }
@@ -157,6 +161,7 @@ void Agent::say(const core::Decision& decision) {
   const std::string text = core::describe(decision);
   if (text == know_.last_decision) return;
   know_.last_decision = text;
+  know_.tally.decisions[std::string(decision.rule)] += 1;
   journal_->record(know_.situation, decision);
   std::string facts;
   for (const std::string& fact : decision.facts) facts += "; " + fact;
@@ -194,6 +199,7 @@ net::awaitable<void> Agent::think() {
     look_around(look(know_, boot_now()));
     peers_->refresh();
     know_.loop.took = boot_now() - now;
+    know_.tally.loop_took.note(know_.loop.took, now);
     auto waiting = wake_.wait(calm_ ? Millis{250} : Millis{50});
     co_await std::move(waiting);
   }
@@ -210,7 +216,10 @@ net::awaitable<void> Agent::live() {
       look(know_, now);
       return view_of(know_, setup_, now);
     };
-    tasks.spawn(service_(Services{context_.get_executor(), view}));
+    const auto control = [this](boost::json::value request) {
+      return control_->ask_quietly(std::move(request));
+    };
+    tasks.spawn(service_(Services{context_.get_executor(), view, control}));
   }
   auto joining = tasks.join();
   co_await std::move(joining);

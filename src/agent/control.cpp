@@ -24,6 +24,11 @@ std::string reasons_of_all(const core::Situation& s) {
   return text;
 }
 
+class Silence final : public net::LocalConversation {
+ public:
+  net::awaitable<void> progress(std::string) override { co_return; }
+};
+
 bool has_open_leader(const core::Situation& s) {
   return s.record && s.record->phase == core::Phase::leading && core::somebody_in_charge(s).yes;
 }
@@ -48,6 +53,12 @@ net::awaitable<void> Control::serve() {
   };
   auto serving = server_->serve(handler);
   co_await std::move(serving);
+}
+
+net::awaitable<Control::Answer> Control::ask_quietly(boost::json::value request) {
+  Silence nobody;
+  auto answering = answer(std::move(request), nobody);
+  co_return co_await std::move(answering);
 }
 
 net::awaitable<Control::Answer> Control::answer(boost::json::value request,

@@ -20,8 +20,12 @@ class Control {
   Outcome open();
   net::awaitable<void> serve();
 
- private:
   using Answer = Result<boost::json::value>;
+  /// A request that comes another way than by the socket; nobody hears of its progress. The caller
+  /// answers for who asks.
+  net::awaitable<Answer> ask_quietly(boost::json::value request);
+
+ private:
   net::awaitable<Answer> answer(boost::json::value request, net::LocalConversation& talk);
   net::awaitable<Answer> history();
   Answer explain(const boost::json::object& request);

@@ -66,6 +66,7 @@ void learn_record(Knowledge& knowledge, const core::Record& record, Revision rev
   const bool new_term = s.record && s.record->term != record.term;
   if (new_term) {
     s.recent_terms += 1;
+    knowledge.tally.terms += 1;
     s.claimed_at.reset();
     if (record.claim == s.agent) s.claimed_at = now;  // also if the reply to our claim was lost
     s.leading_since.reset();

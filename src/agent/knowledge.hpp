@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/server_details.hpp"
+#include "agent/tally.hpp"
 #include "cluster/status.hpp"
 #include "core/decide.hpp"
 #include "core/situation.hpp"
@@ -52,6 +53,7 @@ struct Knowledge {
   std::optional<std::string>
       yields;  ///< a sentence: an older agent of this very name lives, we must not act
   std::optional<ServerDetails> details;  ///< while PostgreSQL runs and answers
+  Tally tally;
   TermTimes times;
   std::vector<std::string> recent_errors;
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>

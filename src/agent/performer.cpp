@@ -30,11 +30,15 @@ core::Ending ending_of(const Outcome& outcome) {
 }
 
 /// Remembers how it ended; a cancelled operation is no failure of its kind.
-void note_ending(Knowledge& k, const std::string& kind, Term term, const Outcome& outcome) {
+void note_ending(Knowledge& k, const std::string& kind, Term term, const Outcome& outcome,
+                 Nanos spent) {
   core::Attempt& attempt = k.situation.attempts[kind];
   attempt.ending = ending_of(outcome);
   attempt.term = term;
   attempt.ended = boot_now();
+  OperationTally& tally = k.tally.operations[kind];
+  tally.ended[attempt.ending] += 1;
+  tally.spent += spent;
   const bool cancelled = !outcome && outcome.error().code() == ErrorCode::cancelled;
   if (outcome) {
     attempt.failures = 0;
@@ -81,7 +85,9 @@ void Performer::start(const core::Intent& intent, Knowledge& knowledge) {
           spdlog::warn("not done: {} after {} ms: {}", core::describe(intent), span.count(),
                        outcome.error().one_line());
         }
-        tell_([kind, term, outcome](Knowledge& k) { note_ending(k, kind, term, outcome); });
+        tell_([kind, term, outcome, span](Knowledge& k) {
+          note_ending(k, kind, term, outcome, span);
+        });
       });
 }
 

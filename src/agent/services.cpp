@@ -87,6 +87,7 @@ View view_of(const Knowledge& knowledge, const Setup& setup, Instant now) {
   view.loop_age = now - knowledge.loop.began;
   view.loop_took = knowledge.loop.took;
   view.agent_restarts = knowledge.supervisor.agent_restarts;
+  view.tally = knowledge.tally;
   view.settings = &setup.settings;
   return view;
 }

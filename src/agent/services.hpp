@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/value.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "agent/server_details.hpp"
+#include "agent/tally.hpp"
+#include "base/result.hpp"
 #include "cluster/status.hpp"
 #include "config/node_settings.hpp"
 #include "core/position.hpp"
@@ -54,7 +57,10 @@ struct View {
   Nanos loop_age{0};               ///< since it last began to decide
   Nanos loop_took{0};              ///< how long that took the last time
   std::uint64_t agent_restarts = 0;
-  std::string version;                             ///< of evergres; filled in by who shows it
+  Tally tally;
+  std::string version;  ///< of evergres; this and the next two are filled in by who shows it
+  std::uint64_t http_changes = 0;  ///< asked for over HTTP by those who may
+  std::uint64_t http_authentication_failures = 0;
   const config::NodeSettings* settings = nullptr;  ///< live as long as the agent
 };
 
@@ -65,6 +71,9 @@ View view_of(const Knowledge& knowledge, const Setup& setup, Instant now);
 struct Services {
   boost::asio::any_io_executor executor;
   std::function<View()> view;
+  /// What the command line asks on the control socket, by the same way: {"verb": …} is answered
+  /// with its result. Takes as long as the verb does. Nobody is authenticated here.
+  std::function<boost::asio::awaitable<Result<boost::json::value>>(boost::json::value)> control;
 };
 
 /// Runs until it is cancelled. It must not throw anything but its cancellation: that would end the

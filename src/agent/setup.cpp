@@ -154,6 +154,18 @@ Outcome check_system(const Setup& setup, const core::Record& record) {
       "Point \"data_directory\" elsewhere; an absent directory is cloned from the leader.");
 }
 
+/// Later, when an agent finds it unusable, it only says so: health checks go on.
+Outcome check_http_password(const config::NodeSettings& settings) {
+  if (settings.http_user.empty()) return {};
+  const auto password = net::load_secret(settings.http_password_file);
+  if (password) return {};
+  return Error(password.error().code(),
+               "the file of http_password_file cannot be used: " + password.error().message(),
+               password.error().detail(),
+               "It is for the user that runs evergres alone (mode 0600) and holds 16 to 4096 "
+               "bytes.");
+}
+
 /// PostgreSQL cannot even begin without room for a few WAL segments.
 Outcome check_space(const std::filesystem::path& path) {
   constexpr std::uint64_t least = 64U << 20U;
@@ -235,6 +247,7 @@ Outcome preflight(const config::NodeSettings& settings, const Progress& progress
   }
   if (auto parameters = postgres::check_parameters(settings.parameters, setup->major); !parameters)
     return parameters;
+  if (auto usable = check_http_password(settings); !usable) return usable;
   if (auto port = check_port(settings.postgres_host, settings.postgres_port, "PostgreSQL"); !port)
     return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;

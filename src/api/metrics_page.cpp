@@ -1,6 +1,9 @@
 #include "api/metrics_page.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdio>
+#include <ctime>
 
 #include "api/documents.hpp"
 #include "api/health.hpp"
@@ -15,6 +18,19 @@ using metrics::Page;
 
 double seconds(Nanos span) {
   return static_cast<double>(span.count()) / 1e9;
+}
+
+/// "2026-11-21 06:28:24.123456+00:00" as seconds since 1970; 0 for another text.
+double unix_seconds(const std::string& text) {
+  std::tm parts{};
+  double second = 0;
+  const int read = std::sscanf(text.c_str(), "%d-%d-%d %d:%d:%lf+00:00", &parts.tm_year,
+                               &parts.tm_mon, &parts.tm_mday, &parts.tm_hour, &parts.tm_min,
+                               &second);
+  if (read != 6) return 0;
+  parts.tm_year -= 1900;
+  parts.tm_mon -= 1;
+  return static_cast<double>(::timegm(&parts)) + second;
 }
 
 void add_postgres(Page& page, const View& view) {
@@ -38,6 +54,21 @@ void add_postgres(Page& page, const View& view) {
   page.add(Metric::postgres_state, std::int64_t{postgres_state(view).number});
 }
 
+/// Values that Patroni shows as 0 while they are not known.
+void add_details(Page& page, const View& view) {
+  const agent::ServerDetails none;
+  const agent::ServerDetails& details = view.details ? *view.details : none;
+  page.add(Metric::postgres_server_version, std::int64_t{details.version});
+  page.add(Metric::postmaster_start_time, unix_seconds(details.started));
+  page.add(Metric::xlog_replayed_timestamp, unix_seconds(details.replayed_at.value_or("")));
+  page.add_flag(Metric::xlog_paused, details.replay_paused);
+  page.add_flag(Metric::postgres_in_archive_recovery, false);
+  page.add_flag(Metric::pending_restart, !details.pending_restart.empty());
+  if (!details.sync_waits) return;
+  page.add(Metric::sync_waits, *details.sync_waits);
+  page.add(Metric::oldest_sync_wait_seconds, details.oldest_sync_wait_seconds);
+}
+
 void add_agent(Page& page, const View& view) {
   std::int64_t last_seen = 0;
   if (view.store_age) {
@@ -51,11 +82,36 @@ void add_agent(Page& page, const View& view) {
   const auto& grant = view.server.grant;
   const bool lasts = grant && view.now < grant->deadline;
   page.add(Metric::grant_remaining_seconds, lasts ? seconds(grant->deadline - view.now) : 0.0);
+  if (const auto used = view.tally.grant_used.value(); used && view.settings != nullptr) {
+    const Nanos left = Nanos(view.settings->grant_length) - *used;
+    page.add(Metric::grant_remaining_lowest_seconds, seconds(std::max(left, Nanos{0})));
+  }
+  if (const auto longest = view.tally.loop_took.value()) {
+    page.add(Metric::loop_duration_highest_seconds, seconds(*longest));
+  }
+  page.add(Metric::http_changes_total, view.http_changes);
+  page.add(Metric::http_authentication_failures_total, view.http_authentication_failures);
+  if (!view.version.empty()) page.add(Metric::version, std::int64_t{1}, {{"version", view.version}});
+}
+
+void add_tally(Page& page, const agent::Tally& tally) {
+  page.add(Metric::terms_total, tally.terms);
+  for (const auto& [rule, count] : tally.decisions) {
+    page.add(Metric::decisions_total, count, {{"rule", rule}});
+  }
+  for (const auto& [kind, one] : tally.operations) {
+    for (const auto& [ending, count] : one.ended) {
+      page.add(Metric::operations_total, count,
+               {{"operation", kind}, {"ending", std::string(word_of(ending))}});
+    }
+    page.add(Metric::operation_seconds_total, seconds(one.spent), {{"operation", kind}});
+  }
 }
 
 void add_cluster(Page& page, const View& view) {
   page.add_flag(Metric::cluster_unlocked, !view.leader_is_open);
   page.add_flag(Metric::is_paused, view.paused);
+  page.add_flag(Metric::failsafe_mode_is_active, false);
   page.add_flag(Metric::leader_is_open, view.leader_is_open);
   if (!view.record_known) return;
   const cluster::ClusterStatus& status = view.cluster;
@@ -64,6 +120,9 @@ void add_cluster(Page& page, const View& view) {
   page.add(Metric::policy_acknowledgements, std::uint64_t{status.k});
   page.add(Metric::policy_acknowledgements_wanted, std::uint64_t{status.wanted_k});
   page.add(Metric::policy_unproven, std::uint64_t{status.unproven});
+  if (!status.durability.empty()) {
+    page.add(Metric::durability, std::int64_t{1}, {{"mode", status.durability}});
+  }
   page.add_flag(Metric::degraded, status.degraded.has_value());
 }
 
@@ -119,7 +178,9 @@ void add_history(Page& page, const View& view) {
 std::string metrics_page(const View& view) {
   Page page({{"scope", view.cluster.cluster}, {"name", view.cluster.answered_by}});
   add_postgres(page, view);
+  add_details(page, view);
   add_agent(page, view);
+  add_tally(page, view.tally);
   add_cluster(page, view);
   add_nodes(page, view);
   add_history(page, view);

@@ -1,14 +1,13 @@
 #include "api/respond.hpp"
 
 #include <array>
-#include <boost/json/serialize.hpp>
 #include <variant>
 
+#include "api/answers.hpp"
 #include "api/documents.hpp"
 #include "api/health.hpp"
 #include "api/metrics_page.hpp"
 #include "metrics/page.hpp"
-#include "net/error_wire.hpp"
 
 namespace evergres::api {
 namespace {
@@ -51,16 +50,6 @@ constexpr std::array routes{
     Route{"/metrics", Document::metrics},
 };
 
-HttpAnswer json_answer(unsigned status, const boost::json::value& body) {
-  return HttpAnswer{status, "application/json", boost::json::serialize(body)};
-}
-
-HttpAnswer error_answer(unsigned status, const Error& error) {
-  boost::json::object body;
-  body["error"] = net::error_to_json(error);
-  return json_answer(status, body);
-}
-
 HttpAnswer answer_check(Check check, const Query& query, const View& view) {
   const auto yes = passes(check, query, view);
   if (!yes) return error_answer(400, yes.error());
@@ -92,14 +81,11 @@ const Route* find_route(const std::string& path) {
 
 }  // namespace
 
+bool only_reads(const std::string& method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
 HttpAnswer respond(const net::HttpRequest& request, const View& view) {
-  const bool reads =
-      request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
-  if (!reads) {
-    return error_answer(501, Error(ErrorCode::refused, "nothing can be changed over HTTP yet",
-                                   "This server answers GET, HEAD and OPTIONS.",
-                                   "Use the command line: evergres --help."));
-  }
   const Query query = parse_target(request.target);
   const Route* const route = find_route(query.path);
   HttpAnswer answer;

@@ -37,7 +37,7 @@ int run_node(const std::filesystem::path& config_file, const NodeSettings& setti
   return evergres::supervisor::run_keeper(supervised);
 }
 
-int run_agent(const std::filesystem::path&, const NodeSettings& settings,
+int run_agent(const std::filesystem::path& config_file, const NodeSettings& settings,
               const std::vector<std::string>&) {
   ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");  // for this process only, see supervisor/agent_process.cpp
   auto log = spdlog::stderr_logger_mt("agent");
@@ -45,7 +45,7 @@ int run_agent(const std::filesystem::path&, const NodeSettings& settings,
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(log);
   return evergres::agent::run_agent(settings,
-                                    evergres::api::http_service(settings, EVERGRES_VERSION));
+                                    evergres::api::http_service(settings, EVERGRES_VERSION, config_file));
 }
 
 }  // namespace

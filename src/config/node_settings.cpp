@@ -47,6 +47,14 @@ constexpr std::array option_list{
            "may read the state of the cluster, without a password."},
     Option{"http_port", &N::http_port, port, optional, "", "8008",
            "Port of this agent for health checks and metrics."},
+    Option{"http_user", &N::http_user, user, optional, "none", "admin",
+           "Who may change something over HTTP: switchover, restart and their like. Without it "
+           "nobody may."},
+    Option{"http_password_file", &N::http_password_file, path, optional, "none", "http.password",
+           "File with the password of http_user: mode 0600, 16 to 4096 bytes."},
+    Option{"http_changes_from", &N::http_changes_from, changes_from, optional, "", "this-machine",
+           "From where changes over HTTP are accepted: \"this-machine\", or \"anywhere\" in a "
+           "network in which a password may travel in clear text, because there is no TLS here."},
     Option{"synchronous_nodes", &N::synchronous_nodes, count, optional, "", "1",
            "On how many nodes beside the leader a commit must be flushed before it is "
            "acknowledged.",

@@ -29,6 +29,9 @@ struct NodeSettings {
   int peer_port = 8009;
   std::string http_host = "127.0.0.1";  ///< where health checks are answered
   int http_port = 8008;
+  std::string http_user;  ///< who may change something over HTTP; empty: nobody
+  std::filesystem::path http_password_file;         ///< mode 0600
+  std::string http_changes_from = "this-machine";  ///< or "anywhere"
   std::uint32_t synchronous_nodes = 1;  ///< k wanted
   std::string durability;  ///< "quorum", "strict"; "": what the record of the cluster says stays
   Millis suspect_after{1200};

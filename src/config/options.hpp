@@ -35,6 +35,8 @@ enum class Kind {
   duration,     ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
   parameters,   ///< postgresql.conf names and values
   application,  ///< one of application_keys each
+  user,          ///< of HTTP's basic authentication: without a colon
+  changes_from,  ///< "this-machine" or "anywhere"
 };
 
 enum class Need { required, optional };

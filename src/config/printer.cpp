@@ -46,7 +46,8 @@ bool is_map(const Option& option) {
 
 bool needs_quotes(const Option& option) {
   return option.kind == Kind::path || option.kind == Kind::store || option.kind == Kind::host ||
-         option.kind == Kind::node_name || option.kind == Kind::cluster_name;
+         option.kind == Kind::node_name || option.kind == Kind::cluster_name ||
+         option.kind == Kind::user;
 }
 
 /// "# " before each line of at most 96 bytes.
@@ -87,6 +88,8 @@ std::string_view kind_text(Kind kind) {
     case Kind::duration: return "a number with ms, s, min, h or d";
     case Kind::parameters: return "name: value lines";
     case Kind::application: return "role, database and password_file";
+    case Kind::user: return "a name of 1 to 63 printable characters without a colon";
+    case Kind::changes_from: return "this-machine or anywhere";
   }
   return "a value";
 }

@@ -144,6 +144,14 @@ class Pass {
       case Kind::port:
       case Kind::count: return take_number(option, node);
       case Kind::duration: return take_duration(option, node);
+      case Kind::user:
+        if (!is_user(text)) return wrong(option, node, write(option));
+        to.*std::get<Field<std::string>>(option.field) = text;
+        return;
+      case Kind::changes_from:
+        if (text != "this-machine" && text != "anywhere") return wrong(option, node, write(option));
+        to.*std::get<Field<std::string>>(option.field) = text;
+        return;
       case Kind::parameters:
       case Kind::application: return;
     }
@@ -279,6 +287,10 @@ class Pass {
     if (is.voter_timeout < is.suspect_after) {
       say(std::max(line_of_option("voter_timeout"), line_of_option("suspect_after")),
           "voter_timeout is shorter than suspect_after", "a voter must not be given up earlier");
+    }
+    if (is.http_user.empty() != is.http_password_file.empty()) {
+      say(std::max(line_of_option("http_user"), line_of_option("http_password_file")),
+          "http_user and http_password_file belong together", "give both, or none of them");
     }
     if (!is.data_directory.empty() && is.data_directory == is.state_directory) {
       say(line_of_option("state_directory"), "state_directory is the data directory itself",

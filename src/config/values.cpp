@@ -53,6 +53,11 @@ bool is_host(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return is_word_byte(c) || c == '-' || c == '.'; });
 }
 
+bool is_user(std::string_view text) {
+  if (text.empty() || text.size() > 63) return false;
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f' && c != ':'; });
+}
+
 bool is_setting_name(std::string_view text) {
   if (text.empty() || text.size() > 63) return false;
   if (!is_word_byte(text.front()) || !is_word_byte(text.back())) return false;

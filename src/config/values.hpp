@@ -22,4 +22,8 @@ bool is_host(std::string_view text);
 /// class.
 bool is_setting_name(std::string_view text);
 
+/// Whether it can be a user of HTTP's basic authentication: 1 to 63 printable ASCII characters
+/// without white space and without a colon.
+bool is_user(std::string_view text);
+
 }  // namespace evergres::config

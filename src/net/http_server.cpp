@@ -1,5 +1,6 @@
 #include "net/http_server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/system/system_error.hpp>
 #include <list>
 #include <optional>
 
@@ -58,6 +60,27 @@ std::string text_of(beast::string_view text) {
   return std::string(text.data(), text.size());
 }
 
+bool is_loopback(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  }
+  return address.is_loopback();
+}
+
+HttpRequest request_of(http::request<http::string_body> message, const tcp::socket& socket) {
+  HttpRequest request;
+  request.method = text_of(message.method_string());
+  request.target = text_of(message.target());
+  request.authorization = text_of(message[http::field::authorization]);
+  request.origin = text_of(message[http::field::origin]);
+  request.host = text_of(message[http::field::host]);
+  request.body = std::move(message.body());
+  boost::system::error_code failure;
+  const auto peer = socket.remote_endpoint(failure);
+  request.from_loopback = !failure && is_loopback(peer.address());
+  return request;
+}
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -67,6 +90,7 @@ struct HttpServer::Impl {
     explicit Connection(tcp::socket accepted) : stream(std::move(accepted)) {}
     beast::tcp_stream stream;
     beast::flat_buffer received;
+    bool busy = false;  ///< its request is being answered
   };
   using Connections = std::list<std::shared_ptr<Connection>>;
 
@@ -75,7 +99,8 @@ struct HttpServer::Impl {
   awaitable<bool> send(Connection& to, HttpAnswer answer, bool head, unsigned version,
                        bool keep_alive);
   awaitable<void> part(Connection& from) const;
-  HttpAnswer ask_handler(const HttpRequest& request) const;
+  awaitable<HttpAnswer> ask_handler(HttpRequest request) const;
+  bool make_room();
 
   HttpLimits limits;
   tcp::acceptor acceptor;
@@ -96,10 +121,7 @@ awaitable<void> HttpServer::Impl::accept_loop(TaskGroup& group) {
     auto accepted = co_await std::move(accepting);
     if (!accepted) co_return;
     tcp::socket& socket = *accepted;
-    if (connections.size() >= limits.connections) {
-      connections.front()->stream.close();
-      connections.pop_front();
-    }
+    if (!make_room()) continue;
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     connections.push_back(std::make_shared<Connection>(std::move(socket)));
@@ -107,12 +129,27 @@ awaitable<void> HttpServer::Impl::accept_loop(TaskGroup& group) {
   }
 }
 
-HttpAnswer HttpServer::Impl::ask_handler(const HttpRequest& request) const {
+/// Whether there is room for one more connection.
+bool HttpServer::Impl::make_room() {
+  if (connections.size() < limits.connections) return true;
+  const auto idle = std::find_if(connections.begin(), connections.end(),
+                                 [](const auto& one) { return !one->busy; });
+  if (idle == connections.end()) return false;
+  (*idle)->stream.close();
+  connections.erase(idle);
+  return true;
+}
+
+awaitable<HttpAnswer> HttpServer::Impl::ask_handler(HttpRequest request) const {
   try {
-    return handler(request);
+    auto answering = handler(std::move(request));
+    co_return co_await std::move(answering);
+  } catch (const boost::system::system_error& failure) {
+    if (failure.code() == asio::error::operation_aborted) throw;
   } catch (const std::exception&) {
-    return plain(500, "The request could not be answered.\n");
+    // answered below: nothing may be awaited here
   }
+  co_return plain(500, "The request could not be answered.\n");
 }
 
 awaitable<void> HttpServer::Impl::converse(std::shared_ptr<Connection> one) {
@@ -141,13 +178,14 @@ awaitable<void> HttpServer::Impl::converse(std::shared_ptr<Connection> one) {
     connections.push_back(one);
     auto message = parser.release();
     keep_alive = message.keep_alive();
-    HttpRequest request;
-    request.method = text_of(message.method_string());
-    request.target = text_of(message.target());
-    request.body = std::move(message.body());
     const bool head = message.method() == http::verb::head;
-    auto sending = send(*one, ask_handler(request), head, message.version(), keep_alive);
+    const unsigned version = message.version();
+    one->busy = true;
+    auto asking = ask_handler(request_of(std::move(message), one->stream.socket()));
+    HttpAnswer answer = co_await std::move(asking);
+    auto sending = send(*one, std::move(answer), head, version, keep_alive);
     const bool sent = co_await std::move(sending);
+    one->busy = false;
     if (!sent) co_return;
   }
   auto parting = part(*one);
@@ -162,6 +200,7 @@ awaitable<bool> HttpServer::Impl::send(Connection& to, HttpAnswer answer, bool h
   reply.keep_alive(keep_alive);
   reply.set(http::field::cache_control, "no-store");
   if (!answer.content_type.empty()) reply.set(http::field::content_type, answer.content_type);
+  for (const auto& [name, value] : answer.headers) reply.set(name, value);
   reply.content_length(answer.body.size());
   if (!head) reply.body() = std::move(answer.body);
   to.stream.expires_after(limits.answer_deadline);

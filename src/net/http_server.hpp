@@ -17,7 +17,8 @@ using boost::asio::awaitable;
 struct HttpLimits {
   std::size_t header_bytes = 8U << 10U;  ///< of a request line with its headers; more is 431
   std::size_t body_bytes = 16U << 10U;   ///< more is 413
-  std::size_t connections = 64;     ///< the one that was quiet for longest gives way to a new one
+  std::size_t connections = 64;          ///< the idle one that was quiet for longest gives way to a
+                                         ///< new one; while all are at work the new one is closed
   Millis request_deadline{10'000};  ///< from the end of the last answer to the end of the request
   Millis answer_deadline{5'000};    ///< a client that does not take its answer is cut off
 };
@@ -35,8 +36,9 @@ class HttpServer {
 
   [[nodiscard]] int port() const;
 
-  /// Must not block: it runs on the executor's thread. What it throws is answered with 500.
-  using Handler = std::function<HttpAnswer(const HttpRequest&)>;
+  /// Must not block: it runs on the executor's thread. What it throws is answered with 500. It may
+  /// take its time: it is not cancelled when its client goes away.
+  using Handler = std::function<awaitable<HttpAnswer>(HttpRequest)>;
   /// Serves until it is cancelled; then all connections are closed. Requests that are no HTTP are
   /// answered here (400, 413, 431) and end their connection.
   awaitable<void> serve(Handler handler);

@@ -27,6 +27,9 @@ using Mac = std::array<unsigned char, 32>;
 /// HMAC-SHA256 (RFC 2104) of `text` under `key`.
 Mac hmac_sha256(std::string_view key, std::string_view text);
 
+/// RFC 4648, with padding.
+std::string base64(std::string_view bytes);
+
 /// Whether both texts are equal, in a time that depends on their lengths only.
 bool same_bytes(std::string_view left, std::string_view right);
 

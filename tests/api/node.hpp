@@ -101,7 +101,10 @@ inline agent::View standby() {
 
 inline net::HttpAnswer ask(const agent::View& view, const std::string& target,
                            const std::string& method = "GET") {
-  return respond(net::HttpRequest{method, target, ""}, view);
+  net::HttpRequest request;
+  request.method = method;
+  request.target = target;
+  return respond(request, view);
 }
 
 }  // namespace evergres::api::test

@@ -39,10 +39,8 @@ class Server {
     EXPECT_TRUE(server) << server.error().one_line();
     if (!server) co_return;
     TaskGroup group(context_.get_executor());
-    const HttpServer::Handler handler = [](const HttpRequest& request) {
-      if (request.target == "/bug") throw std::runtime_error("a bug");
-      const std::string body = request.method + " " + request.target + " " + request.body;
-      return HttpAnswer{request.target == "/503" ? 503U : 200U, "text/plain", body};
+    const HttpServer::Handler handler = [this](HttpRequest request) {
+      return answer(std::move(request));
     };
     group.spawn(server->serve(handler));
     auto stopping = stop_.wait();
@@ -52,8 +50,29 @@ class Server {
     co_await std::move(joining);
   }
 
+  /// "/slow" is answered when another client asks for "/go", "/who" with what the headers said.
+  awaitable<HttpAnswer> answer(HttpRequest request) {
+    if (request.target == "/bug") throw std::runtime_error("a bug");
+    if (request.target == "/go") go_.set();
+    if (request.target == "/slow") {
+      auto waiting = go_.wait();
+      co_await std::move(waiting);
+    }
+    HttpAnswer answer;
+    answer.status = request.target == "/503" ? 503 : 200;
+    answer.content_type = "text/plain";
+    answer.body = request.method + " " + request.target + " " + request.body;
+    if (request.target == "/who") {
+      answer.body = request.authorization + "|" + request.origin + "|" + request.host + "|" +
+                    (request.from_loopback ? "here" : "elsewhere");
+      answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"x\"");
+    }
+    co_return answer;
+  }
+
   HttpLimits limits_;
   boost::asio::io_context context_;
+  Wakeup go_{context_.get_executor()};
   Wakeup stop_;
   std::promise<int> opened_;
   int port_ = 0;
@@ -140,6 +159,31 @@ TEST(HttpServer, AnswersAndKeepsTheConnection) {
   }
   ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
   EXPECT_TRUE(has(client.read_all(), "Connection: close\r\n"));
+}
+
+TEST(HttpServer, ShowsWhoAsks) {
+  const Server server;
+  const std::string answer =
+      exchange(server.port(),
+               "POST /who HTTP/1.1\r\nHost: db:8008\r\nAuthorization: Basic eA==\r\nOrigin: "
+               "http://evil\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nBasic eA==|http://evil|db:8008|here")) << answer;
+  EXPECT_TRUE(has(answer, "WWW-Authenticate: Basic realm=\"x\"\r\n")) << answer;
+}
+
+TEST(HttpServer, AnAnswerThatTakesItsTimeHoldsUpNobodyAndIsNotPushedOut) {
+  HttpLimits limits;
+  limits.connections = 2;
+  const Server server(limits);
+  Client slow(server.port());
+  ASSERT_TRUE(slow.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+  for (int i = 0; i < 4; ++i) {
+    Client other(server.port());
+    ASSERT_TRUE(other.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\n"));
+    EXPECT_TRUE(has(other.read_answer(), "200 OK"));
+  }
+  exchange(server.port(), "GET /go HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(has(slow.read_answer(), "GET /slow"));
 }
 
 TEST(HttpServer, SpeaksAsHaproxyChecks) {

@@ -41,7 +41,7 @@ def health_of_each_node(cluster):
         expect(_codes(node, *neither) == [503, 503, 404, 400], f"{node}: {_codes(node, *neither)}")
         for method in ("HEAD", "OPTIONS"):
             expect(node.http("/primary", method) == (200 if leads else 503, ""), method)
-        expect(node.http("/switchover", "POST")[0] == 501, "POST is not refused")
+        expect(node.http("/switchover", "POST")[0] == 401, "POST is not refused")
         own = json.loads(node.http("/patroni")[1])
         expect(own["role"] == ("primary" if leads else "replica") and own["state"] == "running",
                f"{node} says {own}")
