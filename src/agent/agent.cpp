@@ -166,6 +166,9 @@ void Agent::say(const core::Decision& decision) {
   std::string facts;
   for (const std::string& fact : decision.facts) facts += "; " + fact;
   spdlog::info("{}{}", text, facts);
+  if (const auto* const refusing = std::get_if<core::ClearRequest>(&decision.intent)) {
+    note_refusal(know_, {refusing->request_id, wall_now_ms(), "rule " + text + facts});
+  }
 }
 
 /// observe -> decide -> act, woken by everything that is learned.

@@ -29,6 +29,22 @@ class Silence final : public net::LocalConversation {
   net::awaitable<void> progress(std::string) override { co_return; }
 };
 
+/// The rule that refused a request, if this agent decided it; else why nobody could take over.
+std::string why_refused(const Knowledge& know, const std::string& request_id) {
+  for (const Refusal& refusal : know.refusals) {
+    if (refusal.request_id == request_id) return refusal.text + ".";
+  }
+  return reasons_of_all(know.situation);
+}
+
+std::string refusals_text(const Knowledge& know) {
+  std::string text;
+  for (const Refusal& refusal : know.refusals) {
+    text += "refused at " + wall_text(refusal.wall_ms) + ": " + refusal.text + "\n";
+  }
+  return text;
+}
+
 bool has_open_leader(const core::Situation& s) {
   return s.record && s.record->phase == core::Phase::leading && core::somebody_in_charge(s).yes;
 }
@@ -63,6 +79,19 @@ net::awaitable<Control::Answer> Control::ask_quietly(boost::json::value request)
 
 net::awaitable<Control::Answer> Control::answer(boost::json::value request,
                                                 net::LocalConversation& talk) {
+  const std::string asked = boost::json::serialize(request);
+  auto answering = answer_verb(std::move(request), talk);
+  Answer answered = co_await std::move(answering);
+  if (!answered && answered.error().code() == ErrorCode::refused) {
+    constexpr std::size_t most_shown = 200;
+    note_refusal(know_, {"", wall_now_ms(),
+                         asked.substr(0, most_shown) + ": " + answered.error().one_line()});
+  }
+  co_return answered;
+}
+
+net::awaitable<Control::Answer> Control::answer_verb(boost::json::value request,
+                                                     net::LocalConversation& talk) {
   const boost::json::object* object = request.if_object();
   if (object == nullptr) co_return Error(ErrorCode::usage, "a request must be a JSON object");
   const std::string verb = text_member(*object, "verb");
@@ -127,7 +156,9 @@ net::awaitable<Control::Answer> Control::history() {
 Control::Answer Control::explain(const boost::json::object& request) {
   const std::string what = text_member(request, "what");
   const core::Situation& s = know_.situation;
-  if (what == "election") return text_result("text", core::explain_election(s));
+  if (what == "election") {
+    return text_result("text", core::explain_election(s) + refusals_text(know_));
+  }
   if (what != "node") return Error(ErrorCode::usage, "explain knows \"node\" and \"election\"");
   const NodeName node{text_member(request, "node")};
   if (node != s.me && s.peers.find(node) == s.peers.end()) {
@@ -235,7 +266,7 @@ net::awaitable<Control::Answer> Control::wait_for_leader(Term before, std::strin
     }
     const bool pending = record.request && record.request->id == request_id;
     if (!pending && record.term == before && boot_now() - began > Millis{500}) {
-      co_return refusal("the request was refused", reasons_of_all(know_.situation),
+      co_return refusal("the request was refused", why_refused(know_, request_id),
                         "See \"evergres explain election\".");
     }
     std::string now = "term " + std::to_string(record.term.value) + ", phase " +

@@ -26,7 +26,9 @@ class Control {
   net::awaitable<Answer> ask_quietly(boost::json::value request);
 
  private:
+  /// Answers, and remembers what was refused.
   net::awaitable<Answer> answer(boost::json::value request, net::LocalConversation& talk);
+  net::awaitable<Answer> answer_verb(boost::json::value request, net::LocalConversation& talk);
   net::awaitable<Answer> history();
   Answer explain(const boost::json::object& request);
   net::awaitable<Answer> change_leader(core::Request request, bool dry_run,

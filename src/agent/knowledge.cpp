@@ -150,6 +150,11 @@ core::Decision yield_decision(const Knowledge& knowledge) {
   return decision;
 }
 
+void note_refusal(Knowledge& knowledge, Refusal refusal) {
+  knowledge.refusals.push_back(std::move(refusal));
+  if (knowledge.refusals.size() > most_refusals) knowledge.refusals.pop_front();
+}
+
 std::string doing(const Knowledge& knowledge) {
   const core::Situation& s = knowledge.situation;
   if (s.operation)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,14 @@ struct TermTimes {
   [[nodiscard]] std::vector<std::string> phases() const;
 };
 
+/// What an operator asked for and did not get.
+struct Refusal {
+  std::string request_id;  ///< "" if it never became a request
+  std::int64_t wall_ms = 0;
+  std::string text;  ///< who refused (a rule or a check of the request), why, and the facts
+};
+inline constexpr std::size_t most_refusals = 20;
+
 /// Everything this agent knows. It belongs to the control thread; other threads hand over functions
 /// (Learn) that change it there.
 struct Knowledge {
@@ -56,6 +65,7 @@ struct Knowledge {
   Tally tally;
   TermTimes times;
   std::vector<std::string> recent_errors;
+  std::deque<Refusal> refusals;  ///< the last ones of this run, oldest first
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>
       history;  ///< ascending by term; null until it was read
   struct Loop {
@@ -89,6 +99,9 @@ std::optional<std::string> expected_names(const core::Situation& situation);
 
 /// What is done while `yields` holds: our server is stopped, nothing else.
 core::Decision yield_decision(const Knowledge& knowledge);
+
+/// Keeps the last most_refusals.
+void note_refusal(Knowledge& knowledge, Refusal refusal);
 
 /// What this node is doing, for people; "" if nothing special.
 std::string doing(const Knowledge& knowledge);

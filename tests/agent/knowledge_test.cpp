@@ -65,6 +65,29 @@ TEST_F(KnowledgeTest, AnotherRunOfTheServerHasNoFenceAndNoPosition) {
   EXPECT_TRUE(know_.situation.server.incarnation) << "that is of the data, not of the run";
 }
 
+TEST_F(KnowledgeTest, TheLastRefusalsAreKept) {
+  for (std::size_t i = 0; i < most_refusals + 5; ++i) {
+    note_refusal(know_, {std::to_string(i), 0, "no"});
+  }
+  EXPECT_EQ(know_.refusals.size(), most_refusals);
+  EXPECT_EQ(know_.refusals.front().request_id, "5");
+}
+
+TEST(Peak, IsTheLargestOfTheLastMinutes) {
+  Peak peak;
+  EXPECT_FALSE(peak.value());
+  const auto at = [](std::int64_t seconds) { return Instant{seconds * 1'000'000'000}; };
+  peak.note(Millis{9}, at(100));
+  peak.note(Millis{3}, at(130));
+  EXPECT_EQ(peak.value(), Nanos(Millis{9}));
+  peak.note(Millis{4}, at(165));
+  EXPECT_EQ(peak.value(), Nanos(Millis{9})) << "of the minute before";
+  peak.note(Millis{2}, at(230));
+  EXPECT_EQ(peak.value(), Nanos(Millis{4}));
+  peak.note(Millis{1}, at(1000));
+  EXPECT_EQ(peak.value(), Nanos(Millis{1})) << "after a long silence nothing is known";
+}
+
 TEST_F(KnowledgeTest, AStandbyMustBearTheNamesThatNobodyBears) {
   know_.situation.server.state = core::ServerState::standby;
   EXPECT_EQ(expected_names(know_.situation), core::names_nobody);

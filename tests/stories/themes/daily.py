@@ -189,3 +189,23 @@ def every_journal_replays(cluster):
         said = _run(node, "replay")
         expect(" 0 differ" in said, f"{node}: {said}")
     cluster.check_journals()
+
+
+@story()
+def refusals_are_remembered(cluster):
+    """What an operator asked for and did not get can be read later, with the reason; so can what
+    became of each node at the last election."""
+    leader = cluster.leader()
+    expect(leader.ask("switchover", to=leader.name) is None, "the leader took over from itself")
+    text = _run(leader, "explain", "election")
+    said = leader.explain()
+    expect("refused at" in said and "leads already" in said, f"{said}\n{text}")
+    with under_load(cluster):
+        leader.kill_all()
+        new = cluster.wait_leader(other_than=leader)
+        leader.start()
+        cluster.wait_healthy()
+    (facts,) = [entry["facts"] for entry in cluster.history()
+                if entry["term"] == cluster.status()["term"]]
+    expect(any(fact.startswith(f"{new}: ") and "; leads" in fact for fact in facts)
+           and any(fact.startswith(f"{leader}: gave no answer") for fact in facts), facts)
