@@ -1,6 +1,6 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: build check test stories bench lint asan demo clean help
+.PHONY: build check test stories promtool bench lint asan demo clean help
 args ?=
 
 build: ## Build everything for daily work (build/dev)
@@ -15,6 +15,12 @@ test: ## What CI runs: set-up, build, all tests, the short story set
 
 stories: build ## Every story on real PostgreSQL; args="-k name --keep"
 	@tests/stories/run --set all --evergres build/dev/evergres $(args)
+
+promtool: build ## /metrics as Prometheus' own checker sees it (package prometheus, not installed by us)
+	@if command -v promtool >/dev/null; then \
+	  build/dev/metrics_test --gtest_filter='Metrics.PromtoolAgrees' && \
+	  tests/stories/run --set all -k http/promtool --evergres build/dev/evergres; \
+	else echo 'SKIPPED: promtool is not installed (apt-get install prometheus)'; fi
 
 bench: ## Failover gaps and idle cost of the release build; args="-n 20"
 	@test -f build/release/build.ninja || cmake --preset release

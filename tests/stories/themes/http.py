@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -55,6 +57,25 @@ def health_of_each_node(cluster):
     wait_until(f"a history that ends with {leader}",
                lambda: [row[4] for row in json.loads(leader.http("/history")[1])][-1:]
                == [leader.name], 20, lambda: leader.http("/history"))
+
+
+@story()
+def promtool_agrees(cluster):
+    """Prometheus' own checker finds nothing wrong with /metrics of a leader that was elected and of
+    a standby. Skipped, and says so, where promtool is not installed."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        print("   SKIPPED: promtool is not installed (package prometheus)")
+        return
+    cluster.switchover(cluster.standbys()[0])
+    cluster.wait_healthy()
+    for node in cluster.nodes:
+        page = node.http("/metrics")[1]
+        expect("evergres_operations_total" in page and "evergres_decisions_total" in page, page)
+        done = subprocess.run([promtool, "check", "metrics"], input=page, text=True, timeout=60,
+                              capture_output=True, check=False)
+        expect(done.returncode == 0 and not done.stdout + done.stderr,
+               f"{node}: {done.stdout}{done.stderr}")
 
 
 class _Watcher(threading.Thread):
