@@ -142,6 +142,9 @@ std::string part_of(const Fenced& answer, const Choice& choice, const ElectionIn
   return without + (answer.can_run ? "too few are left for the policy" : "it does not run");
 }
 
+/// They go into the record; a node may say anything about its position.
+constexpr std::size_t longest_fact = 300;
+
 /// Every candidate with its position, and who was excluded and why.
 std::vector<std::string> facts_about(const ElectionInput& input, const Choice& choice,
                                      const TimelineTree& tree) {
@@ -160,7 +163,7 @@ std::vector<std::string> facts_about(const ElectionInput& input, const Choice& c
       if (!answer.can_run) fact += ", its PostgreSQL cannot lead";
       if (counts(answer, input.record)) fact += part_of(answer, choice, input, tree);
     }
-    facts.push_back(std::move(fact));
+    facts.push_back(fact.substr(0, longest_fact));
   }
   for (const NodeName& member : input.record.members) {
     const bool answered =
