@@ -6,6 +6,7 @@
 
 #include "api/answers.hpp"
 #include "api/change_body.hpp"
+#include "api/documents.hpp"
 #include "api/health.hpp"
 #include "api/query.hpp"
 #include "core/intent.hpp"
@@ -190,6 +191,27 @@ Wish reinitialize(const net::HttpRequest& request, const View& view) {
   return change;
 }
 
+/// As `patronictl pause` and `resume` ask for it; nothing else of the document can be changed here.
+Wish patch_config(const net::HttpRequest& request) {
+  const auto body = ChangeBody::parse(request.body, {"pause"}, false);
+  const Error impossible(ErrorCode::refused, "only \"pause\" can be changed here",
+                         "The other settings are in the node.yaml of each node.",
+                         "Change the files, then POST /reload on each node.");
+  if (!body) {
+    const bool unknown = body.error().message() == ChangeBody::unknown_member;
+    return unknown ? error_answer(501, impossible) : error_answer(400, body.error());
+  }
+  if (!body->mentions("pause")) return error_answer(501, impossible);
+  const auto pause = body->flag("pause");
+  if (!pause) return error_answer(400, pause.error());
+  Change change;
+  change.request["verb"] = *pause ? "pause" : "resume";
+  change.request["wait"] = true;
+  change.refused = 409;
+  change.shows_config = true;
+  return change;
+}
+
 Wish delete_scheduled(const std::string& path) {
   return error_answer(404, Error(ErrorCode::not_found, path == "/restart"
                                                            ? "no restarts are scheduled"
@@ -203,11 +225,6 @@ Wish not_possible(const std::string& method, const std::string& path) {
   if (!known && (method == "POST" || method == "DELETE" || method == "PATCH" || method == "PUT")) {
     return error_answer(404, Error(ErrorCode::not_found, "there is nothing to change at this path",
                                    "", "See docs/reference/http.md."));
-  }
-  if (path == "/config") {
-    return error_answer(501, Error(ErrorCode::refused, "the configuration cannot be changed here",
-                                   "It is in the node.yaml of each node.",
-                                   "Change the files, then POST /reload on each node."));
   }
   return error_answer(501, Error(ErrorCode::usage, "this path does not know that method", "",
                                  "See docs/reference/http.md."));
@@ -236,6 +253,7 @@ Wish change_of(const net::HttpRequest& request, const View& view, const std::str
     if (path == "/reload") return reload(config_file);
     if (path == "/reinitialize") return reinitialize(request, view);
   }
+  if (request.method == "PATCH" && path == "/config") return patch_config(request);
   if (request.method == "DELETE" && (path == "/switchover" || path == "/restart")) {
     return delete_scheduled(path);
   }
@@ -245,6 +263,9 @@ Wish change_of(const net::HttpRequest& request, const View& view, const std::str
 HttpAnswer answer_of(const Change& change, const Result<boost::json::value>& result,
                      const View& after) {
   if (!result) return error_answer(status_of(change, result.error().code()), result.error());
+  if (change.shows_config) {
+    return json_answer(change.status, config_document(after).value_or(boost::json::object()));
+  }
   std::string text = change.done;
   if (const auto mark = text.find('%'); mark != std::string::npos) {
     text.replace(mark, 1, after.cluster.leader.value_or("?"));

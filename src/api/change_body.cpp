@@ -40,7 +40,7 @@ Result<ChangeBody> ChangeBody::parse(std::string_view text, std::vector<std::str
   for (const auto& member : value.get_object()) {
     const std::string_view name(member.key().data(), member.key().size());
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    return bad("the body has an unknown member", "Known here: " + list_of(known) + ".");
+    return bad(std::string(unknown_member), "Known here: " + list_of(known) + ".");
   }
   body.members_ = std::move(value.get_object());
   return body;
@@ -49,6 +49,10 @@ Result<ChangeBody> ChangeBody::parse(std::string_view text, std::vector<std::str
 const json::value* ChangeBody::find(std::string_view name) const {
   const json::value* const found = members_.if_contains(json::string_view(name.data(), name.size()));
   return found == nullptr || found->is_null() ? nullptr : found;
+}
+
+bool ChangeBody::mentions(std::string_view name) const {
+  return members_.contains(json::string_view(name.data(), name.size()));
 }
 
 bool ChangeBody::has(std::string_view name) const {

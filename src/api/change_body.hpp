@@ -19,7 +19,11 @@ class ChangeBody {
   static Result<ChangeBody> parse(std::string_view text, std::vector<std::string_view> known,
                                   bool may_be_empty);
 
+  /// The message of the error about a member that is not `known`.
+  static constexpr std::string_view unknown_member = "the body has an unknown member";
+
   [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] bool mentions(std::string_view name) const;             ///< also as null
   [[nodiscard]] Result<std::string> text(std::string_view name) const;  ///< "" if absent
   [[nodiscard]] Result<bool> flag(std::string_view name) const;         ///< false if absent
 

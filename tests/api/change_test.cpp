@@ -138,13 +138,33 @@ TEST(Change, ReloadAndReinitialize) {
   EXPECT_EQ(refused(busy, "/reinitialize", ""), "503 reinitialize already in progress");
 }
 
+TEST(Change, APauseIsPatchedAsPatronictlDoes) {
+  for (const auto& [body, verb] : {std::pair{R"({"pause": true})", "pause"},
+                                   std::pair{R"({"pause": false})", "resume"},
+                                   std::pair{R"({"pause": null})", "resume"}}) {
+    const auto one = wish(leader(), "/config", body, "PATCH");
+    ASSERT_TRUE(std::holds_alternative<Change>(one)) << body;
+    const auto& change = std::get<Change>(one);
+    EXPECT_EQ(change.request.at("verb"), verb);
+    View after = leader();
+    after.paused = true;
+    const auto answer = answer_of(change, json::value(json::object()), after);
+    EXPECT_EQ(answer.status, 200U);
+    EXPECT_EQ(json::parse(answer.body).at("pause"), true);
+  }
+}
+
 TEST(Change, NothingElseCanBeChanged) {
   EXPECT_EQ(refused(leader(), "/switchover", "", "DELETE"), "404 no switchover is scheduled");
   EXPECT_EQ(refused(leader(), "/restart", "", "DELETE"), "404 no restarts are scheduled");
-  for (const char* method : {"PATCH", "PUT"}) {
-    EXPECT_EQ(refused(leader(), "/config", "{}", method),
-              "501 the configuration cannot be changed here");
+  for (const char* body : {"{}", R"({"ttl": 20})", R"({"pause": true, "ttl": 20})"}) {
+    EXPECT_EQ(refused(leader(), "/config", body, "PATCH"),
+              "501 only \"pause\" can be changed here");
   }
+  EXPECT_EQ(refused(leader(), "/config", R"({"pause": 1})", "PATCH"),
+            "400 \"pause\" is neither true nor false");
+  EXPECT_EQ(refused(leader(), "/config", "{", "PATCH"), "400 the body is no JSON");
+  EXPECT_EQ(refused(leader(), "/config", "{}", "PUT"), "501 this path does not know that method");
   EXPECT_EQ(refused(leader(), "/primary", ""), "404 there is nothing to change at this path");
   EXPECT_EQ(refused(leader(), "/reload", "", "BREW"), "501 this path does not know that method");
   EXPECT_EQ(refused(leader(), "/restart", "", "PUT"), "501 this path does not know that method");
