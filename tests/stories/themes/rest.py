@@ -137,7 +137,7 @@ def changes_need_a_password_file(new_cluster):
 def _patronictl(cluster, *words, seconds=120):
     config = cluster.directory / "patronictl.yaml"
     config.touch(mode=0o600)
-    config.write_text("ctl:\n  authentication:\n"
+    config.write_text("restapi:\n  authentication:\n"
                       f"    username: {cluster.http_user}\n    password: {cluster.http_password}\n")
     node = cluster.leader() or cluster.nodes[0]
     done = subprocess.run(["/usr/bin/python3", str(PATRONICTL),
