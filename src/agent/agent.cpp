@@ -62,14 +62,6 @@ class Agent {
   std::optional<Control> control_;
 };
 
-/// Nothing for "": then what the record wants stays.
-std::optional<core::Durability> durability_named(std::string_view name) {
-  for (const auto& entry : words(static_cast<const core::Durability*>(nullptr))) {
-    if (entry.word == name) return entry.value;
-  }
-  return std::nullopt;
-}
-
 /// What this node knew before: promise, data directory, service file.
 Outcome Agent::remember() {
   core::Situation& s = know_.situation;
@@ -82,8 +74,12 @@ Outcome Agent::remember() {
   s.tuning.voter_timeout = settings.voter_timeout;
   s.tuning.grant_length = settings.grant_length;
   s.tuning.promote_timeout = settings.promote_timeout;
-  s.wanted.acknowledgements = settings.synchronous_nodes;
-  s.wanted.durability = durability_named(settings.durability);
+  know_.settings.node_wanted.acknowledgements = settings.synchronous_nodes;
+  know_.settings.node_wanted.durability = durability_named(settings.durability);
+  if (auto kept = read_settings_file(settings.state_directory)) {
+    know_.settings.applied = std::make_shared<const cluster::Spec>(std::move(*kept));
+    know_.settings.newest = know_.settings.applied;
+  }
   auto promise = read_promise(settings.state_directory);
   if (!promise) return promise.error();
   s.promise = *promise;
@@ -135,6 +131,7 @@ void Agent::look_around(const core::Situation& s) {
   calm_ = calm;
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
+  observing_->set_settings(know_.settings.applied ? know_.settings.applied : know_.settings.newest);
   observing_->set_files_in_flux(s.operation && (s.operation->kind == core::Clone::kind ||
                                                 s.operation->kind == core::Rewind::kind));
   StoreKeeper::Duty duty;
@@ -148,6 +145,7 @@ void Agent::look_around(const core::Situation& s) {
   if (know_.details) {
     for (const auto& one : know_.details->pending_restart) duty.pending_restart.push_back(one.name);
   }
+  duty.settings = settings_of_node(know_.settings);
   store_->set_duty(std::move(duty));
   if (leads && s.server.grant && s.server.grant->kind == core::GrantKind::lead) {
     const Nanos left = s.server.grant->deadline - s.now;

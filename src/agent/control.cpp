@@ -106,6 +106,11 @@ net::awaitable<Control::Answer> Control::answer_verb(boost::json::value request,
     auto settings = verb == "reload" ? reload(*object) : pending_settings();
     co_return co_await std::move(settings);
   }
+  if (verb == "cluster settings" || verb == "edit cluster settings") {
+    auto settings =
+        verb == "cluster settings" ? show_cluster_settings() : edit_cluster_settings(*object, talk);
+    co_return co_await std::move(settings);
+  }
   core::Request wish;
   wish.id = random_hex(6);
   wish.asked_wall_ms = wall_now_ms();

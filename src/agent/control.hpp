@@ -45,6 +45,11 @@ class Control {
   /// control_pause.cpp
   net::awaitable<Answer> set_paused(bool paused, bool dry_run, bool wait,
                                     net::LocalConversation& talk);
+  /// control_cluster.cpp
+  net::awaitable<Answer> show_cluster_settings();
+  net::awaitable<Answer> edit_cluster_settings(const boost::json::object& request,
+                                               net::LocalConversation& talk);
+  net::awaitable<Outcome> wait_for_settings(std::uint64_t generation, net::LocalConversation& talk);
   /// control_settings.cpp
   net::awaitable<Answer> pending_settings();
   net::awaitable<Answer> reload(const boost::json::object& request);

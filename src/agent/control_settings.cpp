@@ -1,18 +1,17 @@
 #include <signal.h>
 #include <time.h>
 
-#include <algorithm>
 #include <array>
-#include <map>
-#include <sstream>
 
 #include "agent/control.hpp"
 #include "agent/control_answer.hpp"
+#include "agent/differences.hpp"
 #include "base/file.hpp"
 #include "cluster/json.hpp"
 #include "config/printer.hpp"
 #include "config/reader.hpp"
 #include "core/view.hpp"
+#include "postgres/pending.hpp"
 #include "postgres/session.hpp"
 
 /// Settings of this node: what PostgreSQL has in force, what waits for a restart, what somebody
@@ -20,53 +19,10 @@
 namespace evergres::agent {
 namespace {
 
-using Lines = std::vector<std::string>;
-
 /// Options that name what this node is, or where. They change with the whole node.
 constexpr std::array fixed_options{
     "cluster", "node",        "data_directory", "state_directory", "run_directory", "bin_directory",
     "store",   "secret_file", "postgres_host",  "postgres_port",   "peer_host",     "peer_port"};
-
-std::string trimmed(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
-/// "name: value" lines as a map. What stands indented below a name becomes "name.key".
-std::map<std::string, std::string> by_name(const std::string& text, char separator) {
-  std::map<std::string, std::string> values;
-  std::istringstream in(text);
-  std::string parent;
-  for (std::string line; std::getline(in, line);) {
-    const std::size_t at = line.find(separator);
-    if (line.empty() || line.front() == '#' || at == std::string::npos) continue;
-    const bool below = line.front() == ' ';
-    const std::string name = trimmed(line.substr(0, at));
-    const std::string value = trimmed(line.substr(at + 1));
-    if (!below) parent = name;
-    if (!value.empty()) values[below ? parent + "." + name : name] = value;
-  }
-  return values;
-}
-
-/// "name: old -> new" for what differs; "(unset)" where one side has none.
-Lines differences(const std::map<std::string, std::string>& before,
-                  const std::map<std::string, std::string>& after) {
-  const auto text = [](const std::map<std::string, std::string>& values, const std::string& name) {
-    const auto found = values.find(name);
-    return found == values.end() ? std::string("(unset)") : found->second;
-  };
-  std::map<std::string, std::string> all = before;
-  all.insert(after.begin(), after.end());
-  Lines lines;
-  for (const auto& [name, ignored] : all) {
-    const std::string old = text(before, name);
-    const std::string fresh = text(after, name);
-    if (old != fresh) lines.push_back(name + ": " + old + " -> " + fresh);
-  }
-  return lines;
-}
 
 Outcome check_fixed(const config::NodeSettings& before, const config::NodeSettings& after) {
   const auto old = by_name(config::node_file_text(before), ':');
@@ -84,13 +40,6 @@ Outcome check_fixed(const config::NodeSettings& before, const config::NodeSettin
   return {};
 }
 
-/// What the file on disk says otherwise than it was rendered.
-Lines drift_of(const postgres::Server& server, const std::string& rendered) {
-  const auto found = read_file(server.data / "postgresql.conf", 1U << 20U);
-  if (!found) return {"postgresql.conf: " + found.error().message()};
-  return differences(by_name(rendered, '='), by_name(*found, '='));
-}
-
 struct InForce {
   Lines pending;  ///< "max_connections: 100 -> 150"
   Lines refused;  ///< entries of the files that PostgreSQL does not accept
@@ -101,11 +50,7 @@ Result<InForce> in_force(const postgres::Server& server) {
   const Instant deadline = boot_now() + sql_deadline;
   auto session = postgres::Session::connect(server, {}, deadline);
   if (!session) return session.error();
-  auto pending = session->query(
-      "select s.name, current_setting(s.name), (select f.setting from pg_file_settings f"
-      " where f.name = s.name order by seqno desc limit 1)"
-      " from pg_settings s where s.pending_restart order by 1",
-      deadline);
+  auto pending = postgres::pending_changes(*session, deadline);
   if (!pending) return pending.error();
   auto refused = session->query(
       "select coalesce(name, sourcefile), coalesce(setting, ''), error from pg_file_settings"
@@ -115,10 +60,7 @@ Result<InForce> in_force(const postgres::Server& server) {
   auto loaded = session->query("select pg_conf_load_time()::text", deadline);
   if (!loaded) return loaded.error();
   InForce now;
-  for (const postgres::Row& row : *pending) {
-    now.pending.push_back(row[0].value_or("?") + ": " + row[1].value_or("?") + " -> " +
-                          row[2].value_or("(default)"));
-  }
+  for (const auto& change : *pending) now.pending.push_back(postgres::describe(change));
   for (const postgres::Row& row : *refused) {
     now.refused.push_back(row[0].value_or("?") + " = " + row[1].value_or("") + ": " +
                           row[2].value_or("?"));

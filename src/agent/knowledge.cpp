@@ -92,6 +92,9 @@ void forget_server_run(Knowledge& knowledge) {
   server.names.reset();
   server.names_wrong_since.reset();
   server.drift.clear();
+  knowledge.settings.pending_restart.clear();
+  knowledge.settings.altered.clear();
+  knowledge.settings.edited.clear();
   server.senders.clear();
   server.slots_of.clear();
   server.receiving = false;
@@ -115,6 +118,8 @@ const core::Situation& look(Knowledge& knowledge, Instant now) {
   } else if (!s.nobody_in_charge_since) {
     s.nobody_in_charge_since = now;
   }
+  s.wanted = wanted_of(knowledge.settings);
+  s.server.settings_due = settings_due(knowledge.settings);
   s.server.gate_outdated = knowledge.gate_hosts && *knowledge.gate_hosts != member_hosts(knowledge);
   const bool open_leader =
       s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);

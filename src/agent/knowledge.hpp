@@ -11,6 +11,7 @@
 
 #include "agent/server_details.hpp"
 #include "agent/tally.hpp"
+#include "agent/known_settings.hpp"
 #include "cluster/status.hpp"
 #include "core/decide.hpp"
 #include "core/situation.hpp"
@@ -63,6 +64,7 @@ struct Knowledge {
       yields;  ///< a sentence: an older agent of this very name lives, we must not act
   std::optional<ServerDetails> details;  ///< while PostgreSQL runs and answers
   Tally tally;
+  KnownSettings settings;
   TermTimes times;
   std::vector<std::string> recent_errors;
   std::deque<Refusal> refusals;  ///< the last ones of this run, oldest first

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <fstream>
 
+#include "agent/differences.hpp"
 #include "core/view.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/pending.hpp"
 #include "postgres/promotion.hpp"
 
 namespace evergres::agent {
@@ -143,6 +145,15 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   check_names(k, seen.at);
 }
 
+/// What somebody changed in the rendered postgresql.conf.
+Lines edited_lines(const Setup& setup, const cluster::Spec* spec) {
+  postgres::Configuration configuration;
+  configuration.cluster_name = setup.settings.cluster;
+  configuration.parameters = setup.settings.parameters;
+  fill_in(configuration, spec);
+  return drift_of(setup.server, postgres::render_settings(setup.server, configuration));
+}
+
 }  // namespace
 
 Observing::Observing(const Setup& setup, Tell tell)
@@ -233,25 +244,45 @@ void Observing::time_replies(postgres::Observation& seen) {
   replies_ = std::move(replies);
 }
 
-// ALTER SYSTEM changes a file that we own; each few seconds a new connection shows what is in
-// force.
+// ALTER SYSTEM changes a file that we own, and editors change the other; each few seconds both are
+// read, and a new connection shows what is in force.
 void Observing::look_for_drift(std::uint64_t start_id) {
   std::optional<std::string> names;
+  std::shared_ptr<const cluster::Spec> spec;
   {
     const std::lock_guard lock(mutex_);
     names = expected_names_;
+    spec = spec_;
   }
   const Instant now = boot_now();
   if (!names || now - drift_looked_at_ < Millis{5000}) return;
   drift_looked_at_ = now;
+  const Instant deadline = now + Millis{2000};
   postgres::SafetySettings safety;
   safety.synchronous_standby_names = *names;
   safety.primary_slot_name = core::slot_name(setup_.settings.node);
-  auto drift = postgres::differing_safety(setup_.server, safety, now + Millis{2000});
-  if (!drift) return;
-  tell_([start_id, now, differences = *drift](Knowledge& k) {
+  auto session = postgres::Session::connect(setup_.server, {}, deadline);
+  if (!session) return;
+  auto drift = postgres::differing_safety(*session, safety, deadline);
+  auto pending = postgres::pending_changes(*session, deadline);
+  auto altered = postgres::read_altered(setup_.server, safety);
+  if (!drift || !pending || !altered) return;
+  // What nobody may alter is written over like the safety settings.
+  std::erase_if(*altered, [&](const auto& setting) {
+    const bool ours = postgres::find_owned(setting.first) != nullptr;
+    if (ours) drift->push_back(setting.first + " was set by ALTER SYSTEM");
+    return ours;
+  });
+  Lines waiting;
+  for (const auto& change : *pending) waiting.push_back(postgres::describe(change));
+  tell_([start_id, now, drift = *drift, waiting, altered = *altered,
+         edited = edited_lines(setup_, spec.get())](Knowledge& k) {
     const bool changing = k.situation.operation.has_value() || now < k.server_changed_at;
-    if (k.supervisor.start_id == start_id && !changing) k.situation.server.drift = differences;
+    if (k.supervisor.start_id != start_id || changing) return;
+    k.situation.server.drift = drift;
+    k.settings.pending_restart = waiting;
+    k.settings.altered = altered;
+    k.settings.edited = edited;
   });
 }
 

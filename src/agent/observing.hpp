@@ -26,6 +26,11 @@ class Observing {
     const std::lock_guard lock(mutex_);
     expected_names_ = std::move(names);
   }
+  /// What postgresql.conf is rendered from; null: node.yaml alone.
+  void set_settings(std::shared_ptr<const cluster::Spec> spec) {
+    const std::lock_guard lock(mutex_);
+    spec_ = std::move(spec);
+  }
   /// While an operation rewrites the data directory its files say nothing.
   void set_files_in_flux(bool in_flux) { files_in_flux_ = in_flux; }
   /// The supervisor's word about the process, from the control thread.
@@ -54,6 +59,7 @@ class Observing {
   std::mutex mutex_;
   std::optional<supervisor::Status> status_;
   std::optional<std::string> expected_names_;
+  std::shared_ptr<const cluster::Spec> spec_;
   Instant drift_looked_at_;
   postgres::Observer observer_;
   std::uint64_t answered_start_ = 0;  ///< start id that has answered at least once

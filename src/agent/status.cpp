@@ -60,6 +60,7 @@ void fill_card(const Knowledge& knowledge, cluster::NodeStatus& node) {
   if (card == knowledge.cards.end()) return;
   node.host = card->second.postgres_host;
   node.port = card->second.postgres_port;
+  node.settings = card->second.settings;
 }
 
 cluster::NodeStatus own_status(const Knowledge& knowledge) {
@@ -72,6 +73,7 @@ cluster::NodeStatus own_status(const Knowledge& knowledge) {
   node.state = state_word(s.server.state, s.server.receiving, node.doing, false);
   fill_lags(node, leader_position(s), s.server.position, s.server.replay);
   node.lag_seconds = s.server.lag_seconds;
+  node.settings = settings_of_node(knowledge.settings);
   node.why_not = core::why_not_lead(s, s.me);
   return node;
 }
@@ -110,6 +112,9 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
   status.wanted_k = s.wanted.acknowledgements;
   status.guards = knowledge.supervisor.guards;
   if (!s.store_trouble.empty()) status.store_trouble = s.store_trouble;
+  const KnownSettings& settings = knowledge.settings;
+  status.settings_generation = settings.newest ? settings.newest->generation : 0;
+  if (!settings.store_trouble.empty()) status.settings_trouble = settings.store_trouble;
   if (knowledge.yields) status.store_trouble = *knowledge.yields;
   std::set<NodeName> names{s.me};
   for (const auto& [name, card] : knowledge.cards) names.insert(name);

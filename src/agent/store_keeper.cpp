@@ -30,6 +30,7 @@ StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, T
             .incarnation = {},
             .hears = {},
             .pending_restart = {},
+            .settings = {},
             .open_term = {}},
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -103,8 +104,25 @@ Outcome StoreKeeper::round() {
     }
   }
   read_cards();
+  read_settings();
   read_history(duty.open_term);
   return {};
+}
+
+// What cannot be read, or is gone, changes nothing: the last good ones stay in force.
+void StoreKeeper::read_settings() {
+  auto read = store_->read_spec(step_deadline);
+  if (!read && read.error().code() != ErrorCode::data_invalid) return;
+  tell_([read = std::move(read)](Knowledge& k) {
+    if (!read) {
+      k.settings.store_trouble = read.error().one_line();
+    } else if (*read) {
+      learn_settings(k.settings, (*read)->value);
+    } else if (k.settings.newest) {
+      k.settings.store_trouble = "the store has no settings any more; generation " +
+                                 std::to_string(k.settings.newest->generation) + " stays in force";
+    }
+  });
 }
 
 void StoreKeeper::read_history(Term open_term) {
@@ -137,6 +155,7 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.agent = duty.agent.value;
   card.api_url = api_url(setup_.settings);
   if (!duty.pending_restart.empty()) card.pending_restart = duty.pending_restart;
+  card.settings = duty.settings;
   return card_.announce(*store_, card, step_deadline);
 }
 

@@ -24,7 +24,8 @@ class StoreKeeper {
     Incarnation incarnation;
     std::vector<std::string> hears;
     std::vector<std::string> pending_restart;
-    Term open_term;  ///< of the open leader; 0 while there is none
+    cluster::SettingsOfNode settings;  ///< how far this node is with them
+    Term open_term;                    ///< of the open leader; 0 while there is none
   };
   void set_duty(Duty duty);
 
@@ -34,6 +35,7 @@ class StoreKeeper {
   /// See OwnCard::announce.
   Result<std::optional<std::string>> announce(const Duty& duty);
   void read_cards();
+  void read_settings();
   void read_history(Term open_term);
   void end_frozen_holder();
 

@@ -24,6 +24,7 @@ std::span<const Command> commands() {
       Command{"reinit", "make the data directory of a node anew", add_reinit},
       Command{"pause", "no automatic failover, for maintenance", add_pause},
       Command{"resume", "end a pause", add_resume},
+      Command{"edit-config", "change the settings of the cluster", add_edit_config},
       Command{"show-config", "the configuration in force and who decided it", add_show_config},
       Command{"logs", "the logs of a node on this machine", add_logs},
       Command{"replay", "decide a journal again and compare", add_replay},

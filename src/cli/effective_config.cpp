@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/file.hpp"
+#include "cluster/spec.hpp"
 #include "config/options.hpp"
 #include "config/printer.hpp"
 #include "core/record.hpp"
@@ -79,7 +80,26 @@ std::vector<EffectiveOption> options_of(const KnownNode& node, const std::set<st
   return options;
 }
 
-std::vector<EffectiveParameter> parameters_of(const config::NodeSettings& settings) {
+const char* word_of(postgres::DecidedBy by) {
+  switch (by) {
+    case postgres::DecidedBy::standard: return "default";
+    case postgres::DecidedBy::cluster: return "cluster";
+    case postgres::DecidedBy::node: return "operator";
+  }
+  return "?";
+}
+
+/// The settings of the cluster that the node's agent has given to PostgreSQL.
+std::optional<cluster::Spec> applied_spec(const config::NodeSettings& settings) {
+  const auto text = read_file(settings.state_directory / "settings.json");
+  if (!text) return std::nullopt;
+  auto spec = cluster::parse_spec(*text);
+  if (!spec) return std::nullopt;
+  return std::move(*spec);
+}
+
+std::vector<EffectiveParameter> parameters_of(const config::NodeSettings& settings,
+                                              const std::optional<cluster::Spec>& spec) {
   postgres::Server server;
   server.node = settings.node;
   server.data = settings.data_directory;
@@ -89,16 +109,19 @@ std::vector<EffectiveParameter> parameters_of(const config::NodeSettings& settin
   server.port = settings.postgres_port;
   postgres::Configuration rendered;
   rendered.cluster_name = settings.cluster;
-  // Without the operator's: what Evergres would choose, and what is its own.
   const std::string text = postgres::render_settings(server, rendered);
   const std::size_t own = text.find("\n# Set by evergres");
+  rendered.parameters = settings.parameters;
+  if (spec) rendered.cluster_parameters = spec->settings.parameters;
   std::map<std::string, EffectiveParameter> all;
-  const auto add = [&](const std::map<std::string, std::string>& values, const char* owner) {
-    for (const auto& [name, value] : values) all[name] = {name, value, owner};
-  };
-  add(rendered_values(text.substr(0, own)), "default");
-  add(settings.parameters, "operator");
-  if (own != std::string::npos) add(rendered_values(text.substr(own)), "evergres");
+  for (const auto& [name, chosen] : postgres::chosen_parameters(rendered)) {
+    all[name] = {name, chosen.value, word_of(chosen.by)};
+  }
+  if (own != std::string::npos) {
+    for (const auto& [name, value] : rendered_values(text.substr(own))) {
+      all[name] = {name, value, "evergres"};
+    }
+  }
   const postgres::SafetySettings safety{"(as the policy says)", core::slot_name(settings.node)};
   for (const auto& [name, value] : postgres::safety_values(safety)) {
     all[name] = {name, value, "evergres"};
@@ -132,7 +155,9 @@ Result<EffectiveConfig> effective_config(const KnownNode& node) {
   config.node = node.settings.node.value;
   config.file = node.config_file.string();
   config.options = options_of(node, *given);
-  config.parameters = parameters_of(node.settings);
+  const std::optional<cluster::Spec> spec = applied_spec(node.settings);
+  config.parameters = parameters_of(node.settings, spec);
+  if (spec) config.generation = spec->generation;
   return config;
 }
 

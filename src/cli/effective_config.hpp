@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,9 +18,9 @@ struct EffectiveOption {
   bool by_default = false;
 };
 
-/// Who decides a parameter: "operator" (node.yaml), "default" (Evergres' choice, node.yaml may
-/// overrule it), "evergres" (node.yaml may not set it), "forbidden" (node.yaml sets it all the
-/// same: the node does not start with it).
+/// Who decides a parameter: "cluster" (edit-config), "operator" (node.yaml), "default" (Evergres'
+/// choice, node.yaml may overrule it), "evergres" (node.yaml may not set it), "forbidden"
+/// (node.yaml sets it all the same: the node does not start with it).
 struct EffectiveParameter {
   std::string name;
   std::string value;
@@ -31,6 +32,7 @@ struct EffectiveConfig {
   std::string file;
   std::vector<EffectiveOption> options;
   std::vector<EffectiveParameter> parameters;
+  std::uint64_t generation = 0;  ///< of the cluster's settings on this node; 0: none
 };
 
 /// Reads the file once more, to see what it says and what it leaves out. Errors: config_invalid.

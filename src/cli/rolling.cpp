@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "config/values.hpp"
+#include "postgres/parameters.hpp"
+
 namespace evergres::cli {
 namespace {
 
@@ -16,6 +19,63 @@ const NodeStatus* find(const ClusterStatus& status, const std::string& name) {
 int rank(const NodeStatus& node) {
   if (node.role == "leader") return 2;
   return node.role == "voter" ? 1 : 0;
+}
+
+bool waits(const NodeStatus& node) {
+  return node.settings && !node.settings->pending_restart.empty();
+}
+
+/// The limit that "max_connections: 100 -> 60" lowers or raises, "" if it is about something else.
+std::string limit_changed(const std::string& line, bool lowered) {
+  const std::size_t colon = line.find(": ");
+  const std::size_t arrow = line.find(" -> ", colon == std::string::npos ? 0 : colon);
+  if (colon == std::string::npos || arrow == std::string::npos) return {};
+  const std::string name = line.substr(0, colon);
+  const auto now = config::parse_integer(line.substr(colon + 2, arrow - colon - 2));
+  const auto then = config::parse_integer(line.substr(arrow + 4));
+  if (!postgres::is_standby_limit(name) || !now || !then) return {};
+  return (*then < *now) == lowered && *then != *now ? name : "";
+}
+
+std::string limit_that_waits(const NodeStatus& node, bool lowered) {
+  if (!node.settings) return {};
+  for (const std::string& line : node.settings->pending_restart) {
+    if (const std::string name = limit_changed(line, lowered); !name.empty()) return name;
+  }
+  return {};
+}
+
+/// Lowered limits begin with the leader, raised ones with the standbys.
+Outcome put_in_order(const ClusterStatus& status, std::vector<const NodeStatus*>& nodes) {
+  const auto is_chosen = [&](const NodeStatus& node) {
+    return std::ranges::find(nodes, &node) != nodes.end();
+  };
+  std::string raised;
+  std::string lowered;
+  for (const NodeStatus* node : nodes) {
+    if (raised.empty()) raised = limit_that_waits(*node, false);
+    if (lowered.empty()) lowered = limit_that_waits(*node, true);
+  }
+  if (!raised.empty() && !lowered.empty()) {
+    return Error(ErrorCode::refused, raised + " is raised and " + lowered + " is lowered",
+                 "Raising begins with the standbys, lowering with the leader.",
+                 "Take one of them back with `evergres edit-config`.");
+  }
+  for (const NodeStatus& node : status.nodes) {
+    const bool leads = node.role == "leader";
+    const std::string limit = leads ? limit_that_waits(node, true) : limit_that_waits(node, false);
+    const bool first = leads ? !lowered.empty() && limit == lowered
+                             : !raised.empty() && limit == raised && node.state == "streaming";
+    const bool leader_is_chosen = std::ranges::any_of(
+        nodes, [](const NodeStatus* chosen) { return chosen->role == "leader"; });
+    if (!first || is_chosen(node) || (!leads && !leader_is_chosen)) continue;
+    return Error(ErrorCode::refused, node.name + " must be restarted first",
+                 "A standby may not have less of " + limit + " than its primary.",
+                 "`evergres restart --pending` takes all of them in the right order.");
+  }
+  if (lowered.empty()) return {};
+  std::ranges::stable_sort(nodes, {}, [](const NodeStatus* node) { return -rank(*node); });
+  return {};
 }
 
 }  // namespace
@@ -38,6 +98,7 @@ Result<std::vector<std::string>> rolling_order(const ClusterStatus& status,
     if (choice.role.empty()) return false;
     return (node->role == "leader") != (choice.role == "leader");
   });
+  if (choice.pending) std::erase_if(nodes, [](const NodeStatus* node) { return !waits(*node); });
   for (const NodeStatus* node : nodes) {
     if (node->state != "silent") continue;
     return Error(ErrorCode::refused, "\"" + node->name + "\" is silent, so it cannot be restarted",
@@ -45,6 +106,7 @@ Result<std::vector<std::string>> rolling_order(const ClusterStatus& status,
                  "Bring the node back, or name the others.");
   }
   std::ranges::stable_sort(nodes, {}, [](const NodeStatus* node) { return rank(*node); });
+  if (auto ordered = put_in_order(status, nodes); !ordered) return ordered.error();
   std::vector<std::string> names;
   names.reserve(nodes.size());
   for (const NodeStatus* node : nodes) names.push_back(node->name);

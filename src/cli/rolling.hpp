@@ -12,11 +12,13 @@ namespace evergres::cli {
 struct RollingChoice {
   std::vector<std::string> names;  ///< empty: all
   std::string role;                ///< "leader", "standby" or "" for both
-  bool pending = false;            ///< asked of the agents, not decided here
+  bool pending = false;            ///< only where a setting waits for a restart
 };
 
-/// The nodes in the order of their restart: replicas, voters, the leader last; each once. Errors:
-/// not_found for a name that the status does not have; refused if a chosen node is silent.
+/// The nodes in the order of their restart, each once: replicas, voters, the leader last. If what
+/// waits lowers a limit of which a standby may not have less than its primary, the leader is first.
+/// Errors: not_found for a name that the status does not have; refused if a chosen node is silent,
+/// if limits are both raised and lowered, or if a node that must be first is not among them.
 Result<std::vector<std::string>> rolling_order(const cluster::ClusterStatus& status,
                                                const RollingChoice& choice);
 

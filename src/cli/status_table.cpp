@@ -73,6 +73,35 @@ Row node_row(const ClusterStatus& status, const NodeStatus& node) {
           can_lead(status, node)};
 }
 
+/// What of the cluster's settings is not in force, and what was changed beside them.
+std::string settings_lines(const ClusterStatus& status, bool colour) {
+  std::string text;
+  const auto add = [&](const std::string& line) {
+    text += " " + painted(line, Colour::yellow, colour) + "\n";
+  };
+  if (status.settings_trouble) add("Settings: " + shown(*status.settings_trouble));
+  for (const NodeStatus& node : status.nodes) {
+    if (!node.settings) continue;
+    const std::string name = shown(node.name);
+    for (const std::string& line : node.settings->pending_restart) {
+      add(name + " waits for a restart: " + shown(line));
+    }
+    if (!node.settings->trouble.empty()) add(name + ": " + shown(node.settings->trouble));
+    if (node.settings->generation < status.settings_generation && node.settings->trouble.empty()) {
+      add(fmt::format("{} has generation {} of the settings, not {}", name,
+                      node.settings->generation, status.settings_generation));
+    }
+    for (const auto& [parameter, value] : node.settings->altered) {
+      add(name + ": altered by ALTER SYSTEM, until its next start: " + shown(parameter) + " = " +
+          shown(value) + " (edit-config --adopt or --revert)");
+    }
+    for (const std::string& line : node.settings->edited) {
+      add(name + ": changed by hand in a managed file: " + shown(line) + " (edit-config --revert)");
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string bytes_text(std::uint64_t bytes) {
@@ -114,6 +143,7 @@ std::string status_table(const ClusterStatus& status, bool colour) {
                     colour) +
             "\n";
   }
+  text += settings_lines(status, colour);
   if (status.request) text += " Asked for: " + shown(*status.request) + "\n";
   if (status.unproven > 0) {
     text += fmt::format(" Policy changes not yet proven: {}\n", status.unproven);
@@ -223,7 +253,7 @@ std::string topology_text(const ClusterStatus& status, bool colour) {
   for (const NodeStatus* node : tree.others) {
     rows.push_back(tree_row(*node, "   ", "follows nobody"));
   }
-  return title(status, colour) + lines_of(rows, colour);
+  return title(status, colour) + lines_of(rows, colour) + settings_lines(status, colour);
 }
 
 std::vector<Row> topology_rows(const ClusterStatus& status) {

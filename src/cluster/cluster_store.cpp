@@ -88,6 +88,38 @@ Result<WriteOutcome> ClusterStore::write_record(const core::Record& record,
   return WriteOutcome(RecordConflict{std::move(theirs).value()});
 }
 
+Result<std::optional<Versioned<Spec>>> ClusterStore::read_spec(Millis deadline) {
+  auto entry = store_->get(key("spec"), deadline);
+  if (!entry) return entry.error();
+  if (!entry.value()) return std::optional<Versioned<Spec>>();
+  auto spec = parse_spec(entry.value()->value);
+  if (!spec) return spec.error();
+  return std::optional(Versioned<Spec>{std::move(spec).value(), entry.value()->revision});
+}
+
+Result<std::optional<Revision>> ClusterStore::spec_revision(Millis deadline) {
+  auto entry = store_->get(key("spec"), deadline);
+  if (!entry) return entry.error();
+  return entry.value() ? std::optional(entry.value()->revision) : std::optional<Revision>();
+}
+
+Result<SpecOutcome> ClusterStore::write_spec(const Spec& spec, std::optional<Revision> expected,
+                                             Millis deadline) {
+  const std::string text = spec_text(spec);
+  // What nobody could read again is not written.
+  if (auto sound = parse_spec(text); !sound) return sound.error();
+  const auto expect = expected ? store::Expect::at(*expected) : store::Expect::absent();
+  auto outcome = store_->put(key("spec"), text, expect, deadline);
+  if (!outcome) return outcome.error();
+  if (const auto* applied = std::get_if<store::Applied>(&outcome.value())) {
+    return SpecOutcome(SpecApplied{applied->revision});
+  }
+  const auto& current = std::get<store::Conflict>(outcome.value()).current;
+  auto theirs = current ? parse_spec(current->value) : Result<Spec>(Spec{});
+  if (!current || !theirs) return SpecOutcome(SpecConflict{});
+  return SpecOutcome(SpecConflict{Versioned<Spec>{std::move(theirs).value(), current->revision}});
+}
+
 Result<Revision> ClusterStore::wait_for_change(Revision seen, Millis deadline) {
   return store_->changed_since(root_, seen, deadline);
 }

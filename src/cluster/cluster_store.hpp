@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "cluster/spec.hpp"
 #include "cluster/status.hpp"
 #include "core/record.hpp"
 #include "store/store.hpp"
@@ -37,6 +38,15 @@ struct CardConflict {
 };
 using CardOutcome = std::variant<CardApplied, CardConflict>;
 
+struct SpecApplied {
+  Revision revision;
+};
+/// Somebody else changed it first; nothing was written. `current` is empty when there is none.
+struct SpecConflict {
+  std::optional<Versioned<Spec>> current;
+};
+using SpecOutcome = std::variant<SpecApplied, SpecConflict>;
+
 /// Error data_invalid if the record contradicts itself: names that cannot be names, voters that are
 /// unsorted, doubled or contain the leader, k > |S| or k = 0 with voters, a lineage that does not
 /// ascend, more than 64 members, 64 unproven policies or 4096 timelines.
@@ -55,6 +65,14 @@ class ClusterStore {
   /// contradicts itself is refused before it is written (data_invalid).
   Result<WriteOutcome> write_record(const core::Record& record, std::optional<Revision> expected,
                                     Millis deadline);
+  /// The settings of the cluster; nothing if nobody ever declared any. data_invalid as parse_spec.
+  Result<std::optional<Versioned<Spec>>> read_spec(Millis deadline);
+  /// Compare-and-set; `expected` nothing means that there are none yet.
+  Result<SpecOutcome> write_spec(const Spec& spec, std::optional<Revision> expected,
+                                 Millis deadline);
+  /// The revision of a document that read_spec refuses: what replaces it must name it.
+  Result<std::optional<Revision>> spec_revision(Millis deadline);
+
   /// Waits until anything of the cluster changed after `seen`; returns the newest revision, which
   /// is `seen` if the deadline passed first.
   Result<Revision> wait_for_change(Revision seen, Millis deadline);

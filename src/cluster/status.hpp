@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,23 @@
 /// What an agent answers to the verb "status" on its control socket: the whole cluster as this
 /// agent sees it. The command line prints it; the same struct is its JSON.
 namespace evergres::cluster {
+
+/// How far a node is with the settings of the cluster.
+struct SettingsOfNode {
+  std::uint64_t generation = 0;              ///< that PostgreSQL has; 0: none
+  std::vector<std::string> pending_restart;  ///< "max_connections: 100 -> 150"
+  std::string trouble;  ///< a sentence: why it has not the newest; "" if it has
+  std::map<std::string, std::string> altered;  ///< by ALTER SYSTEM, name and value
+  std::vector<std::string> edited;             ///< "work_mem: 4MB -> 8MB" in the managed file
+  auto operator<=>(const SettingsOfNode&) const = default;
+};
+constexpr auto fields(const SettingsOfNode*) {
+  return std::tuple{Field{"generation", &SettingsOfNode::generation},
+                    Field{"pending_restart", &SettingsOfNode::pending_restart},
+                    Field{"trouble", &SettingsOfNode::trouble},
+                    Field{"altered", &SettingsOfNode::altered},
+                    Field{"edited", &SettingsOfNode::edited}};
+}
 
 struct NodeStatus {
   std::string name;
@@ -31,6 +49,7 @@ struct NodeStatus {
   std::string doing;  ///< the running operation with its progress, "" if none
   std::optional<double>
       seen_seconds_ago;  ///< age of what is shown here; absent for the answering node
+  std::optional<SettingsOfNode> settings;
 };
 constexpr auto fields(const NodeStatus*) {
   return std::tuple{Field{"name", &NodeStatus::name},
@@ -46,7 +65,8 @@ constexpr auto fields(const NodeStatus*) {
                     Field{"lag_seconds", &NodeStatus::lag_seconds},
                     Field{"why_not", &NodeStatus::why_not},
                     Field{"doing", &NodeStatus::doing},
-                    Field{"seen_seconds_ago", &NodeStatus::seen_seconds_ago}};
+                    Field{"seen_seconds_ago", &NodeStatus::seen_seconds_ago},
+                    Field{"settings", &NodeStatus::settings}};
 }
 
 struct ClusterStatus {
@@ -64,9 +84,11 @@ struct ClusterStatus {
   std::size_t unproven = 0;  ///< policies recorded and not yet proven
   std::optional<std::string>
       degraded;  ///< a sentence, e.g. "DEGRADED: commits are on n1 alone; nobody else may lead"
-  std::optional<std::string> store_trouble;  ///< a sentence while the store cannot be used
-  std::optional<std::string> request;        ///< the pending request of an operator
-  bool paused = false;                       ///< no automatic failover (decision 0022)
+  std::optional<std::string> store_trouble;     ///< a sentence while the store cannot be used
+  std::optional<std::string> request;           ///< the pending request of an operator
+  bool paused = false;                          ///< no automatic failover (decision 0022)
+  std::uint64_t settings_generation = 0;        ///< of the cluster's settings; 0: there are none
+  std::optional<std::string> settings_trouble;  ///< a sentence while the store's cannot be used
   std::vector<std::string> guards;  ///< of the answering node: "subreaper", "memory locked", …
   std::vector<NodeStatus> nodes;
 };
@@ -87,6 +109,8 @@ constexpr auto fields(const ClusterStatus*) {
                     Field{"store_trouble", &ClusterStatus::store_trouble},
                     Field{"request", &ClusterStatus::request},
                     Field{"paused", &ClusterStatus::paused},
+                    Field{"settings_generation", &ClusterStatus::settings_generation},
+                    Field{"settings_trouble", &ClusterStatus::settings_trouble},
                     Field{"guards", &ClusterStatus::guards},
                     Field{"nodes", &ClusterStatus::nodes}};
 }
@@ -135,6 +159,7 @@ struct NodeCard {
   std::optional<std::string> api_url;  ///< where it answers HTTP: "http://10.0.0.2:8008/patroni"
   std::optional<std::vector<std::string>>
       pending_restart;  ///< settings whose new values wait for a restart; absent: none
+  std::optional<SettingsOfNode> settings;
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name},
@@ -150,7 +175,8 @@ constexpr auto fields(const NodeCard*) {
                     Field{"hears", &NodeCard::hears},
                     Field{"agent", &NodeCard::agent},
                     Field{"api_url", &NodeCard::api_url},
-                    Field{"pending_restart", &NodeCard::pending_restart}};
+                    Field{"pending_restart", &NodeCard::pending_restart},
+                    Field{"settings", &NodeCard::settings}};
 }
 
 }  // namespace evergres::cluster

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/cluster_printer.hpp"
 #include "config/options.hpp"
 
 namespace evergres::config {
@@ -48,22 +49,6 @@ bool needs_quotes(const Option& option) {
   return option.kind == Kind::path || option.kind == Kind::store || option.kind == Kind::host ||
          option.kind == Kind::node_name || option.kind == Kind::cluster_name ||
          option.kind == Kind::user;
-}
-
-/// "# " before each line of at most 96 bytes.
-std::string as_comment(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    std::size_t length = text.size();
-    if (length > 96) {
-      length = text.rfind(' ', 96);
-      if (length == std::string_view::npos || length == 0) length = text.size();
-    }
-    result += fmt::format("# {}\n", text.substr(0, length));
-    text.remove_prefix(length);
-    if (text.starts_with(' ')) text.remove_prefix(1);
-  }
-  return result;
 }
 
 std::string sample_map(const Option& option) {

@@ -12,6 +12,7 @@
 #include "config/printer.hpp"
 #include "config/spelling.hpp"
 #include "config/values.hpp"
+#include "config/yaml_walk.hpp"
 
 namespace evergres::config {
 namespace {
@@ -29,9 +30,9 @@ std::vector<std::string> names_of(const auto& list) {
 
 /// One pass over one file. Each take_… reads one value into its field or says what is wrong with
 /// it.
-class Pass {
+class Pass : private YamlWalk {
  public:
-  explicit Pass(const fs::path& file) : shown_(file.string()), base_(file.parent_path()) {}
+  explicit Pass(const fs::path& file) : YamlWalk(file.string()), base_(file.parent_path()) {}
 
   Reading run(std::string_view text) {
     try {
@@ -41,17 +42,12 @@ class Pass {
       say(problem.mark.is_null() ? 0 : problem.mark.line + 1, "this is not YAML: " + problem.msg,
           "");
     }
+    reading_.diagnostics = std::move(said_);
     std::ranges::stable_sort(reading_.diagnostics, {}, &Diagnostic::line);
     return std::move(reading_);
   }
 
  private:
-  void say(int line, std::string message, std::string hint) {
-    reading_.diagnostics.push_back({shown_, line, std::move(message), std::move(hint)});
-  }
-  static int line_of(const YAML::Node& node) {
-    return node.Mark().is_null() ? 0 : node.Mark().line + 1;
-  }
   [[nodiscard]] fs::path absolute(const std::string& text) const {
     return fs::absolute(base_ / text).lexically_normal();
   }
@@ -69,28 +65,8 @@ class Pass {
             fmt::format("add \"{}: {}\"", option.name, option.sample));
       }
     }
-    if (reading_.diagnostics.empty()) fill_computed_defaults();
+    if (said_.empty()) fill_computed_defaults();
     check_relations();
-  }
-
-  /// Calls `take` for each key once; complains about keys that are no text or come twice.
-  template <typename Take>
-  void each_entry(const YAML::Node& map, const std::string& prefix, const Take& take) {
-    std::map<std::string, int> first_line;
-    for (const auto& entry : map) {
-      if (!entry.first.IsScalar()) {
-        say(line_of(entry.first), "the name of an option is a single word", "");
-        continue;
-      }
-      const std::string key = entry.first.Scalar();
-      const auto [first, is_new] = first_line.try_emplace(key, line_of(entry.first));
-      if (!is_new) {
-        say(line_of(entry.first), fmt::format("option \"{}{}\" is given twice", prefix, key),
-            fmt::format("the first is in line {}", first->second));
-        continue;
-      }
-      take(entry.first, entry.second);
-    }
   }
 
   void take_entry(const YAML::Node& key, const YAML::Node& node) {
@@ -298,7 +274,6 @@ class Pass {
     }
   }
 
-  std::string shown_;
   fs::path base_;
   Reading reading_;
   std::map<std::string_view, int> seen_;  ///< options in the file and their lines

@@ -77,6 +77,9 @@ constexpr std::array rule_list{
          "A silent voter leaves the policy, a caught-up member enters it; recorded before applied, "
          "proven before counted.",
          settle_the_policy},
+    Rule{"apply_the_settings",
+         "The settings of the cluster are written on every node, and PostgreSQL reads them again.",
+         apply_the_settings},
     Rule{"allow_rewinds",
          "After a checkpoint on its timeline the leader lets diverged nodes rewind.",
          allow_rewinds},

@@ -16,6 +16,9 @@ struct Describer {
   std::string operator()(const StartServer& i) const {
     return i.without_hot_standby ? " without hot standby" : "";
   }
+  std::string operator()(const ApplySettings& i) const {
+    return " of generation " + std::to_string(i.generation);
+  }
   std::string operator()(const StopServer&) const { return ""; }
   std::string operator()(const RestartServer&) const { return ""; }
   std::string operator()(const Fence& i) const { return term_text(i.term); }

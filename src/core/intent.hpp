@@ -22,6 +22,12 @@ struct Wait {
   static constexpr const char* kind = "wait";
   auto operator<=>(const Wait&) const = default;
 };
+/// Write the files of PostgreSQL as the cluster's settings say and have it read them again.
+struct ApplySettings {
+  static constexpr const char* kind = "apply_settings";
+  std::uint64_t generation = 0;
+  auto operator<=>(const ApplySettings&) const = default;
+};
 /// Ask the supervisor to start PostgreSQL: a standby without upstream, gate closed.
 struct StartServer {
   static constexpr const char* kind = "start_server";
@@ -185,10 +191,11 @@ struct ClearRequest {
   auto operator<=>(const ClearRequest&) const = default;
 };
 
-using Intent = std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm,
-                            Vacate, ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate,
-                            MendSettings, MakeSlots, AllowRewinds, ChangePolicy,
-                            RecordDurability, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
+using Intent =
+    std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
+                 ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MendSettings,
+                 ApplySettings, MakeSlots, AllowRewinds, ChangePolicy, RecordDurability, AddMember,
+                 BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
 
 /// The word of an intent.
 std::string_view kind_of(const Intent& intent);

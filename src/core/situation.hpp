@@ -23,17 +23,16 @@ struct Tuning {
   auto operator<=>(const Tuning&) const = default;
 };
 constexpr auto fields(const Tuning*) {
-  return std::tuple{Field{"heartbeat", &Tuning::heartbeat},
-                    Field{"suspect_after", &Tuning::suspect_after},
-                    Field{"voter_timeout", &Tuning::voter_timeout},
-                    Field{"grant_length", &Tuning::grant_length},
-                    Field{"promote_timeout", &Tuning::promote_timeout}};
+  return std::tuple{
+      Field{"heartbeat", &Tuning::heartbeat}, Field{"suspect_after", &Tuning::suspect_after},
+      Field{"voter_timeout", &Tuning::voter_timeout}, Field{"grant_length", &Tuning::grant_length},
+      Field{"promote_timeout", &Tuning::promote_timeout}};
 }
 
 /// What the operator wants of the whole cluster, as this node knows it.
 struct Wanted {
-  std::optional<Durability> durability;  ///< absent: nobody said; what the record wants stays
-  std::uint32_t acknowledgements = 1;    ///< k
+  std::optional<Durability> durability;      ///< absent: nobody said; what the record wants stays
+  std::uint32_t acknowledgements = 1;        ///< k
   std::uint64_t max_loss_bytes = 1U << 20U;  ///< async: an automatic failover may lose this much
   auto operator<=>(const Wanted&) const = default;
 };
@@ -117,7 +116,9 @@ struct Server {
   std::optional<Upstream> upstream;
   bool gate_open = false;
   bool gate_outdated = false;  ///< pg_hba.conf was written before a member's address was known
-  bool cold = false;           ///< a standby that answers no SQL (hot_standby=off)
+  std::optional<std::uint64_t>
+      settings_due;   ///< generation of the cluster's settings that PostgreSQL does not have yet
+  bool cold = false;  ///< a standby that answers no SQL (hot_standby=off)
   std::optional<Instant>
       unknown_since;            ///< it runs, answered before, and does not answer since then
   bool limits_too_low = false;  ///< it refused to start: max_connections and its like were lowered
@@ -148,6 +149,7 @@ constexpr auto fields(const Server*) {
                     Field{"receiving", &Server::receiving},
                     Field{"upstream", &Server::upstream},
                     Field{"gate_open", &Server::gate_open},
+                    Field{"settings_due", &Server::settings_due},
                     Field{"cold", &Server::cold},
                     Field{"unknown_since", &Server::unknown_since},
                     Field{"limits_too_low", &Server::limits_too_low},

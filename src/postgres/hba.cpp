@@ -41,10 +41,53 @@ void line(std::string& text, std::string_view type, std::string_view database,
   text.append(method).push_back('\n');
 }
 
+/// A name in quotes means this name and no keyword; "all" stays the keyword.
+std::optional<std::string> hba_name(const std::string& name) {
+  if (name == "all") return name;
+  const bool plain =
+      !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' ||
+               c == '.' || c == '$';
+      });
+  if (!plain) return std::nullopt;
+  return "\"" + name + "\"";
+}
+
+/// "address/length" with a numeric address.
+bool is_range(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string::npos) return false;
+  const std::string address = text.substr(0, slash);
+  const std::string digits = text.substr(slash + 1);
+  std::array<unsigned char, sizeof(in6_addr)> parsed{};
+  const bool v4 = ::inet_pton(AF_INET, address.c_str(), parsed.data()) == 1;
+  const bool v6 = !v4 && ::inet_pton(AF_INET6, address.c_str(), parsed.data()) == 1;
+  const bool number = !digits.empty() && digits.size() <= 3 &&
+                      digits.find_first_not_of("0123456789") == std::string::npos;
+  return (v4 || v6) && number && std::stoi(digits) <= (v4 ? 32 : 128);
+}
+
+Outcome add_admissions(std::string& text, const std::vector<Admission>& admissions) {
+  if (!admissions.empty()) text += "\n# Applications of other machines (allow).\n";
+  for (const Admission& one : admissions) {
+    const auto database = hba_name(one.database);
+    const auto user = hba_name(one.user);
+    if (!database || !user || !is_range(one.address)) {
+      return Error(
+          ErrorCode::config_invalid,
+          "\"" + one.address + " " + one.database + " " + one.user + "\" cannot be a line of allow",
+          "It is not one range of addresses, one database and one user.");
+    }
+    line(text, "host", *database, *user, one.address, "scram-sha-256");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> render_hba(const Server& server, Gate gate,
-                               const std::vector<std::string>& member_hosts) {
+                               const std::vector<std::string>& member_hosts,
+                               const std::vector<Admission>& admissions) {
   const std::string superuser = "\"" + server.superuser + "\"";
   std::string text = "# Written by evergres; every change here is overwritten. The gate is ";
   text += gate == Gate::open ? "open.\n" : "closed.\n";
@@ -69,6 +112,7 @@ Result<std::string> render_hba(const Server& server, Gate gate,
     line(text, "host", "all", "all", "127.0.0.1/32", "scram-sha-256");
     line(text, "host", "all", "all", "::1/128", "scram-sha-256");
     line(text, "local", "all", "all", "", "scram-sha-256");
+    if (auto added = add_admissions(text, admissions); !added) return added.error();
   }
   text += "\n# Everybody else.\n";
   line(text, "local", "all,replication", "all", "", "reject");
@@ -96,8 +140,9 @@ Result<std::string> os_user_name() {
 }
 
 Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
-                   const std::vector<std::string>& member_hosts) {
-  const auto hba = render_hba(server, gate, member_hosts);
+                   const std::vector<std::string>& member_hosts,
+                   const std::vector<Admission>& admissions) {
+  const auto hba = render_hba(server, gate, member_hosts, admissions);
   if (!hba) return hba.error();
   const auto user = os_user_name();
   if (!user) return user.error();

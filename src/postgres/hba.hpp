@@ -17,13 +17,23 @@ enum class Gate {
   open,    ///< applications of this machine as well
 };
 
+/// Applications of other machines that an open gate admits, with a password (scram-sha-256).
+struct Admission {
+  std::string address;   ///< CIDR
+  std::string database;  ///< "all" or one name
+  std::string user;      ///< "all" or one name
+  auto operator<=>(const Admission&) const = default;
+};
+
 /// pg_hba.conf. The first matching line decides: the superuser over TCP is rejected first, then the
 /// agent (peer, map `evergres`), the members (scram-sha-256, role evergres_replication, replication
 /// and database postgres only), with an open gate the applications over loopback and the unix
-/// socket (scram-sha-256), and everybody else is rejected by an explicit line. A host that is
-/// neither an address nor a plausible name is `config_invalid`.
+/// socket and those of `admissions` (scram-sha-256), and everybody else is rejected by an explicit
+/// line. A host that is neither an address nor a plausible name, and an admission that is more than
+/// one range, database and user, is `config_invalid`.
 Result<std::string> render_hba(const Server& server, Gate gate,
-                               const std::vector<std::string>& member_hosts);
+                               const std::vector<std::string>& member_hosts,
+                               const std::vector<Admission>& admissions = {});
 /// pg_ident.conf: map `evergres` from `os_user` to the superuser.
 std::string render_ident(const Server& server, std::string_view os_user);
 /// Name of the operating system user of this process.
@@ -32,6 +42,7 @@ Result<std::string> os_user_name();
 /// Writes pg_hba.conf and pg_ident.conf into `directory`, atomically (every start writes them
 /// anew). Takes effect for new connections after a reload; existing sessions stay.
 Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
-                   const std::vector<std::string>& member_hosts);
+                   const std::vector<std::string>& member_hosts,
+                   const std::vector<Admission>& admissions = {});
 
 }  // namespace evergres::postgres

@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "postgres/hba.hpp"
+#include "postgres/parameters.hpp"
 #include "postgres/server.hpp"
 
 namespace evergres::postgres {
@@ -23,20 +24,27 @@ struct SafetySettings {
 /// Everything that the rendered configuration depends on, besides the Server.
 struct Configuration {
   std::string cluster_name;
-  std::map<std::string, std::string> parameters;  ///< the operator's; see check_parameters
+  std::map<std::string, std::string> parameters;  ///< of node.yaml; see check_parameters
   SafetySettings safety;
-  std::vector<std::string> member_hosts;  ///< addresses or names, this node's included
+  std::vector<std::string> member_hosts;                  ///< addresses or names, this node's too
+  std::map<std::string, std::string> cluster_parameters;  ///< of the cluster's settings
+  std::vector<Admission> admissions;                      ///< of the cluster's settings
 };
 
-/// Refuses (`config_invalid`, naming the parameter) what Evergres owns, what cannot be a parameter
-/// name, values with control characters, and what the major version no longer knows. Whether the
-/// name exists and the value fits only PostgreSQL can say.
-Outcome check_parameters(const std::map<std::string, std::string>& parameters, int major);
+/// Whose value a parameter has. What must agree everywhere (must_agree) is the cluster's if it says
+/// anything; of the others a node.yaml may say another value for its node.
+enum class DecidedBy { standard, cluster, node };
+struct ChosenParameter {
+  std::string value;
+  DecidedBy by = DecidedBy::standard;
+};
+/// By name in lower case, without what is Evergres' own.
+std::map<std::string, ChosenParameter> chosen_parameters(const Configuration& configuration);
 
 /// The lines of postgresql.auto.conf in their order: name and value.
 std::vector<std::pair<std::string, std::string>> safety_values(const SafetySettings& safety);
 
-/// postgresql.conf: defaults, overruled by the operator's parameters, then what is Evergres' own.
+/// postgresql.conf: the chosen parameters, then what is Evergres' own.
 std::string render_settings(const Server& server, const Configuration& configuration);
 /// postgresql.auto.conf.
 std::string render_safety(const SafetySettings& safety);
@@ -47,9 +55,22 @@ std::string render_safety(const SafetySettings& safety);
 /// server notices only after a reload.
 Outcome write_configuration(const Server& server, const std::filesystem::path& directory,
                             const Configuration& configuration, Gate gate, int major);
-/// Whether postgresql.auto.conf says exactly this; an unreadable one does not.
+/// Whether postgresql.auto.conf ends with exactly this, so that nothing overrules it; an unreadable
+/// one does not.
 bool safety_is_written(const Server& server, const SafetySettings& safety);
+
+/// What ALTER SYSTEM left in the text of postgresql.auto.conf besides the safety settings.
+std::map<std::string, std::string> altered_settings(std::string_view text,
+                                                    const SafetySettings& safety);
+/// The same of server.data. Errors: those of reading a file.
+Result<std::map<std::string, std::string>> read_altered(const Server& server,
+                                                        const SafetySettings& safety);
+
+/// What becomes of settings that somebody altered with ALTER SYSTEM: those that an operator may set
+/// are kept as long as the server runs, unless they are to be taken back.
+enum class Altered { keep, take_back };
 /// Writes only postgresql.auto.conf of server.data.
-Outcome write_safety(const Server& server, const SafetySettings& safety);
+Outcome write_safety(const Server& server, const SafetySettings& safety,
+                     Altered altered = Altered::keep);
 
 }  // namespace evergres::postgres

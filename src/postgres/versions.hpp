@@ -16,12 +16,16 @@ namespace evergres::postgres {
 struct MajorVersion {
   int major;
   std::span<const std::string_view> removed;  ///< parameters that 14 knew and this major refuses
+  std::span<const std::string_view> added;    ///< parameters that the major before does not know
   std::string_view debian_package;
 };
 
 std::span<const MajorVersion> major_versions();
 /// The row of a major version, or nothing if this program does not know it.
 const MajorVersion* find_major(int major);
+
+/// The first of these majors that knows a parameter: 14 for everything that has no row.
+int since_major(std::string_view parameter);
 
 /// The newest known /usr/lib/postgresql/<major>/bin that has initdb, postgres, pg_rewind,
 /// pg_basebackup, pg_controldata and pg_waldump. None: `missing_program`, with the package to

@@ -219,15 +219,15 @@ TEST_F(WithNode, RestartTakesTheStandbyBeforeTheLeaderAndStopsAtAFailure) {
   }
   const std::string answer = "{\"result\":" + cluster::json_text(status) + "}\n";
   OneLineAgent agent(directory_,
-                     {answer, answer,
+                     {answer, "{\"result\":{\"pending_restart\":[]}}\n", answer,
                       "{\"error\":{\"code\":\"timed_out\",\"message\":\"n2 does not stream again "
                       "within 90 s\",\"detail\":\"\",\"hint\":\"\"}}\n"});
   const Printed printed = call({"restart", "n1", "n2", "--force", "-c", file()});
   EXPECT_EQ(printed.status, 4) << printed.err;
   EXPECT_EQ(printed.out.substr(0, 33), "Impact: n2: PostgreSQL restarts; ");
   const auto& asked = agent.asked();
-  ASSERT_EQ(asked.size(), 3U);
-  EXPECT_EQ(asked[2], R"({"verb":"restart","node":"n2","dry_run":false})");
+  ASSERT_EQ(asked.size(), 4U);
+  EXPECT_EQ(asked[3], R"({"verb":"restart","node":"n2","dry_run":false})");
 }
 
 TEST_F(WithNode, RestartWantsToBeToldWhat) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace evergres::cli {
 namespace {
 
@@ -38,6 +40,48 @@ TEST(Rolling, RefusesWhatCannotEnd) {
   EXPECT_EQ(silent.error().code(), ErrorCode::refused);
   EXPECT_EQ(silent.error().message(), "\"n3\" is silent, so it cannot be restarted");
   EXPECT_TRUE(rolling_order(status, {{"n2"}, "", false}));
+}
+
+cluster::ClusterStatus with_pending(const std::map<std::string, std::string>& lines) {
+  cluster::ClusterStatus status = three_nodes();
+  for (auto& node : status.nodes) {
+    node.settings.emplace();
+    const auto found = lines.find(node.name);
+    if (found != lines.end()) node.settings->pending_restart = {found->second};
+  }
+  return status;
+}
+
+TEST(Rolling, OnlyWhatWaitsForARestart) {
+  const RollingChoice pending{{}, "", true};
+  EXPECT_EQ(*rolling_order(with_pending({}), pending), Names{});
+  EXPECT_EQ(*rolling_order(with_pending({{"n2", "shared_buffers: 128MB -> 1GB"}}), pending),
+            Names{"n2"});
+}
+
+TEST(Rolling, ALimitIsRaisedOnStandbysFirstAndLoweredOnTheLeaderFirst) {
+  const std::string up = "max_connections: 100 -> 150";
+  const std::string down = "max_connections: 150 -> 100";
+  const auto raise = with_pending({{"n1", up}, {"n2", up}, {"n3", up}});
+  const auto lower = with_pending({{"n1", down}, {"n2", down}, {"n3", down}});
+  const RollingChoice pending{{}, "", true};
+  EXPECT_EQ(*rolling_order(raise, pending), (Names{"n3", "n2", "n1"}));
+  EXPECT_EQ(*rolling_order(lower, pending), (Names{"n1", "n2", "n3"}));
+  EXPECT_EQ(*rolling_order(lower, {}), (Names{"n1", "n2", "n3"}));
+  EXPECT_EQ(*rolling_order(raise, {{"n2"}, "", false}), Names{"n2"});
+  EXPECT_EQ(*rolling_order(lower, {{"n1"}, "", false}), Names{"n1"});
+  const auto too_early = rolling_order(raise, {{"n1", "n2"}, "", false});
+  ASSERT_FALSE(too_early);
+  EXPECT_EQ(too_early.error().message(), "n3 must be restarted first");
+  EXPECT_EQ(rolling_order(lower, {{"n3"}, "", false}).error().message(),
+            "n1 must be restarted first");
+  // The leader has the lower value already: the standbys may follow.
+  EXPECT_EQ(*rolling_order(with_pending({{"n2", down}, {"n3", down}}), pending),
+            (Names{"n2", "n3"}));
+  EXPECT_EQ(rolling_order(with_pending({{"n1", up}, {"n2", "max_wal_senders: 16 -> 8"}}), pending)
+                .error()
+                .code(),
+            ErrorCode::refused);
 }
 
 TEST(Rolling, SaysWhatItAffects) {

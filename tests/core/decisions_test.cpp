@@ -200,6 +200,8 @@ void add_leader(std::vector<Case>& cases) {
                    })});
   cases.push_back(
       {"the gate is closed", with(leader, [](Situation& s) { s.server.gate_open = false; })});
+  cases.push_back({"newer settings of the cluster: the leader applies them",
+                   with(leader, [](Situation& s) { s.server.settings_due = 7; })});
   cases.push_back({"a member came whose address pg_hba.conf lacks",
                    with(leader, [](Situation& s) { s.server.gate_outdated = true; })});
   cases.push_back({"a node has no slot here",
@@ -262,8 +264,9 @@ void add_durability(std::vector<Case>& cases) {
                    with(World().voters({"n2"}).silent("n2").as_seen_by("n1"), is_strict)});
   cases.push_back({"quorum is wanted again, and a voter is silent",
                    with(waits, [](Situation& s) { s.record->durability = Durability::quorum; })});
-  cases.push_back({"no acknowledgements are wanted any more",
-                   with(World().as_seen_by("n1"), [](Situation& s) { s.wanted.acknowledgements = 0; })});
+  cases.push_back(
+      {"no acknowledgements are wanted any more",
+       with(World().as_seen_by("n1"), [](Situation& s) { s.wanted.acknowledgements = 0; })});
   cases.push_back({"strict, chosen, and the only voter is gone before the barrier",
                    with(World()
                             .chosen("n2", {"n3"})
@@ -313,6 +316,14 @@ void add_follower(std::vector<Case>& cases) {
                      s.server.drift = {
                          "primary_conninfo is host=elsewhere instead of service=evergres"};
                    })});
+  cases.push_back({"newer settings of the cluster: a standby applies them",
+                   with(standby, [](Situation& s) { s.server.settings_due = 7; })});
+  cases.push_back(
+      {"newer settings, and the standby does not stream: later", with(standby, [](Situation& s) {
+         s.server.settings_due = 7;
+         s.server.receiving = false;
+         s.server.not_receiving_since = ago(1);
+       })});
   cases.push_back({"limits were lowered: a cold standby follows", with(standby, [](Situation& s) {
                      s.server.cold = true;
                      s.server.receiving = false;

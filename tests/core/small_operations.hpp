@@ -111,6 +111,7 @@ class Hand {
     return true;
   }
   bool operator()(const MendSettings&) { return true; }
+  bool operator()(const ApplySettings&) { return true; }
   bool operator()(const MakeSlots& i) {
     pg.slots.insert(i.nodes.begin(), i.nodes.end());
     return true;

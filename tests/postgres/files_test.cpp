@@ -186,6 +186,27 @@ TEST_F(Files, ClosedGateHasNoLineForApplications) {
   EXPECT_EQ(closed->find("all  all  127.0.0.1/32"), std::string::npos);
   const auto open = render_hba(node.server, Gate::open, {});
   EXPECT_NE(open->find("all  all  127.0.0.1/32"), std::string::npos);
+  const std::vector<Admission> admissions{{"10.0.0.0/8", "app", "all"}, {"::/0", "all", "it-s"}};
+  const auto closed_still = render_hba(node.server, Gate::closed, {}, admissions);
+  EXPECT_EQ(closed_still->find("10.0.0.0/8"), std::string::npos);
+  const auto wide = render_hba(node.server, Gate::open, {}, admissions);
+  ASSERT_TRUE(wide.ok());
+  const auto first = wide->find("host  \"app\"  all  10.0.0.0/8  scram-sha-256\n");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_NE(wide->find("host  all  \"it-s\"  ::/0  scram-sha-256\n"), std::string::npos);
+  // Superuser and replication are rejected before, everybody else after.
+  EXPECT_LT(wide->find("all,replication  \"postgres\"  all  reject"), first);
+  EXPECT_LT(wide->find("all,replication  evergres_replication  all  reject"), first);
+  EXPECT_GT(wide->find("all,replication  all  all  reject"), first);
+  for (const Admission& wrong : std::vector<Admission>{{"all", "all", "all"},
+                                                       {"10.0.0.0", "all", "all"},
+                                                       {"10.0.0.0/33", "all", "all"},
+                                                       {"10.0.0.0/8 trust", "all", "all"},
+                                                       {"10.0.0.0/8", "a\"b", "all"},
+                                                       {"10.0.0.0/8", "all", "+staff"},
+                                                       {"10.0.0.0/8", "", "all"}}) {
+    EXPECT_FALSE(render_hba(node.server, Gate::open, {}, {wrong}).ok()) << wrong.address;
+  }
   for (const char* host : {"", "all", "samenet", "a b", "10.0.0.1 trust", "x\ny", "0.0.0.0/0"}) {
     EXPECT_FALSE(render_hba(node.server, Gate::closed, {host}).ok()) << host;
   }

@@ -110,6 +110,14 @@ postgres::Configuration Hands::configuration(const std::string& names) const {
   configuration.parameters = setup.settings.parameters;
   configuration.safety = safety(names);
   configuration.member_hosts = member_hosts(known);
+  const cluster::Spec* spec = settings_in_use(known.settings);
+  // Those that this node never applied are only what the store says.
+  const bool tried = known.settings.applied != nullptr;
+  if (spec != nullptr && !tried &&
+      !postgres::check_parameters(spec->settings.parameters, setup.major)) {
+    spec = nullptr;
+  }
+  fill_in(configuration, spec);
   return configuration;
 }
 

@@ -90,6 +90,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands);
 Outcome carry_out(const core::ResumeLeadership& intent, Hands& hands);
 Outcome carry_out(const core::OpenGate& intent, Hands& hands);
 Outcome carry_out(const core::MendSettings& intent, Hands& hands);
+Outcome carry_out(const core::ApplySettings& intent, Hands& hands);
 Outcome carry_out(const core::MakeSlots& intent, Hands& hands);
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands);
 Outcome carry_out(const core::ChangePolicy& intent, Hands& hands);
@@ -115,6 +116,11 @@ Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadlin
 Result<bool> stop_and_learn(Hands& hands, supervisor::StopMode mode, Millis deadline);
 /// The fence's answer of a stopped server: the end of its WAL read offline.
 Result<core::Fenced> read_offline(Hands& hands, Term term);
+/// The configuration for a start: settings of the cluster that were never applied here are left out
+/// if PostgreSQL would not start with them.
+postgres::Configuration configuration_for_start(Hands& hands, const std::string& names);
+/// Has PostgreSQL read its files again and waits until it says that it has.
+Outcome reload_postgres(Hands& hands);
 /// Writes pg_hba.conf in this state and reloads.
 Outcome set_gate(Hands& hands, postgres::Gate gate);
 /// Asks the supervisor for the grant; counted from `asked_at`.

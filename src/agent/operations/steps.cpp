@@ -95,7 +95,7 @@ Outcome start(Hands& hands, bool without_hot_standby,
   const auto& server = hands.server();
   auto data = postgres::inspect(server, hands.setup.major);
   if (!data) return data.error();
-  const auto configuration = hands.configuration(core::names_nobody);
+  const auto configuration = configuration_for_start(hands, core::names_nobody);
   if (auto written = postgres::write_configuration(server, server.data, configuration,
                                                    postgres::Gate::closed, hands.setup.major);
       !written) {
@@ -201,8 +201,8 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
 
 Outcome set_gate(Hands& hands, postgres::Gate gate) {
   const auto configuration = hands.configuration("");
-  auto written =
-      postgres::write_gate(hands.server(), hands.server().data, gate, configuration.member_hosts);
+  auto written = postgres::write_gate(hands.server(), hands.server().data, gate,
+                                      configuration.member_hosts, configuration.admissions);
   if (!written) return written;
   auto reloaded = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!reloaded) return reloaded.error();

@@ -10,6 +10,7 @@ Action add_complete(CLI::App& parser, Session& session);
 Action add_completion(CLI::App& parser, Session& session);
 Action add_demo(CLI::App& parser, Session& session);
 Action add_dsn(CLI::App& parser, Session& session);
+Action add_edit_config(CLI::App& parser, Session& session);
 Action add_explain(CLI::App& parser, Session& session);
 Action add_failover(CLI::App& parser, Session& session);
 Action add_help(CLI::App& parser, Session& session);

@@ -10,6 +10,7 @@
 #include "cli/change.hpp"
 #include "cli/commands/all.hpp"
 #include "cli/rolling.hpp"
+#include "cli/table.hpp"
 
 namespace evergres::cli {
 namespace {
@@ -21,26 +22,29 @@ struct RestartOptions {
   bool force = false;
 };
 
-/// Only nodes whose agents run on this machine can be asked what waits for a restart.
-void keep_pending(Session& session, const Place& place, std::vector<std::string>& names) {
+/// The cards say what waits for a restart some seconds late; agents of this machine say it now.
+void ask_what_waits(const Place& place, cluster::ClusterStatus& status) {
   const boost::json::value request = boost::json::object{{"verb", "settings"}};
-  std::erase_if(names, [&](const std::string& name) {
-    const auto node = std::ranges::find_if(
-        place.nodes, [&](const KnownNode& known) { return known.settings.node.value == name; });
-    if (node == place.nodes.end()) {
-      session.err << "(" << name << " is on another machine: ask there what waits for a restart)\n";
-      return true;
-    }
-    const auto answer = ask_node(*node, request, std::chrono::seconds(10));
+  for (const KnownNode& node : place.nodes) {
+    const auto found =
+        std::ranges::find(status.nodes, node.settings.node.value, &cluster::NodeStatus::name);
+    const auto answer = ask_node(node, request, std::chrono::seconds(10));
     const auto pending = answer ? texts_of(*answer, "pending_restart")
                                 : Result<std::vector<std::string>>(answer.error());
-    if (!pending) {
-      session.err << "(" << name << " is left out: " << pending.error().one_line() << ")\n";
-      return true;
+    if (!pending || found == status.nodes.end()) continue;
+    if (!found->settings) found->settings.emplace();
+    found->settings->pending_restart = *pending;
+  }
+}
+
+void print_what_waits(Session& session, const cluster::ClusterStatus& status,
+                      const std::vector<std::string>& names) {
+  for (const cluster::NodeStatus& node : status.nodes) {
+    if (!node.settings || std::ranges::find(names, node.name) == names.end()) continue;
+    for (const std::string& line : node.settings->pending_restart) {
+      session.out << "  " << node.name << ": " << shown(line) << "\n";
     }
-    for (const std::string& line : *pending) session.out << "  " << name << ": " << line << "\n";
-    return pending->empty();
-  });
+  }
 }
 
 Outcome restart_one(Session& session, const Place& place, const std::string& name) {
@@ -61,9 +65,10 @@ Result<int> restart(Session& session, const RestartOptions& options) {
   if (!place) return place.error();
   Result<cluster::ClusterStatus> status = ask_status(*place);
   if (!status) return status.error();
+  ask_what_waits(*place, *status);
   Result<std::vector<std::string>> names = rolling_order(*status, options.choice);
   if (!names) return names.error();
-  if (options.choice.pending) keep_pending(session, *place, *names);
+  print_what_waits(session, *status, *names);
   if (names->empty()) {
     session.out << "No node has to be restarted.\n";
     return 0;
@@ -90,13 +95,15 @@ Action add_restart(CLI::App& parser, Session& session) {
   parser.add_option("NODE", options->choice.names, "names of nodes; else say which others");
   parser.add_option("--role", options->choice.role, "only nodes of this role")
       ->check(CLI::IsMember({"leader", "standby"}));
-  parser.add_flag("--pending", options->choice.pending, "only where a setting waits for a restart");
+  parser.add_flag("--pending,--if-pending", options->choice.pending,
+                  "only where a setting waits for a restart");
   parser.add_flag("--all", options->all, "every node");
   parser.add_flag("--wait", options->wait, "return when all nodes are back");
   parser.add_flag("--force", options->force, "do not ask");
   parser.footer(
       "One node after the other: standbys first, each back as a voter before the next; the leader "
-      "last, as a handover to itself.");
+      "last, as a handover to itself. The leader is first where a limit is lowered of which a "
+      "standby may not have less (max_connections and its like).");
   return [&session, options]() -> Result<int> {
     const RollingChoice& choice = options->choice;
     if (choice.names.empty() && choice.role.empty() && !choice.pending && !options->all) {

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <memory>
 
+#include "cli/agents.hpp"
 #include "cli/commands/all.hpp"
 #include "cli/effective_config.hpp"
 #include "cli/view.hpp"
@@ -40,10 +41,36 @@ boost::json::value value_of(const EffectiveConfig& config) {
     parameters.push_back(boost::json::object{
         {"name", parameter.name}, {"value", parameter.value}, {"owner", parameter.owner}});
   }
-  boost::json::object object{{"node", config.node}, {"file", config.file}};
+  boost::json::object object{
+      {"node", config.node}, {"file", config.file}, {"generation", config.generation}};
   object["options"] = std::move(options);
   object["parameters"] = std::move(parameters);
   return object;
+}
+
+/// The settings of all nodes, as the store has them.
+Result<int> show_cluster(Session& session, const View& view) {
+  Result<Place> place = find_place(session);
+  if (!place) return place.error();
+  const boost::json::value request = boost::json::object{{"verb", "cluster settings"}};
+  const auto answer = ask_one(*place, request, std::chrono::seconds(10));
+  if (!answer) return answer.error();
+  const auto text = text_of(*answer, "text");
+  const auto trouble = text_of(*answer, "trouble");
+  if (!text) return text.error();
+  if (!trouble) return trouble.error();
+  const auto& object = answer->get_object();
+  const boost::json::value* const generation = object.if_contains("generation");
+  std::string head = "# generation ";
+  head += generation != nullptr ? boost::json::serialize(*generation) : "?";
+  if (const auto by = text_of(*answer, "changed_by"); by && !by->empty()) {
+    head += " by " + shown(*by);
+  }
+  head += "\n";
+  if (!trouble->empty()) head += "# The store cannot be used: " + shown(*trouble) + "\n";
+  return show(session, view, [&]() -> Result<std::string> {
+    return text_in_form(view.form, head + *text, {{{"TEXT"}}, {{*text}}}, *answer);
+  });
 }
 
 }  // namespace
@@ -52,11 +79,14 @@ Action add_show_config(CLI::App& parser, Session& session) {
   const std::shared_ptr<View> view = add_view(parser, Watch::no);
   auto name = std::make_shared<std::string>();
   parser.add_option("NODE", *name, "name of the node; else the configured one");
+  auto cluster = std::make_shared<bool>(false);
+  parser.add_flag("--cluster", *cluster, "the settings of all nodes, as edit-config sees them");
   parser.footer(
-      "Parameters are decided by the operator (node.yaml), by default (node.yaml may overrule "
-      "them) or by evergres (node.yaml may not set them, nor include* and recovery_target*). "
-      "Secrets are files; their contents are never shown.");
-  return [&session, view, name]() -> Result<int> {
+      "Parameters are decided by the cluster (edit-config), by the operator (node.yaml), by "
+      "default (both may overrule them) or by evergres (nobody may set them, nor include* and "
+      "recovery_target*). Secrets are files; their contents are never shown.");
+  return [&session, view, name, cluster]() -> Result<int> {
+    if (*cluster) return show_cluster(session, *view);
     Result<Place> place = find_place(session);
     if (!place) return place.error();
     auto node = place->nodes.begin();

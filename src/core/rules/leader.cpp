@@ -124,6 +124,19 @@ Judgement settle_the_policy(const Situation& s) {
   return Answer{ChangePolicy{s.record->term, wanted.policy, why}, why, {}};
 }
 
+// The settings of the cluster are written on every node, and PostgreSQL reads them again.
+Judgement apply_the_settings(const Situation& s) {
+  const auto due = s.server.settings_due;
+  if (!due || s.record->phase != Phase::leading) return std::nullopt;
+  const bool follows = s.server.state == ServerState::standby && !s.server.cold &&
+                       !record_names_me(s) && s.server.receiving;
+  if (!is_open_leader(s) && !follows) return std::nullopt;
+  if (!may_try(s, ApplySettings::kind, Millis{1000})) return std::nullopt;
+  return Answer{ApplySettings{*due},
+                "generation " + std::to_string(*due) + " of the settings is not in force here",
+                {}};
+}
+
 // After a checkpoint on its timeline the leader lets diverged nodes rewind.
 Judgement allow_rewinds(const Situation& s) {
   if (!is_open_leader(s) || s.record->rewind_ready) return std::nullopt;

@@ -1,0 +1,109 @@
+#include "config/cluster_settings.hpp"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <utility>
+
+#include "config/values.hpp"
+
+namespace evergres::config {
+namespace {
+
+using enum ClusterKind;
+using C = ClusterSettings;
+
+constexpr std::array option_list{
+    ClusterOption{
+        "durability", &C::durability, ClusterKind::durability, "durability of node.yaml", "quorum",
+        "When a commit is acknowledged. quorum: it is on the leader and on `acknowledgements` "
+        "other nodes; with fewer nodes the smaller number is recorded first. strict: the same, but "
+        "with fewer nodes writes wait. What is not said here or in node.yaml stays as it is."},
+    ClusterOption{"acknowledgements", &C::acknowledgements, count, "synchronous_nodes of node.yaml",
+                  "1",
+                  "On how many nodes beside the leader a commit must be flushed before it is "
+                  "acknowledged.",
+                  0, 8},
+    ClusterOption{parameters_option, &C::parameters, parameters, "none",
+                  "\n    work_mem: 8MB\n    max_connections: '200'",
+                  "Settings of PostgreSQL on every node, name: value. A node.yaml may say another "
+                  "value for its node, except for those that must agree everywhere. Settings that "
+                  "Evergres owns are refused."},
+    ClusterOption{"allow", &C::allow, ClusterKind::allow, "none",
+                  "\n  - {address: 10.0.0.0/8, database: app, user: app}",
+                  "Who may connect from other machines, with a password (SCRAM). Each line has an "
+                  "address (CIDR), and may name a database and a user; without them it means all. "
+                  "A range of everybody needs `world_open: yes` in its line. What the gate closes, "
+                  "no line opens; superuser and replication stay closed."},
+};
+
+template <typename Aggregate, std::size_t... Index>
+constexpr bool fields_are_distinct(const Aggregate& list, std::index_sequence<Index...>) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (list[i].name == list[j].name || list[i].field == list[j].field) return false;
+    }
+  }
+  return true;
+}
+static_assert(fields_are_distinct(option_list, std::make_index_sequence<option_list.size()>{}),
+              "two lines have the same name or fill one field");
+
+struct Cidr {
+  std::array<unsigned char, 16> bytes{};
+  int bits = 0;    ///< of the family
+  int length = 0;  ///< of the prefix
+};
+
+std::optional<Cidr> parse_cidr(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos || text.size() > 50) return std::nullopt;
+  const std::string address(text.substr(0, slash));
+  const std::string_view digits = text.substr(slash + 1);
+  const auto length = parse_integer(digits);
+  if (!length || digits.empty() || digits.size() > 3 || digits.front() == '+') return std::nullopt;
+  Cidr cidr;
+  if (::inet_pton(AF_INET, address.c_str(), cidr.bytes.data()) == 1) {
+    cidr.bits = 32;
+  } else if (::inet_pton(AF_INET6, address.c_str(), cidr.bytes.data()) == 1) {
+    cidr.bits = 128;
+  } else {
+    return std::nullopt;
+  }
+  if (*length < 0 || *length > cidr.bits) return std::nullopt;
+  cidr.length = static_cast<int>(*length);
+  return cidr;
+}
+
+}  // namespace
+
+std::span<const ClusterOption> cluster_options() {
+  return option_list;
+}
+
+std::string_view kind_text(ClusterKind kind) {
+  switch (kind) {
+    case ClusterKind::durability: return "quorum or strict";
+    case ClusterKind::count: return "a whole number";
+    case ClusterKind::parameters: return "name: value lines";
+    case ClusterKind::allow: return "a list of lines with address, database, user, world_open";
+  }
+  return "a value";
+}
+
+bool is_world(std::string_view text) {
+  const auto cidr = parse_cidr(text);
+  return cidr && cidr->length <= 1;
+}
+
+bool is_cidr(std::string_view text) {
+  const auto cidr = parse_cidr(text);
+  if (!cidr) return false;
+  for (int bit = cidr->length; bit < cidr->bits; ++bit) {
+    const auto byte = static_cast<unsigned>(cidr->bytes[static_cast<std::size_t>(bit / 8)]);
+    if (((byte >> (7U - static_cast<unsigned>(bit % 8))) & 1U) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace evergres::config
