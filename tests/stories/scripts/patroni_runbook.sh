@@ -42,10 +42,11 @@ wait_for() {
     die "no $what: $(curl -sS "$any/cluster")"
 }
 leads() { [ "$(leader)" = "$1" ]; }
+# As with Patroni's synchronous mode: only who acknowledges commits can be a candidate.
 healthy() {
     [ "$(members '[.members[] | select(.role == "leader" and .state == "running")] | length')" = 1 ] &&
-        [ "$(members '[.members[] | select(.role != "leader" and
-              (.state != "streaming" or .lag == "unknown" or .lag > 1048576))] | length')" = 0 ]
+        [ "$(members '[.members[] | select(.role != "leader" and (.role != "quorum_standby" or
+              .state != "streaming" or .lag == "unknown" or .lag > 1048576))] | length')" = 0 ]
 }
 primary_code() { [ "$(curl -sS -o /dev/null -w '%{http_code}' "$(url_of "$1")/primary")" = "$2" ]; }
 started() { curl -sS "$(url_of "$1")/patroni" | jq -r .postmaster_start_time; }
