@@ -255,6 +255,33 @@ def an_allow_line_opens_exactly_what_it_says(cluster):
 
 
 @story()
+def acknowledgements_and_durability_of_the_cluster(cluster):
+    """Declared for all nodes: the leader changes its policy, under load and without a new term,
+    and the next leader has it too. Taken away again, node.yaml decides."""
+    with under_load(cluster) as load:
+        leader, term = cluster.leader(), cluster.status()["term"]
+
+        def wait_policy(k, durability):
+            wait_until(f"{durability} with {k} acknowledgements", lambda: (s := cluster.status())
+                       and (s["k"], s["wanted_k"], s["durability"], s["unproven"])
+                       == (k, k, durability, 0), 30, cluster.brief)
+
+        _edit(leader, "-s", "acknowledgements=2", "-s", "durability=strict", "--wait")
+        wait_policy(2, "strict")
+        load.wait_acks(20)
+        expect(cluster.status()["term"] == term, "the term changed")
+        cluster.switchover(cluster.standbys()[0])
+        wait_policy(2, "strict")
+        load.wait_acks(20)
+        leader = cluster.leader()
+        _edit(leader, "-s", "durability=quorum", "-s", "acknowledgements=", "--wait")
+        wait_policy(1, "quorum")
+        _edit(leader, "-s", "durability=", "--wait")
+        load.wait_acks(20)
+    cluster.wait_healthy()
+
+
+@story()
 def alter_system_is_shown_then_adopted_or_reverted(cluster):
     """ALTER SYSTEM and an edited postgresql.conf on one node show in list. --revert takes them
     back, --adopt makes them the cluster's. What Evergres owns is taken back at once."""
