@@ -169,7 +169,10 @@ std::vector<std::string> facts_about(const ElectionInput& input, const Choice& c
     const bool answered =
         std::any_of(input.answers.begin(), input.answers.end(),
                     [&](const Fenced& answer) { return answer.seat.node == member; });
-    if (!answered) facts.push_back(member.value + ": gave no answer, excluded");
+    if (answered) continue;
+    const auto why = input.why_no_answer.find(member);
+    facts.push_back(member.value + ": gave no answer, excluded" +
+                    (why == input.why_no_answer.end() ? "" : ": " + why->second));
   }
   return facts;
 }

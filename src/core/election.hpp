@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ struct ElectionInput {
   std::optional<NodeName> preferred;  ///< wins among equals
   bool accept_data_loss =
       false;  ///< an operator takes the loss: uncovered policies do not hold it up
+  /// For the facts: what is known of nodes without an answer, "it is not heard". Without times: it
+  /// is part of an intent, which must not change while it is carried out.
+  std::map<NodeName, std::string> why_no_answer = {};
 };
 
 /// Steps 4 to 6 of PROTOCOL.md section 5: enough, best, P' and the timeline.

@@ -82,6 +82,17 @@ Policy without_the_silent(const Situation& s, Policy policy) {
   return policy;
 }
 
+/// Of every other node, in case it has not answered.
+std::map<NodeName, std::string> why_no_answer(const Situation& s) {
+  std::map<NodeName, std::string> why;
+  for (const auto& [name, peer] : s.peers) {
+    why[name] = peer.refused          ? "no agent runs there"
+                : !is_heard(s, peer) ? "it is not heard"
+                                     : "it is heard, but not fenced in this term";
+  }
+  return why;
+}
+
 /// Who goes first: nodes that could lead before those that could not, then by name. Everybody
 /// computes the same order, so that usually only one takes the term.
 Millis own_turn(const Situation& s, const std::vector<Seat>& seats) {
@@ -136,6 +147,7 @@ Judgement choose_the_leader(const Situation& s) {
   const auto answers = fenced_answers(s);
   if (!electing && !waited(s, Millis{3000}) && !heir_is_ready(s, answers)) return std::nullopt;
   ElectionInput input{record, answers, s.wanted.acknowledgements, preferred(record), loss_accepted(record)};
+  input.why_no_answer = why_no_answer(s);
   const auto seats = counting_seats(answers, record.term, record.system_id);
   const bool covered = covers_all(record.policy, seats);
   // An accepted loss still waits a moment for everybody who might hold more.
