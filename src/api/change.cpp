@@ -195,8 +195,8 @@ Wish reinitialize(const net::HttpRequest& request, const View& view) {
 Wish patch_config(const net::HttpRequest& request) {
   const auto body = ChangeBody::parse(request.body, {"pause"}, false);
   const Error impossible(ErrorCode::refused, "only \"pause\" can be changed here",
-                         "The other settings are in the node.yaml of each node.",
-                         "Change the files, then POST /reload on each node.");
+                         "Other settings are the cluster's, or those of a node.yaml.",
+                         "Run `evergres edit-config`, or change the node.yaml and POST /reload.");
   if (!body) {
     const bool unknown = body.error().message() == ChangeBody::unknown_member;
     return unknown ? error_answer(501, impossible) : error_answer(400, body.error());
