@@ -79,7 +79,9 @@ net::awaitable<Control::Answer> Control::ask_quietly(boost::json::value request)
 
 net::awaitable<Control::Answer> Control::answer(boost::json::value request,
                                                 net::LocalConversation& talk) {
-  const std::string asked = boost::json::serialize(request);
+  boost::json::value shown = request;
+  if (auto* object = shown.if_object()) object->erase("text");  // settings may hold secrets
+  const std::string asked = boost::json::serialize(shown);
   auto answering = answer_verb(std::move(request), talk);
   Answer answered = co_await std::move(answering);
   if (!answered && answered.error().code() == ErrorCode::refused) {

@@ -172,7 +172,9 @@ Result<boost::json::value> carry_out_edit(Hands& hands, const Edit& edit) {
   if (found->trouble.empty() && found->spec.generation != edit.expected)
     return changed_meanwhile(found->spec);
   Spec spec;
-  spec.generation = std::max(found->spec.generation, edit.expected) + 1;
+  // Above what any node may have seen: an older store may have been put back.
+  spec.generation =
+      std::max({found->spec.generation, edit.expected, newest ? newest->generation : 0}) + 1;
   spec.changed_by = edit.by.substr(0, 200);
   spec.changed_wall_ms = wall_now_ms();
   spec.reverted = edit.take_back ? spec.generation : found->spec.reverted;

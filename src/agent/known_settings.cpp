@@ -24,10 +24,12 @@ std::optional<core::Durability> durability_named(std::string_view name) {
 
 core::Wanted wanted_of(const KnownSettings& known) {
   core::Wanted wanted = known.node_wanted;
+  // Before the store was read this node may know an old wish: what the record has stays.
+  if (!known.store_read) wanted.durability.reset();
   if (!known.newest) return wanted;
   // The newest: what PostgreSQL cannot take of them does not hold up the policy.
   const config::ClusterSettings& said = known.newest->settings;
-  if (said.durability) wanted.durability = durability_named(*said.durability);
+  if (said.durability && known.store_read) wanted.durability = durability_named(*said.durability);
   if (said.acknowledgements) wanted.acknowledgements = *said.acknowledgements;
   return wanted;
 }

@@ -22,6 +22,7 @@ struct KnownSettings {
   core::Wanted node_wanted;                      ///< of node.yaml, for a cluster that says nothing
   std::shared_ptr<const cluster::Spec> newest;   ///< of the store; null: none was ever seen
   std::shared_ptr<const cluster::Spec> applied;  ///< that PostgreSQL was given here
+  bool store_read = false;                       ///< whether it has any was seen since the start
   std::uint64_t refused = 0;                     ///< a generation that this node cannot take
   std::string refusal;                           ///< why, a sentence
   std::string store_trouble;                     ///< why the store's cannot be read, a sentence

@@ -266,21 +266,28 @@ void Observing::look_for_drift(std::uint64_t start_id) {
   auto drift = postgres::differing_safety(*session, safety, deadline);
   auto pending = postgres::pending_changes(*session, deadline);
   auto altered = postgres::read_altered(setup_.server, safety);
-  if (!drift || !pending || !altered) return;
+  if (!drift) return;
+  if (!altered) {  // then it is written anew
+    drift->push_back(altered.error().one_line());
+    altered = std::map<std::string, std::string>();
+  }
   // What nobody may alter is written over like the safety settings.
   std::erase_if(*altered, [&](const auto& setting) {
     const bool ours = postgres::find_owned(setting.first) != nullptr;
     if (ours) drift->push_back(setting.first + " was set by ALTER SYSTEM");
     return ours;
   });
-  Lines waiting;
-  for (const auto& change : *pending) waiting.push_back(postgres::describe(change));
+  std::optional<Lines> waiting;
+  if (pending) {
+    waiting.emplace();
+    for (const auto& change : *pending) waiting->push_back(postgres::describe(change));
+  }
   tell_([start_id, now, drift = *drift, waiting, altered = *altered,
          edited = edited_lines(setup_, spec.get())](Knowledge& k) {
     const bool changing = k.situation.operation.has_value() || now < k.server_changed_at;
     if (k.supervisor.start_id != start_id || changing) return;
     k.situation.server.drift = drift;
-    k.settings.pending_restart = waiting;
+    if (waiting) k.settings.pending_restart = *waiting;
     k.settings.altered = altered;
     k.settings.edited = edited;
   });

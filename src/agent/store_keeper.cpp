@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/services.hpp"
+#include "cluster/json.hpp"
 #include "core/transition.hpp"
 #include "store/backends.hpp"
 #include "store/frozen_holder.hpp"
@@ -12,6 +13,7 @@
 namespace evergres::agent {
 namespace {
 
+constexpr std::size_t most_card_bytes = 12U << 10U;
 constexpr Millis round_length{1000};
 constexpr Millis step_deadline{1000};
 /// The history grows with each opened term and is read then; the slow reading is for entries that
@@ -114,6 +116,7 @@ void StoreKeeper::read_settings() {
   auto read = store_->read_spec(step_deadline);
   if (!read && read.error().code() != ErrorCode::data_invalid) return;
   tell_([read = std::move(read)](Knowledge& k) {
+    k.settings.store_read = k.settings.store_read || read.ok();
     if (!read) {
       k.settings.store_trouble = read.error().one_line();
     } else if (*read) {
@@ -156,6 +159,11 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.api_url = api_url(setup_.settings);
   if (!duty.pending_restart.empty()) card.pending_restart = duty.pending_restart;
   card.settings = duty.settings;
+  // Whoever reads cards takes 16 KB; the address matters more than what was altered.
+  if (cluster::json_text(card).size() > most_card_bytes) {
+    card.settings.reset();
+    card.pending_restart.reset();
+  }
   return card_.announce(*store_, card, step_deadline);
 }
 

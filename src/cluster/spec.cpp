@@ -39,7 +39,9 @@ std::string spec_text(const Spec& spec) {
 Result<Spec> parse_spec(std::string_view text) {
   auto document = parse_json<Document>(text, document_limit, "spec");
   if (!document) return document.error();
-  if (document->generation == 0 || document->reverted > document->generation) {
+  constexpr std::uint64_t most = 1ULL << 53U;  // the next one must be possible
+  if (document->generation == 0 || document->generation > most ||
+      document->reverted > document->generation) {
     return Error(ErrorCode::data_invalid,
                  "the settings of the cluster have no possible generation");
   }

@@ -14,6 +14,10 @@ using std::string_view;
 
 constexpr std::string_view by_node_file = "It is an option of node.yaml on each node.";
 constexpr std::string_view remove_it = "Remove it.";
+constexpr std::string_view no_library =
+    "A library that cannot be loaded would end every new connection, ours as well.";
+constexpr std::string_view by_shared =
+    "Use shared_preload_libraries, or ALTER ROLE or ALTER DATABASE … SET it.";
 constexpr std::string_view no_recovery =
     "A standby of Evergres follows the recorded leader to the end.";
 
@@ -47,12 +51,17 @@ constexpr std::array owned{
                    "Roles and databases may have their own: ALTER ROLE … SET lc_messages."},
     OwnedParameter{"listen_addresses", evergres, "PostgreSQL listens where the members reach it.",
                    "Set postgres_host in node.yaml."},
+    OwnedParameter{"local_preload_libraries", forbidden, no_library, by_shared},
     OwnedParameter{"logging_collector", forbidden,
                    "The supervisor writes the log, and Evergres reads in it why a server ended.",
                    "`evergres logs` shows it."},
     OwnedParameter{"password_encryption", evergres, "The gate admits SCRAM only.", remove_it},
     OwnedParameter{"port", evergres, "The members know the node by it.",
                    "Set postgres_port in node.yaml."},
+    OwnedParameter{"post_auth_delay", forbidden, "Each connection would wait, ours as well.",
+                   remove_it},
+    OwnedParameter{"pre_auth_delay", forbidden, "Each connection would wait, ours as well.",
+                   remove_it},
     OwnedParameter{"primary_conninfo", evergres, "It says whom a standby follows.",
                    "`evergres switchover` changes the primary."},
     OwnedParameter{"primary_slot_name", evergres, "Each node has its slot on the leader.",
@@ -67,6 +76,7 @@ constexpr std::array owned{
                    "A primary that crashed must not come back as primary by itself.", remove_it},
     OwnedParameter{"restore_command", evergres,
                    "WAL that comes past Evergres would break the fence of a failover.", remove_it},
+    OwnedParameter{"session_preload_libraries", forbidden, no_library, by_shared},
     OwnedParameter{"standby_mode", forbidden, no_recovery, remove_it},
     OwnedParameter{"synchronous_standby_names", evergres,
                    "It is the policy: who must have a commit before it is acknowledged.",
@@ -165,7 +175,7 @@ constexpr std::array limits{string_view{"max_connections"}, string_view{"max_wor
 /// The values that a setting of the operator's may have because of a promise.
 struct Allowed {
   string_view name;
-  std::array<string_view, 2> values;
+  std::array<string_view, 5> values;  ///< with other words for the same
   string_view reason;
   string_view instead;
 };
@@ -175,7 +185,7 @@ constexpr std::array allowed_values{
             "Replication needs wal_level replica or logical.",
             "Remove it, or set it to logical."},
     Allowed{"synchronous_commit",
-            {"on", "remote_apply"},
+            {"on", "remote_apply", "true", "yes", "1"},
             "With a weaker value commits are acknowledged before they are safe.",
             "Use durability async for all, or SET synchronous_commit in the sessions that may lose "
             "commits."}};
@@ -207,7 +217,9 @@ Outcome check_value(const std::string& given, const std::string& name, const std
   }
   for (const Allowed& rule : allowed_values) {
     if (rule.name != name) continue;
-    if (std::find(rule.values.begin(), rule.values.end(), lower(value)) != rule.values.end()) break;
+    const bool allowed = !value.empty() && std::find(rule.values.begin(), rule.values.end(),
+                                                     lower(value)) != rule.values.end();
+    if (allowed) break;
     return refused(given, std::string(rule.reason), std::string(rule.instead));
   }
   return {};

@@ -55,11 +55,18 @@ Error refuse(Hands& hands, std::uint64_t generation, const Error& why) {
 postgres::Configuration configuration_for_start(Hands& hands, const std::string& names) {
   postgres::Configuration configuration = hands.configuration(names);
   const auto& known = hands.known.settings;
-  if (known.applied || !known.newest) return configuration;
-  const auto fits =
-      postgres::try_configuration(hands.server(), configuration, boot_now() + sql_deadline);
-  if (fits || fits.error().code() != ErrorCode::config_invalid) return configuration;
-  configuration.cluster_parameters.clear();
+  if (!known.newest || (known.applied && *known.applied == *known.newest)) return configuration;
+  postgres::Configuration newest = configuration;
+  newest.cluster_parameters.clear();
+  newest.admissions.clear();
+  fill_in(newest, known.newest.get());
+  if (postgres::check_parameters(newest.cluster_parameters, hands.setup.major)) {
+    const auto fits =
+        postgres::try_configuration(hands.server(), newest, boot_now() + sql_deadline);
+    if (fits || fits.error().code() != ErrorCode::config_invalid) return newest;
+  }
+  // Those that ran here before go on; what was never tried does not keep the server down.
+  if (!known.applied) configuration.cluster_parameters.clear();
   return configuration;
 }
 

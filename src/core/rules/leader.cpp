@@ -129,7 +129,7 @@ Judgement apply_the_settings(const Situation& s) {
   const auto due = s.server.settings_due;
   if (!due || s.record->phase != Phase::leading) return std::nullopt;
   const bool follows = s.server.state == ServerState::standby && !s.server.cold &&
-                       !record_names_me(s) && s.server.receiving;
+                       !record_names_me(s) && s.server.receiving && somebody_in_charge(s).yes;
   if (!is_open_leader(s) && !follows) return std::nullopt;
   if (!may_try(s, ApplySettings::kind, Millis{1000})) return std::nullopt;
   return Answer{ApplySettings{*due},
