@@ -88,8 +88,10 @@ class Observer {
   /// begins anew. `unreachable`: the server does not accept connections (now).
   Result<Observation> observe(Instant deadline);
 
- private:
+  /// What observe() does first, for those who know before that they will ask.
   Outcome connect(Instant deadline);
+
+ private:
   Server server_;
   std::optional<Session> sql_;
   std::optional<Session> replication_;

@@ -9,7 +9,7 @@ namespace evergres::postgres {
 
 namespace {
 
-constexpr Millis between_looks{5};
+constexpr Millis between_looks{2};
 
 Result<int> count_of(const Result<Rows>& rows) {
   if (!rows) return rows.error();

@@ -92,14 +92,14 @@ struct Dump {
   std::string errors;
 };
 
-/// Reads the segments from `from` on; `most` is the number of records, 0 for all.
+/// Reads the segments from `from` on.
 ///
 /// Both segments are named. Without the first, pg_waldump takes the size of segments from any file
 /// that it finds in the directory (search_directory), and gives up if that one was created ahead of
 /// its use; without the last it refuses an end in a later segment; and without an end it waits five
 /// seconds for a segment that is not there (WALDumpOpenSegment).
 Result<Dump> dump(const Server& server, TimelineId timeline, Lsn from, const Segments& segments,
-                  int most, Instant deadline, const std::stop_token& stop) {
+                  Instant deadline, const std::stop_token& stop) {
   Dump read;
   const net::OnLine on_line = [&](net::Stream stream, std::string_view line) {
     if (stream != net::Stream::output) return;
@@ -108,7 +108,6 @@ Result<Dump> dump(const Server& server, TimelineId timeline, Lsn from, const Seg
   std::vector<std::string> arguments{"-p", server.wal().string(), "-t",
                                      std::to_string(timeline.value)};
   arguments.insert(arguments.end(), {"-s", from.text(), "-e", segments.end.text()});
-  if (most > 0) arguments.insert(arguments.end(), {"-n", std::to_string(most)});
   arguments.insert(arguments.end(), {segments.first, segments.last});
   const net::Command command{server.program("pg_waldump"), arguments, {}, {}, {}};
   const auto exit = net::run(command, deadline, stop, on_line);
@@ -153,6 +152,79 @@ Error dump_failed(const std::string& errors) {
   return Error(ErrorCode::postgres_failed, "could not read the end of the WAL",
                errors.empty() ? "pg_waldump gave no reason." : errors,
                "Look at pg_wal of this node; clone the node again if it is damaged.");
+}
+
+/// Reads the end of WAL of a server whose control file is known.
+struct Reader {
+  const Server& server;
+  const ControlFile& control;
+  Instant deadline;
+  const std::stop_token& stop;
+
+  [[nodiscard]] Result<Lsn> end_of_wal(TimelineId timeline, Lsn from) const;
+  [[nodiscard]] Result<WalEnd> end_along_timelines(TimelineId timeline, Lsn from) const;
+  [[nodiscard]] std::optional<Lsn> end_of_shutdown_checkpoint() const;
+};
+
+/// No record follows the shutdown checkpoint of a server that was stopped cleanly as a primary: its
+/// end is found without a program. Nothing in another state, or if the header at its position is
+/// not one of such a record (XLogRecord in xlogrecord.h: total length, xid, previous, info,
+/// resource manager; the same from 14 to 18).
+std::optional<Lsn> Reader::end_of_shutdown_checkpoint() const {
+  if (control.state != "shut down") return std::nullopt;
+  const auto number = control.checkpoint.value / control.wal_segment_bytes;
+  std::ifstream file(
+      server.wal() / segment_name(control.timeline, number, control.wal_segment_bytes),
+      std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(control.checkpoint.value % control.wal_segment_bytes));
+  std::array<char, 24> header{};
+  if (!file.read(header.data(), header.size())) return std::nullopt;
+  WalRecordLine record;
+  record.begin = control.checkpoint;
+  std::memcpy(&record.total_bytes, header.data(), sizeof record.total_bytes);
+  const auto info = static_cast<unsigned char>(header[16]);
+  const auto manager = static_cast<unsigned char>(header[17]);
+  constexpr unsigned kind_bits = 0xF0;  // the others are flags; kind 0 is CHECKPOINT_SHUTDOWN
+  constexpr std::uint32_t most = 1024;  // it is about 114 bytes long
+  const bool fits = manager == 0 && (info & kind_bits) == 0 && record.total_bytes > header.size() &&
+                    record.total_bytes < most;
+  if (!fits) return std::nullopt;
+  return end_of_record(record, control.wal_block_bytes, control.wal_segment_bytes);
+}
+
+Result<Lsn> Reader::end_of_wal(TimelineId timeline, Lsn from) const {
+  const auto segments = segments_from(server, timeline, from, control.wal_segment_bytes);
+  const bool at_start = from.value % control.wal_segment_bytes == 0;
+  if (!segments) {
+    if (at_start) return from;
+    return Error(ErrorCode::not_found, "the WAL segment of " + from.text() + " is missing",
+                 "pg_wal has no segment of timeline " + std::to_string(timeline.value) +
+                     " with this position.");
+  }
+  const auto begun = was_begun(server.wal() / segments->first, control.wal_segment_bytes);
+  if (!begun) return begun.error();
+  if (!*begun && at_start) return from;
+  const auto read = dump(server, timeline, from, *segments, deadline, stop);
+  if (!read) return read.error();
+  if (!read->ended) return dump_failed(read->errors);
+  if (!read->last) return from;
+  return std::max(from,
+                  end_of_record(*read->last, control.wal_block_bytes, control.wal_segment_bytes));
+}
+
+Result<WalEnd> Reader::end_along_timelines(TimelineId timeline, Lsn from) const {
+  const auto descendants = descendants_of(server, timeline, from);
+  if (!descendants) return descendants.error();
+  for (const Descendant& child : *descendants) {
+    const auto end = end_of_wal(child.timeline, child.begins);
+    if (!end && end.error().code() == ErrorCode::not_found)
+      continue;  // only its history was fetched
+    if (!end) return end.error();
+    if (*end > child.begins) return WalEnd{child.timeline, *end};
+  }
+  const auto end = end_of_wal(timeline, from);
+  if (!end) return end.error();
+  return WalEnd{timeline, *end};
 }
 
 }  // namespace
@@ -200,39 +272,32 @@ Result<Lsn> end_of_wal(const Server& server, TimelineId timeline, Lsn from, Inst
                        const std::stop_token& stop) {
   const auto control = read_control_file(server, server.data, deadline);
   if (!control) return control.error();
-  const auto segments = segments_from(server, timeline, from, control->wal_segment_bytes);
-  const bool at_start = from.value % control->wal_segment_bytes == 0;
-  if (!segments) {
-    if (at_start) return from;
-    return Error(ErrorCode::not_found, "the WAL segment of " + from.text() + " is missing",
-                 "pg_wal has no segment of timeline " + std::to_string(timeline.value) +
-                     " with this position.");
-  }
-  const auto begun = was_begun(server.wal() / segments->first, control->wal_segment_bytes);
-  if (!begun) return begun.error();
-  if (!*begun && at_start) return from;
-  const auto read = dump(server, timeline, from, *segments, 0, deadline, stop);
-  if (!read) return read.error();
-  if (!read->ended) return dump_failed(read->errors);
-  if (!read->last) return from;
-  return std::max(from,
-                  end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes));
+  return Reader{server, *control, deadline, stop}.end_of_wal(timeline, from);
 }
 
 Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Lsn from,
                                    Instant deadline, const std::stop_token& stop) {
+  const auto control = read_control_file(server, server.data, deadline);
+  if (!control) return control.error();
+  return Reader{server, *control, deadline, stop}.end_along_timelines(timeline, from);
+}
+
+Result<WalEnd> end_of_stopped(const Server& server, const ControlFile& control, Instant deadline,
+                              const std::stop_token& stop) {
+  TimelineId timeline = control.timeline;
+  Lsn from = control.checkpoint;
+  if (control.minimum_recovery_end > from) {
+    from = control.minimum_recovery_end;
+    timeline = std::max(timeline, control.minimum_recovery_timeline);
+  }
+  const Reader reader{server, control, deadline, stop};
+  // The checkpoint may be older than a switch of timelines that was promoted to or received since.
   const auto descendants = descendants_of(server, timeline, from);
   if (!descendants) return descendants.error();
-  for (const Descendant& child : *descendants) {
-    const auto end = end_of_wal(server, child.timeline, child.begins, deadline, stop);
-    if (!end && end.error().code() == ErrorCode::not_found)
-      continue;  // only its history was fetched
-    if (!end) return end.error();
-    if (*end > child.begins) return WalEnd{child.timeline, *end};
+  if (descendants->empty() && from == control.checkpoint) {
+    if (const auto end = reader.end_of_shutdown_checkpoint()) return WalEnd{timeline, *end};
   }
-  const auto end = end_of_wal(server, timeline, from, deadline, stop);
-  if (!end) return end.error();
-  return WalEnd{timeline, *end};
+  return reader.end_along_timelines(timeline, from);
 }
 
 Result<TimelineId> timeline_of_received(const Server& server, TimelineId replayed, Lsn replay,
@@ -250,24 +315,6 @@ Result<TimelineId> timeline_of_received(const Server& server, TimelineId replaye
     if (std::filesystem::exists(server.wal() / segment, failed)) return child.timeline;
   }
   return replayed;
-}
-
-Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline) {
-  const auto control = read_control_file(server, server.data, deadline);
-  if (!control) return control.error();
-  if (control->state != "shut down") {
-    return Error(ErrorCode::refused, "there is no shutdown checkpoint",
-                 "The state of the cluster is \"" + control->state + "\".",
-                 "Read the end of the WAL instead.");
-  }
-  const auto segments =
-      segments_from(server, control->timeline, control->checkpoint, control->wal_segment_bytes);
-  if (!segments) return dump_failed("The segment of the checkpoint is missing.");
-  const auto read =
-      dump(server, control->timeline, control->checkpoint, *segments, 1, deadline, {});
-  if (!read) return read.error();
-  if (!read->last || read->last->begin != control->checkpoint) return dump_failed(read->errors);
-  return end_of_record(*read->last, control->wal_block_bytes, control->wal_segment_bytes);
 }
 
 }  // namespace evergres::postgres

@@ -54,8 +54,10 @@ Result<WalEnd> end_along_timelines(const Server& server, TimelineId timeline, Ls
 Result<TimelineId> timeline_of_received(const Server& server, TimelineId replayed, Lsn replay,
                                         Lsn received, Instant deadline);
 
-/// The end of the shutdown checkpoint record of a server that was stopped cleanly as a primary: a
-/// candidate that has flushed this far has everything. `refused` in any other state.
-Result<Lsn> end_of_shutdown_checkpoint(const Server& server, Instant deadline);
+/// The end of the WAL of a server that is stopped, from its control file (read after the stop). Of
+/// one that was stopped cleanly as a primary it is the end of the shutdown checkpoint, and no
+/// program is run.
+Result<WalEnd> end_of_stopped(const Server& server, const ControlFile& control, Instant deadline,
+                              const std::stop_token& stop = {});
 
 }  // namespace evergres::postgres

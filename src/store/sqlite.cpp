@@ -75,7 +75,14 @@ class SqliteStore final : public Store {
     if (create == Create::yes) {
       if (auto made = create_empty(file_); !made) return made;
     }
-    return connect(create, deadline);
+    // Of two connections that turn the file to WAL at once SQLite refuses one without asking its busy
+    // handler.
+    for (;;) {
+      auto connected = connect(create, deadline);
+      const bool locked = !connected && connected.error().code() == ErrorCode::store_locked;
+      if (!locked || boot_now() >= deadline) return connected;
+      std::this_thread::sleep_for(Millis{2});
+    }
   }
 
   Result<Listing> list(std::string_view prefix, Millis deadline) override {

@@ -193,11 +193,11 @@ TEST_F(Story, SegmentsMadeAheadOfTheirUseDoNotHideTheEndOfWal) {
   ASSERT_NO_FATAL_FAILURE(make_zeroed_segments(a.server, TimelineId{2}, 0x10, 40));
   const auto control = read_control_file(a.server, a.server.data, soon());
   ASSERT_TRUE(control.ok()) << control.error().for_people();
-  const auto checkpoint_end = end_of_shutdown_checkpoint(a.server, soon());
+  const auto checkpoint_end = end_of_stopped(a.server, *control, soon());
   ASSERT_TRUE(checkpoint_end.ok()) << checkpoint_end.error().for_people();
   const auto end = end_of_wal(a.server, TimelineId{2}, control->redo, soon());
   ASSERT_TRUE(end.ok()) << end.error().for_people();
-  EXPECT_EQ(end->text(), checkpoint_end->text());
+  EXPECT_EQ(end->text(), checkpoint_end->lsn.text());
   // One that was never written to: nothing is behind its begin, and its middle is no position.
   const Lsn unused{0x10ULL * control->wal_segment_bytes};
   const auto begin = end_of_wal(a.server, TimelineId{2}, unused, soon());
@@ -231,12 +231,41 @@ TEST_F(Story, EndOfWalIsReadOnADescendantThatTheControlFileDoesNotKnow) {
 
 TEST_F(Story, CleanStopEndsWithACheckpointThatTheStandbyHas) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
-  EXPECT_FALSE(end_of_shutdown_checkpoint(a.server, soon()).ok());
   a.stop("fast");
-  const auto end = end_of_shutdown_checkpoint(a.server, soon());
+  const auto end = a.end_when_stopped();
   ASSERT_TRUE(end.ok()) << end.error().for_people();
-  EXPECT_TRUE(eventually([&] { return b.observe().receive == *end; }))
-      << b.observe().receive->text() << " instead of " << end->text();
+  EXPECT_TRUE(eventually([&] { return b.observe().receive == end->lsn; }))
+      << b.observe().receive->text() << " instead of " << end->lsn.text();
+  // The same as pg_waldump finds, from the checkpoint on and from before it.
+  const auto control = read_control_file(a.server, a.server.data, soon());
+  const auto dumped = end_along_timelines(a.server, control->timeline, control->checkpoint, soon());
+  ASSERT_TRUE(dumped.ok()) << dumped.error().for_people();
+  EXPECT_EQ(dumped->lsn.text(), end->lsn.text());
+  EXPECT_EQ(dumped->timeline, end->timeline);
+}
+
+TEST_F(Story, AKilledPrimaryEndsBehindItsLastCheckpoint) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  const auto checkpoint = read_control_file(a.server, a.server.data, soon());
+  a.ask("INSERT INTO public.t SELECT generate_series(1, 1000)");
+  const auto flushed = Lsn::parse(a.ask("SELECT pg_current_wal_flush_lsn()"));
+  a.stop("immediate");
+  const auto end = a.end_when_stopped();
+  ASSERT_TRUE(end.ok()) << end.error().for_people();
+  EXPECT_GE(end->lsn, *flushed);
+  EXPECT_GT(end->lsn, checkpoint->checkpoint);
+}
+
+// Its control file says "shut down", but the checkpoint is not where it should be.
+TEST_F(Story, AShutdownCheckpointThatIsNoneIsNotBelieved) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  a.stop("fast");
+  auto control = read_control_file(a.server, a.server.data, soon());
+  ASSERT_TRUE(control.ok()) << control.error().for_people();
+  control->checkpoint = Lsn{control->checkpoint.value + 16};  // inside of the record
+  const auto read = end_of_stopped(a.server, *control, soon());
+  ASSERT_TRUE(read.ok()) << read.error().for_people();
+  EXPECT_EQ(read->lsn, control->checkpoint) << "nothing valid follows it";
 }
 
 TEST_F(Story, PolicyIsProvenByItsVoterAndNotWithoutIt) {
@@ -316,10 +345,10 @@ TEST_F(Story, PromotionUsesTheReservedTimelineAndAnotherFollowsOverTheHole) {
   ASSERT_NO_FATAL_FAILURE(c.start());
   ASSERT_TRUE(catches_up(a, "evg_c_1"));
   a.stop("fast");
-  const auto end = end_of_shutdown_checkpoint(a.server, soon());
+  const auto end = a.end_when_stopped();
   ASSERT_TRUE(end.ok());
   for (Node* node : {&b, &c}) {
-    ASSERT_TRUE(eventually([&] { return node->observe().receive == *end; }));
+    ASSERT_TRUE(eventually([&] { return node->observe().receive == end->lsn; }));
     ASSERT_TRUE(write_upstream(node->server, {}).ok());
     ASSERT_TRUE(cut_receiver(node->postmaster(), soon()).ok());
   }
@@ -333,7 +362,7 @@ TEST_F(Story, PromotionUsesTheReservedTimelineAndAnotherFollowsOverTheHole) {
   const auto history = read_history(b.server, TimelineId{6});
   ASSERT_TRUE(history.ok()) << history.error().for_people();
   ASSERT_EQ(history->size(), 2U);
-  EXPECT_EQ(history->back(), (HistoryStep{TimelineId{2}, *end}));
+  EXPECT_EQ(history->back(), (HistoryStep{TimelineId{2}, end->lsn}));
   EXPECT_EQ(reserve_history(b.server, TimelineId{2}, TimelineId{6}).error().code(),
             ErrorCode::already_exists);
 

@@ -12,6 +12,7 @@
 #include "postgres/session.hpp"
 #include "postgres/settings.hpp"
 #include "postgres/upstream.hpp"
+#include "postgres/wal_end.hpp"
 
 /// Real PostgreSQL servers in a temporary directory. Started as root, the test program becomes the
 /// user of EVERGRES_TEST_USER ("postgres" if unset) before the first test.
@@ -62,6 +63,7 @@ class Node {
   Observation observe();
   [[nodiscard]] Upstream as_upstream(const std::string& application_name) const;
   [[nodiscard]] pid_t postmaster() const;
+  [[nodiscard]] Result<WalEnd> end_when_stopped() const;
 
   Server server;
   Configuration configuration;

@@ -144,6 +144,12 @@ void Node::stop(const std::string& mode) {
   EXPECT_TRUE(exit.ok() && exit->success()) << tail_of(log_);
 }
 
+Result<WalEnd> Node::end_when_stopped() const {
+  const auto control = read_control_file(server, server.data, soon());
+  if (!control) return control.error();
+  return end_of_stopped(server, *control, soon());
+}
+
 void Node::clone_from(const Node& source, const std::string& incarnation) {
   CloneRequest request;
   request.source = source.as_upstream("clone");

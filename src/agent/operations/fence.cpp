@@ -1,3 +1,5 @@
+#include <future>
+
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
@@ -34,14 +36,23 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   hands.learn([](Knowledge& k) { learn_upstream(k, std::nullopt); });
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
-  if (auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{3000}); !cut) return cut.error();
-  if (hands.situation().server.cold) {  // it answers no SQL: its files tell
+  const bool answers = !hands.situation().server.cold;
+  const Instant deadline = boot_now() + Millis{3000};
+  postgres::Observer observer(server);
+  // The connections take as long as the cut; what is asked in them is asked after it. If they fail,
+  // the asking connects again.
+  auto connecting = std::async(std::launch::async, [&] {
+    static_cast<void>(answers ? observer.connect(deadline) : Outcome{});
+  });
+  const auto cut = postgres::cut_receiver(*pid, deadline);
+  connecting.get();
+  if (!cut) return cut.error();
+  if (!answers) {  // no SQL: its files tell
     auto cold = read_offline(hands, term);
     if (cold) cold->can_run = cold->position.has_value();
     if (cold) add_lineage(*cold, server);
     return cold;
   }
-  postgres::Observer observer(server);
   auto seen = observer.observe(boot_now() + Millis{3000});
   if (!seen) {
     // No time-out: a slow disk is no reason to stop a server at once, as a stuck receiver is.

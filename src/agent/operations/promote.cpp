@@ -1,4 +1,5 @@
 #include <csignal>
+#include <future>
 #include <thread>
 
 #include "agent/operations/operation.hpp"
@@ -145,8 +146,8 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
 
 /// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that
 /// blocks the replay.
-Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
-  auto session = postgres::Session::connect(hands.server(), {}, deadline);
+Outcome promote_warm(Hands& hands, const core::Promote& intent, Result<postgres::Session> session,
+                     Instant deadline) {
   if (!session) return session.error();
   const auto hosts = member_hosts(hands.known);
   auto closed =
@@ -177,6 +178,12 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
 // The record still names us, the timeline is reserved, the supervisor's grant is there: only then
 // may the server be asked.
 Outcome carry_out(const core::Promote& intent, Hands& hands) {
+  const Instant deadline = boot_now() + Millis{20'000};
+  const bool cold = hands.situation().server.cold;
+  // Nothing is asked in it before the grant; it is opened in the meantime.
+  auto connecting = std::async(cold ? std::launch::deferred : std::launch::async, [&] {
+    return postgres::Session::connect(hands.server(), {}, deadline);
+  });
   auto asked_at = confirm_choice(hands, intent.term);
   if (!asked_at) return asked_at.error();
   const auto& fenced = hands.situation().fenced;
@@ -186,9 +193,8 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at);
       !granted)
     return granted;
-  const bool cold = hands.situation().server.cold;
   auto promoted =
-      cold ? promote_cold(hands, intent) : promote_warm(hands, intent, boot_now() + Millis{20'000});
+      cold ? promote_cold(hands, intent) : promote_warm(hands, intent, connecting.get(), deadline);
   if (!promoted) return promoted;
   std::vector<NodeName> with_slots;
   for (const auto& [name, card] : hands.known.cards) {

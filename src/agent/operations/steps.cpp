@@ -182,14 +182,7 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
                            hands.situation().server.incarnation.value_or(Incarnation{})};
   fenced.system_id = control->system_id;
   fenced.agent = hands.situation().agent;
-  TimelineId timeline = control->timeline;
-  Lsn from = control->checkpoint;
-  if (control->minimum_recovery_end > from) {
-    from = control->minimum_recovery_end;
-    timeline = std::max(timeline, control->minimum_recovery_timeline);
-  }
-  // The checkpoint may be older than a switch of timelines that was promoted to or received since.
-  auto end = postgres::end_along_timelines(server, timeline, from, deadline, hands.stop);
+  auto end = postgres::end_of_stopped(server, *control, deadline, hands.stop);
   if (end) {
     fenced.position = core::Position{end->timeline, end->lsn};
   } else {

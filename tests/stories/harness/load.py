@@ -128,14 +128,17 @@ class Load:
     def acked(self):
         return {number: at for writer in self.writers for number, at in list(writer.acked.items())}
 
+    def acked_count(self):
+        return sum(len(writer.acked) for writer in self.writers)
+
     def unknown(self):
         return {number for writer in self.writers for number in list(writer.unknown)}
 
     def wait_acks(self, count=20, seconds=60):
         """Waits for `count` further acknowledgements."""
-        goal = len(self.acked()) + count
-        wait_until(f"{count} more acknowledged rows", lambda: len(self.acked()) >= goal, seconds,
-                   lambda: f"{len(self.acked())} acknowledged; {self.cluster.brief()}; "
+        goal = self.acked_count() + count
+        wait_until(f"{count} more acknowledged rows", lambda: self.acked_count() >= goal, seconds,
+                   lambda: f"{self.acked_count()} acknowledged; {self.cluster.brief()}; "
                            f"{[w.errors[-1:] for w in self.writers]}")
 
     def longest_gap(self):

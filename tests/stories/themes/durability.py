@@ -62,7 +62,7 @@ def strict_waits_for_its_last_voter(new_cluster):
             wait_until("writes that wait", lambda: int(leader.sql(
                 "select count(*) from pg_stat_activity where wait_event = 'SyncRep'",
                 "postgres")[0]) >= len(load.writers), 20, cluster.brief)
-            before = len(load.acked())
+            before = load.acked_count()
             wait_until("list saying why", lambda: "strict, and fewer than 1 standbys"
                        in _listed(cluster), 30, lambda: _listed(cluster))
             wait_until("explain saying why", lambda: "writes may wait" in leader.evergres(
@@ -70,8 +70,8 @@ def strict_waits_for_its_last_voter(new_cluster):
                 lambda: leader.evergres("explain", "node", leader.name).stdout)
             quiet_until = time.monotonic() + 6  # twice voter_timeout: quorum would have gone on
             while time.monotonic() < quiet_until:
-                expect(len(load.acked()) == before, "acknowledged without a standby: "
-                       f"{len(load.acked()) - before}, {cluster.brief()}")
+                expect(load.acked_count() == before, "acknowledged without a standby: "
+                       f"{load.acked_count() - before}, {cluster.brief()}")
                 time.sleep(0.2)
             expect(cluster.status()["voters"] == [standby.name], cluster.brief())
             standby.start()
@@ -95,10 +95,10 @@ def strict_goes_on_with_the_others(new_cluster):
             second.kill_all()
             wait_until("list saying why", lambda: "strict, and fewer than 1 standbys"
                        in _listed(cluster), 30, lambda: _listed(cluster))
-            before = len(load.acked())
+            before = load.acked_count()
             quiet_until = time.monotonic() + 6
             while time.monotonic() < quiet_until:
-                expect(len(load.acked()) == before, f"acknowledged alone: {cluster.brief()}")
+                expect(load.acked_count() == before, f"acknowledged alone: {cluster.brief()}")
                 time.sleep(0.2)
             first.start()  # it was no voter: it enters by a change of the policy
             load.wait_acks(50)

@@ -126,12 +126,12 @@ def diverged_leader_returns_while_the_only_voter_is_down(new_cluster):
             expect(cluster.status()["voters"] == [voter.name], cluster.brief())
             voter.freeze()
             wait_until("commits that wait", lambda: _waiting_commits(new) >= len(load.writers), 20)
-            acked = len(load.acked())
+            acked = load.acked_count()
             old.start()
 
             def old_is_a_voter():
                 # In this order: who acknowledged was in a recorded policy when it did.
-                count = len(load.acked())
+                count = load.acked_count()
                 status = new.status()
                 if status and old.name in status["voters"]:
                     return True
