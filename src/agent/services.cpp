@@ -88,6 +88,7 @@ View view_of(const Knowledge& knowledge, const Setup& setup, Instant now) {
   view.loop_took = knowledge.loop.took;
   view.agent_restarts = knowledge.supervisor.agent_restarts;
   view.tally = knowledge.tally;
+  view.cluster_settings = knowledge.settings.newest;
   view.settings = &setup.settings;
   return view;
 }

@@ -13,6 +13,7 @@
 #include "agent/server_details.hpp"
 #include "agent/tally.hpp"
 #include "base/result.hpp"
+#include "cluster/spec.hpp"
 #include "cluster/status.hpp"
 #include "config/node_settings.hpp"
 #include "core/position.hpp"
@@ -51,6 +52,8 @@ struct View {
   /// The newest end of WAL that is known of the leader; without a leader, of anybody.
   std::optional<Lsn> leader_end;
   std::map<std::string, std::string> tags;
+  /// The newest settings of the cluster that this node saw; null: none.
+  std::shared_ptr<const cluster::Spec> cluster_settings;
 
   // The agent itself.
   std::optional<Nanos> store_age;  ///< since the last successful read of the store was begun

@@ -66,16 +66,16 @@ Access access_of(const net::HttpRequest& request, const AccessRules& rules) {
 
 net::HttpAnswer refusal_of(Access access, const AccessRules& rules) {
   const auto forbidden = [](std::string message, std::string detail, std::string hint) {
-    return error_answer(403, Error(ErrorCode::permission, std::move(message), std::move(detail),
-                                   std::move(hint)));
+    return error_answer(
+        403, Error(ErrorCode::permission, std::move(message), std::move(detail), std::move(hint)));
   };
   switch (access) {
     case Access::not_configured:
-      return forbidden("nothing may be changed over HTTP on this node",
-                       rules.trouble.empty() ? "It has no user and password for that."
-                                             : rules.trouble + ".",
-                       "Set http_user and http_password_file in node.yaml and run `evergres "
-                       "reload`, or use the command line.");
+      return forbidden(
+          "nothing may be changed over HTTP on this node",
+          rules.trouble.empty() ? "It has no user and password for that." : rules.trouble + ".",
+          "Set http_user and http_password_file in node.yaml and run `evergres "
+          "reload`, or use the command line.");
     case Access::from_elsewhere:
       return forbidden("changes are accepted from this machine only",
                        "There is no TLS here: a password would cross the network in clear text.",

@@ -6,6 +6,7 @@
 
 #include "api/answers.hpp"
 #include "api/change_body.hpp"
+#include "api/config_change.hpp"
 #include "api/documents.hpp"
 #include "api/health.hpp"
 #include "api/query.hpp"
@@ -19,8 +20,8 @@ using net::HttpAnswer;
 using Wish = std::variant<Change, HttpAnswer>;
 
 HttpAnswer bad_request(std::string message, std::string detail = {}, std::string hint = {}) {
-  return error_answer(400, Error(ErrorCode::usage, std::move(message), std::move(detail),
-                                 std::move(hint)));
+  return error_answer(
+      400, Error(ErrorCode::usage, std::move(message), std::move(detail), std::move(hint)));
 }
 
 HttpAnswer does_not_fit(std::string message, std::string detail = {}) {
@@ -67,9 +68,9 @@ std::optional<HttpAnswer> check_names(const Names& names, bool failover, const V
     return bad_request("Switchover target and source are the same");
   }
   if (!names.leader.empty() && view.cluster.leader != names.leader) {
-    return does_not_fit("leader name does not match",
-                        view.cluster.leader ? "\"" + *view.cluster.leader + "\" leads."
-                                            : "Nobody leads now.");
+    return does_not_fit(
+        "leader name does not match",
+        view.cluster.leader ? "\"" + *view.cluster.leader + "\" leads." : "Nobody leads now.");
   }
   if (!names.candidate.empty() && !is_member(view, names.candidate)) {
     return does_not_fit("candidate does not exists", "The cluster has no member of this name.");
@@ -83,8 +84,8 @@ std::optional<HttpAnswer> check_names(const Names& names, bool failover, const V
 }
 
 Wish change_leader(const net::HttpRequest& request, const View& view, bool failover) {
-  const auto body = ChangeBody::parse(
-      request.body, {"leader", "candidate", "member", "scheduled_at"}, false);
+  const auto body =
+      ChangeBody::parse(request.body, {"leader", "candidate", "member", "scheduled_at"}, false);
   if (!body) return error_answer(400, body.error());
   if (body->has("scheduled_at")) return nothing_scheduled();
   const auto names = names_in(*body);
@@ -95,7 +96,8 @@ Wish change_leader(const net::HttpRequest& request, const View& view, bool failo
   Change change;
   change.request["verb"] = forced ? "failover" : "switchover";
   if (!names->candidate.empty()) change.request["to"] = names->candidate;
-  change.done = forced ? "Successfully failed over to \"%\"" : "Successfully switched over to \"%\"";
+  change.done =
+      forced ? "Successfully failed over to \"%\"" : "Successfully switched over to \"%\"";
   change.refused = 412;
   return change;
 }
@@ -191,31 +193,10 @@ Wish reinitialize(const net::HttpRequest& request, const View& view) {
   return change;
 }
 
-/// As `patronictl pause` and `resume` ask for it; nothing else of the document can be changed here.
-Wish patch_config(const net::HttpRequest& request) {
-  const auto body = ChangeBody::parse(request.body, {"pause"}, false);
-  const Error impossible(ErrorCode::refused, "only \"pause\" can be changed here",
-                         "Other settings are the cluster's, or those of a node.yaml.",
-                         "Run `evergres edit-config`, or change the node.yaml and POST /reload.");
-  if (!body) {
-    const bool unknown = body.error().message() == ChangeBody::unknown_member;
-    return unknown ? error_answer(501, impossible) : error_answer(400, body.error());
-  }
-  if (!body->mentions("pause")) return error_answer(501, impossible);
-  const auto pause = body->flag("pause");
-  if (!pause) return error_answer(400, pause.error());
-  Change change;
-  change.request["verb"] = *pause ? "pause" : "resume";
-  change.request["wait"] = true;
-  change.refused = 409;
-  change.shows_config = true;
-  return change;
-}
-
 Wish delete_scheduled(const std::string& path) {
-  return error_answer(404, Error(ErrorCode::not_found, path == "/restart"
-                                                           ? "no restarts are scheduled"
-                                                           : "no switchover is scheduled"));
+  return error_answer(
+      404, Error(ErrorCode::not_found,
+                 path == "/restart" ? "no restarts are scheduled" : "no switchover is scheduled"));
 }
 
 Wish not_possible(const std::string& method, const std::string& path) {
@@ -234,7 +215,7 @@ unsigned status_of(const Change& change, ErrorCode code) {
   switch (code) {
     case ErrorCode::refused: return change.refused;
     case ErrorCode::usage: return 400;
-    case ErrorCode::config_invalid:
+    case ErrorCode::config_invalid: return change.invalid;
     case ErrorCode::conflict:
     case ErrorCode::already_exists: return 409;
     case ErrorCode::internal: return 500;
@@ -253,7 +234,10 @@ Wish change_of(const net::HttpRequest& request, const View& view, const std::str
     if (path == "/reload") return reload(config_file);
     if (path == "/reinitialize") return reinitialize(request, view);
   }
-  if (request.method == "PATCH" && path == "/config") return patch_config(request);
+  const bool patch = request.method == "PATCH";
+  if (path == "/config" && (patch || request.method == "PUT")) {
+    return change_config(request, view, !patch);
+  }
   if (request.method == "DELETE" && (path == "/switchover" || path == "/restart")) {
     return delete_scheduled(path);
   }

@@ -20,6 +20,7 @@ struct Change {
   unsigned status = 200;        ///< when it is done
   std::string done;             ///< the body of that; "%" stands for the name of the leader
   unsigned refused = 503;       ///< when a safety rule says no
+  unsigned invalid = 409;       ///< when settings cannot be as they are asked for
   bool shows_config = false;    ///< the body is /config instead
 };
 

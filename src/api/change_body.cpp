@@ -31,23 +31,24 @@ Result<ChangeBody> ChangeBody::parse(std::string_view text, std::vector<std::str
   json::parse_options options;
   options.max_depth = deepest;
   json::error_code failure;
-  json::value value =
+  json::value parsed =
       json::parse(json::string_view(text.data(), text.size()), failure, {}, options);
   if (failure) {
     return bad("the body is no JSON", "The parser says: " + failure.message() + ".");
   }
-  if (!value.is_object()) return bad("the body is no JSON object", "It is {\"name\": value, …}.");
-  for (const auto& member : value.get_object()) {
+  if (!parsed.is_object()) return bad("the body is no JSON object", "It is {\"name\": value, …}.");
+  for (const auto& member : parsed.get_object()) {
     const std::string_view name(member.key().data(), member.key().size());
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    return bad(std::string(unknown_member), "Known here: " + list_of(known) + ".");
+    return bad("the body has an unknown member", "Known here: " + list_of(known) + ".");
   }
-  body.members_ = std::move(value.get_object());
+  body.members_ = std::move(parsed.get_object());
   return body;
 }
 
-const json::value* ChangeBody::find(std::string_view name) const {
-  const json::value* const found = members_.if_contains(json::string_view(name.data(), name.size()));
+const json::value* ChangeBody::value(std::string_view name) const {
+  const json::value* const found =
+      members_.if_contains(json::string_view(name.data(), name.size()));
   return found == nullptr || found->is_null() ? nullptr : found;
 }
 
@@ -56,11 +57,11 @@ bool ChangeBody::mentions(std::string_view name) const {
 }
 
 bool ChangeBody::has(std::string_view name) const {
-  return find(name) != nullptr;
+  return value(name) != nullptr;
 }
 
 Result<std::string> ChangeBody::text(std::string_view name) const {
-  const json::value* const found = find(name);
+  const json::value* const found = value(name);
   if (found == nullptr) return std::string();
   if (!found->is_string()) return bad("\"" + std::string(name) + "\" is no text", "");
   const auto& text = found->get_string();
@@ -68,7 +69,7 @@ Result<std::string> ChangeBody::text(std::string_view name) const {
 }
 
 Result<bool> ChangeBody::flag(std::string_view name) const {
-  const json::value* const found = find(name);
+  const json::value* const found = value(name);
   if (found == nullptr) return false;
   if (!found->is_bool()) return bad("\"" + std::string(name) + "\" is neither true nor false", "");
   return found->get_bool();

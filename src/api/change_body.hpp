@@ -19,16 +19,15 @@ class ChangeBody {
   static Result<ChangeBody> parse(std::string_view text, std::vector<std::string_view> known,
                                   bool may_be_empty);
 
-  /// The message of the error about a member that is not `known`.
-  static constexpr std::string_view unknown_member = "the body has an unknown member";
-
+  [[nodiscard]] std::size_t size() const { return members_.size(); }
+  /// Null if it is absent or null.
+  [[nodiscard]] const boost::json::value* value(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const;
   [[nodiscard]] bool mentions(std::string_view name) const;             ///< also as null
   [[nodiscard]] Result<std::string> text(std::string_view name) const;  ///< "" if absent
   [[nodiscard]] Result<bool> flag(std::string_view name) const;         ///< false if absent
 
  private:
-  [[nodiscard]] const boost::json::value* find(std::string_view name) const;
   boost::json::object members_;
 };
 

@@ -60,12 +60,13 @@ json::array senders_of(const agent::ServerDetails& details) {
   return senders;
 }
 
-/// Values that PostgreSQL hides from ordinary users, and all of extensions: a password could be in
-/// them, and reading needs none.
-bool may_be_secret(const std::string& name) {
-  constexpr std::array words{"command", "conninfo", "pass", "secret", "key", "."};
-  return std::any_of(words.begin(), words.end(),
-                     [&](const char* word) { return name.find(word) != std::string::npos; });
+/// Those whose values may be told.
+json::object open_parameters(const std::map<std::string, std::string>& parameters) {
+  json::object open;
+  for (const auto& [name, value] : parameters) {
+    if (!may_be_secret(name)) open[name] = value;
+  }
+  return open;
 }
 
 /// Of settings whose values may be secret only the name is told.
@@ -172,6 +173,12 @@ std::string iso_time(std::int64_t wall_ms) {
 
 }  // namespace
 
+bool may_be_secret(const std::string& name) {
+  constexpr std::array words{"command", "conninfo", "pass", "secret", "key", "."};
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
 PostgresState postgres_state(const View& view) {
   using enum core::ServerState;
   if (view.operation == core::Clone::kind) return {"creating replica", 4};
@@ -244,12 +251,10 @@ json::value history_document(const View& view) {
 std::optional<json::value> config_document(const View& view) {
   if (!view.record_known || view.settings == nullptr) return std::nullopt;
   const config::NodeSettings& settings = *view.settings;
-  json::object parameters;
-  for (const auto& [name, value] : settings.parameters) {
-    if (!may_be_secret(name)) parameters[name] = value;
-  }
+  const std::map<std::string, std::string> none;
   json::object postgresql;
-  postgresql["parameters"] = std::move(parameters);
+  postgresql["parameters"] =
+      open_parameters(view.cluster_settings ? view.cluster_settings->settings.parameters : none);
   postgresql["use_pg_rewind"] = true;
   postgresql["use_slots"] = true;
   json::object body;
@@ -264,6 +269,7 @@ std::optional<json::value> config_document(const View& view) {
   own["voter_timeout_ms"] = settings.voter_timeout.count();
   own["grant_length_ms"] = settings.grant_length.count();
   own["promote_timeout_ms"] = settings.promote_timeout.count();
+  own["node_parameters"] = open_parameters(settings.parameters);
   body["evergres"] = std::move(own);
   return body;
 }

@@ -2,6 +2,7 @@
 
 #include <boost/json/value.hpp>
 #include <optional>
+#include <string>
 
 #include "agent/services.hpp"
 
@@ -23,8 +24,11 @@ boost::json::value node_document(const agent::View& view);
 boost::json::value cluster_document(const agent::View& view);
 /// /history: [timeline that ended, its end in bytes, reason, when, new leader], oldest first.
 boost::json::value history_document(const agent::View& view);
+/// Whether the value of a parameter of this name is told to nobody: PostgreSQL hides those from
+/// ordinary users, or it is an extension's; a password could be in it, and reading needs none.
+bool may_be_secret(const std::string& name);
 /// /config: what has an equivalent in Patroni's dynamic configuration. Nothing while the record is
-/// not known. Parameters whose values may be secret are left out.
+/// not known. Parameters are those of the cluster; values that may be secret are left out.
 std::optional<boost::json::value> config_document(const agent::View& view);
 
 }  // namespace evergres::api

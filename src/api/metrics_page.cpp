@@ -24,9 +24,9 @@ double seconds(Nanos span) {
 double unix_seconds(const std::string& text) {
   std::tm parts{};
   double second = 0;
-  const int read = std::sscanf(text.c_str(), "%d-%d-%d %d:%d:%lf+00:00", &parts.tm_year,
-                               &parts.tm_mon, &parts.tm_mday, &parts.tm_hour, &parts.tm_min,
-                               &second);
+  const int read =
+      std::sscanf(text.c_str(), "%d-%d-%d %d:%d:%lf+00:00", &parts.tm_year, &parts.tm_mon,
+                  &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &second);
   if (read != 6) return 0;
   parts.tm_year -= 1900;
   parts.tm_mon -= 1;
@@ -91,7 +91,8 @@ void add_agent(Page& page, const View& view) {
   }
   page.add(Metric::http_changes_total, view.http_changes);
   page.add(Metric::http_authentication_failures_total, view.http_authentication_failures);
-  if (!view.version.empty()) page.add(Metric::version, std::int64_t{1}, {{"version", view.version}});
+  if (!view.version.empty())
+    page.add(Metric::version, std::int64_t{1}, {{"version", view.version}});
 }
 
 void add_tally(Page& page, const agent::Tally& tally) {

@@ -87,9 +87,9 @@ class Desk {
   }
 
   static net::HttpAnswer too_many() {
-    net::HttpAnswer answer = error_answer(
-        429, Error(ErrorCode::refused, "too many requests with a wrong password",
-                   "Others wait for their answers."));
+    net::HttpAnswer answer =
+        error_answer(429, Error(ErrorCode::refused, "too many requests with a wrong password",
+                                "Others wait for their answers."));
     answer.headers.emplace_back("Retry-After", "5");
     return answer;
   }

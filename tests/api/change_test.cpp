@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "api/documents.hpp"
 #include "api/node.hpp"
 #include "core/intent.hpp"
 
@@ -92,8 +93,7 @@ TEST(Change, BodiesOfStrangersAreRefused) {
       {"null", "400 the body is no JSON object"},
       {R"({"leader": 1})", "400 \"leader\" is no text"},
       {R"({"leader": "n1", "candiate": "n2"})", "400 the body has an unknown member"},
-      {R"({"leader": "n1", "candidate": "n2\nforged log line"})",
-       "412 candidate does not exists"}};
+      {R"({"leader": "n1", "candidate": "n2\nforged log line"})", "412 candidate does not exists"}};
   for (const auto& [body, answer] : cases) {
     EXPECT_EQ(refused(leader(), "/switchover", body), answer) << body;
   }
@@ -139,9 +139,9 @@ TEST(Change, ReloadAndReinitialize) {
 }
 
 TEST(Change, APauseIsPatchedAsPatronictlDoes) {
-  for (const auto& [body, verb] : {std::pair{R"({"pause": true})", "pause"},
-                                   std::pair{R"({"pause": false})", "resume"},
-                                   std::pair{R"({"pause": null})", "resume"}}) {
+  for (const auto& [body, verb] :
+       {std::pair{R"({"pause": true})", "pause"}, std::pair{R"({"pause": false})", "resume"},
+        std::pair{R"({"pause": null})", "resume"}}) {
     const auto one = wish(leader(), "/config", body, "PATCH");
     ASSERT_TRUE(std::holds_alternative<Change>(one)) << body;
     const auto& change = std::get<Change>(one);
@@ -154,17 +154,108 @@ TEST(Change, APauseIsPatchedAsPatronictlDoes) {
   }
 }
 
+/// The settings that the agent is asked to write, as YAML, and what they replace; or the refusal.
+std::string settings_asked(const View& view, const std::string& body,
+                           const std::string& method = "PATCH") {
+  const auto one = wish(view, "/config", body, method);
+  if (const auto* const answer = std::get_if<net::HttpAnswer>(&one)) {
+    if (answer->status == 200) return "unchanged";
+    return refused(view, "/config", body, method);
+  }
+  const auto& request = std::get<Change>(one).request;
+  EXPECT_EQ(request.at("verb"), "edit cluster settings");
+  const std::string text(std::string_view(request.at("text").as_string()));
+  return json::serialize(request.at("expected")) + "\n" + text;
+}
+
+View with_settings() {
+  auto spec = std::make_shared<cluster::Spec>();
+  spec->generation = 7;
+  spec->settings.durability = "strict";
+  spec->settings.parameters = {{"work_mem", "8MB"}, {"my.password", "hidden"}};
+  spec->settings.allow = {config::Allow{.address = "10.0.0.0/8"}};
+  View view = standby();
+  view.cluster_settings = spec;
+  return view;
+}
+
+TEST(Change, SettingsArePatchedInPatronisNamesAndInOurs) {
+  EXPECT_EQ(settings_asked(standby(), R"({"postgresql": {"parameters": {"work_mem": "8MB",
+                "max_connections": 200, "hot_standby_feedback": true}}})"),
+            "0\npostgresql:\n  parameters:\n    hot_standby_feedback: 'on'\n"
+            "    max_connections: '200'\n    work_mem: '8MB'\n");
+  EXPECT_EQ(settings_asked(standby(), R"({"synchronous_mode": true, "synchronous_mode_strict": true,
+                                          "synchronous_node_count": 2})"),
+            "0\ndurability: strict\nacknowledgements: 2\n");
+  EXPECT_EQ(settings_asked(standby(), R"({"acknowledgements": 1})"), "0\nacknowledgements: 1\n");
+  const View view = with_settings();
+  const std::string rest =
+      "postgresql:\n  parameters:\n    my.password: 'hidden'\n    work_mem: '8MB'\nallow:\n"
+      "  - address: '10.0.0.0/8'\n    database: 'all'\n    user: 'all'\n";
+  EXPECT_EQ(settings_asked(view, R"({"synchronous_mode_strict": false})"),
+            "7\ndurability: quorum\n" + rest);
+  EXPECT_EQ(settings_asked(view, R"({"synchronous_mode": null})"), "7\n" + rest);
+  EXPECT_EQ(settings_asked(view, R"({"postgresql": {"parameters": {"work_mem": null}},
+                                     "allow": null})"),
+            "7\ndurability: strict\npostgresql:\n  parameters:\n    my.password: 'hidden'\n");
+  EXPECT_EQ(settings_asked(view, R"({"postgresql": {"parameters": {"work_mem": "8MB"}}})"),
+            "unchanged");
+}
+
+// Whoever reads /config, edits it and sends it back takes away nothing that it did not show.
+TEST(Change, WhatConfigShowsCanBePutBack) {
+  View view = with_settings();
+  net::HttpRequest get;
+  get.target = "/config";
+  json::value document = config_document(view).value();
+  const std::string before = settings_asked(view, json::serialize(document), "PUT");
+  EXPECT_EQ(before,
+            "7\ndurability: quorum\nacknowledgements: 1\npostgresql:\n  parameters:\n"
+            "    my.password: 'hidden'\n    work_mem: '8MB'\nallow:\n  - address: '10.0.0.0/8'\n   "
+            " database: 'all'\n    user: 'all'\n");
+  document.at("postgresql").at("parameters") = json::object{{"jit", "off"}};
+  EXPECT_NE(settings_asked(view, json::serialize(document), "PUT")
+                .find("    jit: 'off'\n    my.password: 'hidden'\nallow"),
+            std::string::npos);
+  EXPECT_EQ(settings_asked(view, "{}", "PUT"),
+            "7\npostgresql:\n  parameters:\n    my.password: 'hidden'\nallow:\n"
+            "  - address: '10.0.0.0/8'\n    database: 'all'\n    user: 'all'\n");
+  document.at("evergres").at("suspect_after_ms") = 1;
+  EXPECT_EQ(settings_asked(view, json::serialize(document), "PUT"),
+            "400 \"evergres\" is not changed here");
+}
+
+TEST(Change, SettingsThatCannotBeAreRefused) {
+  const auto said = [](const char* body) { return settings_asked(leader(), body); };
+  EXPECT_EQ(said(R"({"ttl": 20})"), "400 the body has an unknown member");
+  EXPECT_EQ(said(R"({"pause": true, "acknowledgements": 1})"),
+            "400 \"pause\" is changed by a request of its own");
+  EXPECT_EQ(said(R"({"pause": 1})"), "400 \"pause\" is neither true nor false");
+  EXPECT_EQ(said("{"), "400 the body is no JSON");
+  EXPECT_EQ(said("{}"), "unchanged");
+  EXPECT_EQ(said(R"({"synchronous_mode": 7})"),
+            "400 \"synchronous_mode\" is neither true nor false");
+  EXPECT_EQ(said(R"({"synchronous_node_count": -1})").substr(0, 3), "400");
+  EXPECT_EQ(said(R"({"acknowledgements": "many"})").substr(0, 3), "400");
+  EXPECT_EQ(said(R"({"allow": [{"address": "everywhere"}]})").substr(0, 3), "400");
+  EXPECT_EQ(said(R"({"postgresql": {"pg_hba": []}})"),
+            "400 \"postgresql.pg_hba\" is no setting of the cluster");
+  EXPECT_EQ(said(R"({"postgresql": {"use_slots": false}})"),
+            "400 \"use_slots\" cannot be switched off");
+  EXPECT_EQ(said(R"({"postgresql": {"parameters": {"a=b": "c"}}})"), "400 \"a=b\" is no parameter");
+  EXPECT_EQ(said(R"({"postgresql": {"parameters": {"work_mem": ["8MB"]}}})"),
+            "400 the value of the parameter \"work_mem\" is no text, number or switch");
+  EXPECT_EQ(said(R"({"postgresql": {"parameters": {"work_mem": "8MB\nport = 1"}}})").substr(0, 3),
+            "400");
+  View unreadable = leader();
+  unreadable.cluster.settings_trouble = "half of it is missing";
+  EXPECT_EQ(settings_asked(unreadable, R"({"acknowledgements": 1})"),
+            "409 the settings in the store cannot be read");
+}
+
 TEST(Change, NothingElseCanBeChanged) {
   EXPECT_EQ(refused(leader(), "/switchover", "", "DELETE"), "404 no switchover is scheduled");
   EXPECT_EQ(refused(leader(), "/restart", "", "DELETE"), "404 no restarts are scheduled");
-  for (const char* body : {"{}", R"({"ttl": 20})", R"({"pause": true, "ttl": 20})"}) {
-    EXPECT_EQ(refused(leader(), "/config", body, "PATCH"),
-              "501 only \"pause\" can be changed here");
-  }
-  EXPECT_EQ(refused(leader(), "/config", R"({"pause": 1})", "PATCH"),
-            "400 \"pause\" is neither true nor false");
-  EXPECT_EQ(refused(leader(), "/config", "{", "PATCH"), "400 the body is no JSON");
-  EXPECT_EQ(refused(leader(), "/config", "{}", "PUT"), "501 this path does not know that method");
   EXPECT_EQ(refused(leader(), "/primary", ""), "404 there is nothing to change at this path");
   EXPECT_EQ(refused(leader(), "/reload", "", "BREW"), "501 this path does not know that method");
   EXPECT_EQ(refused(leader(), "/restart", "", "PUT"), "501 this path does not know that method");
@@ -179,8 +270,8 @@ TEST(Change, WhatBecameOfItIsTold) {
   EXPECT_EQ(done.status, 200U);
   EXPECT_EQ(done.body, "Successfully switched over to \"n2\"");
   const std::vector<std::pair<ErrorCode, unsigned>> codes{
-      {ErrorCode::refused, 412},   {ErrorCode::timed_out, 503}, {ErrorCode::store_locked, 503},
-      {ErrorCode::conflict, 409},  {ErrorCode::usage, 400},     {ErrorCode::internal, 500},
+      {ErrorCode::refused, 412},   {ErrorCode::timed_out, 503},     {ErrorCode::store_locked, 503},
+      {ErrorCode::conflict, 409},  {ErrorCode::usage, 400},         {ErrorCode::internal, 500},
       {ErrorCode::not_found, 503}, {ErrorCode::config_invalid, 409}};
   for (const auto& [code, status] : codes) {
     const auto answer = answer_of(change, Error(code, "no", "Because.", "Do."), after);

@@ -147,9 +147,17 @@ TEST(Respond, TheConfigurationShowsNothingThatMayBeSecret) {
   EXPECT_EQ(body.at("synchronous_mode"), "quorum");
   EXPECT_EQ(body.at("synchronous_mode_strict"), false);
   EXPECT_EQ(body.at("synchronous_node_count"), 1);
-  EXPECT_EQ(body.at("postgresql").at("parameters"), json::parse(R"({"work_mem": "8MB"})"));
+  EXPECT_EQ(body.at("postgresql").at("parameters"), json::object());
+  EXPECT_EQ(body.at("evergres").at("node_parameters"), json::parse(R"({"work_mem": "8MB"})"));
   EXPECT_EQ(answer.body.find("password"), std::string::npos);
   View view = standby();
+  auto spec = std::make_shared<cluster::Spec>();
+  spec->settings.parameters = {{"jit", "off"}, {"my.password", "hidden"}};
+  view.cluster_settings = spec;
+  const auto shown = ask(view, "/config");
+  EXPECT_EQ(json::parse(shown.body).at("postgresql").at("parameters"),
+            json::parse(R"({"jit": "off"})"));
+  EXPECT_EQ(shown.body.find("hidden"), std::string::npos);
   view.record_known = false;
   EXPECT_EQ(ask(view, "/config").status, 502U);
 }

@@ -77,7 +77,7 @@ def strangers_change_nothing(cluster):
         code, text = _changes(leader, "/switchover", body, **known)
         expect(code == wanted, f"{body[:80]}: {code} {text}")
     code, text = leader.http("/config", "PATCH", 5, body='{"ttl": 20}', **known)
-    expect(code == 501 and "node.yaml" in text, f"{code} {text}")
+    expect(code == 400 and "cluster-options" in text, f"{code} {text}")
     code, text = _changes(leader, "/switchover", wish, origin="http://evil.example", **known)
     expect(code == 403 and "another site" in text, f"{code} {text}")
     expect(cluster.leader() is leader and cluster.status()["term"] == term, cluster.brief())
@@ -103,6 +103,49 @@ def _flood(cluster, node, wish):
     expect(codes.count(429) > 0 and set(codes) == {401, 429}, f"{codes}")
     wait_until("room for the right password", lambda: _changes(
         node, "/nothing", user=(cluster.http_user, cluster.http_password))[0] == 404, 20)
+
+
+def _config(node, method, document, known):
+    """A changing request to /config; (code, the document or the error)."""
+    code, text = node.http("/config", method, 30, body=json.dumps(document), **known)
+    return code, json.loads(text) if text else {}
+
+
+def _work_mem(node):
+    answer = node.try_sql("show work_mem", "postgres", 5)
+    return answer.stdout.strip() if answer and answer.returncode == 0 else None
+
+
+@story()
+def settings_are_patched_as_in_patronis_runbooks(cluster):
+    """PATCH /config changes parameters on every node, PUT sends the edited document back without
+    taking away what it did not show, and what PostgreSQL would refuse changes nothing."""
+    known = {"user": (cluster.http_user, cluster.http_password)}
+    leader, standby = cluster.leader(), cluster.standbys()[0]
+    before = {node.name: _work_mem(node) for node in cluster.nodes}
+    code, shown = _config(standby, "PATCH", {"postgresql": {"parameters": {
+        "work_mem": "7MB", "auto_explain.log_min_duration": 5000}}}, known)
+    expect(code == 200 and shown["postgresql"]["parameters"] == {"work_mem": "7MB"},
+           f"{code} {shown}")
+    wait_until("every node has the patched parameter",
+               lambda: all(_work_mem(node) == "7MB" for node in cluster.nodes), 30)
+    for wrong, wanted in (({"postgresql": {"parameters": {"work_mem": "much"}}}, 400),
+                          ({"postgresql": {"parameters": {"port": 5432}}}, 400),
+                          ({"synchronous_node_count": "two"}, 400)):
+        code, answer = _config(leader, "PATCH", wrong, known)
+        expect(code == wanted and answer["error"]["message"], f"{wrong}: {code} {answer}")
+    code, text = standby.http("/config")
+    document = json.loads(text)
+    del document["postgresql"]["parameters"]["work_mem"]
+    code, shown = _config(standby, "PUT", document, known)
+    expect(code == 200 and shown["postgresql"]["parameters"] == {}, f"{code} {shown}")
+    wait_until("every node has its own parameter again", lambda: all(
+        _work_mem(node) == before[node.name] for node in cluster.nodes), 30)
+    kept = leader.evergres("show-config", "--cluster")
+    expect("auto_explain.log_min_duration" in kept.stdout, f"taken away: {kept.stdout}")
+    code, shown = _config(leader, "PATCH", {"postgresql": None, "synchronous_mode": None,
+                                            "synchronous_node_count": None}, known)
+    expect(code == 200, f"{code} {shown}")
 
 
 @story(own=True)
