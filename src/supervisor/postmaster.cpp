@@ -15,8 +15,9 @@ namespace evergres::supervisor {
 
 namespace {
 
-constexpr Millis check_interval{500};  ///< of standby.signal
-constexpr Millis quit_patience{300};   ///< between SIGQUIT and SIGKILL
+constexpr Millis check_interval{500};   ///< of standby.signal
+constexpr Millis quit_patience{300};    ///< between SIGQUIT and SIGKILL
+constexpr Millis revoke_patience{500};  ///< for the walsenders
 constexpr Millis sweep_interval{5};
 constexpr Millis warning_interval{1'000};
 
@@ -148,7 +149,9 @@ Result<Grant> Postmaster::grant(const AskGrant& asked) {
 
 Outcome Postmaster::revoke() {
   if (!grant_) return Error(ErrorCode::refused, "there is no grant to revoke");
-  stop(StopMode::immediate, Millis{0},
+  // Not at once: what was acknowledged under wrong settings may not have left the machine yet, and
+  // a fast stop sends it.
+  stop(StopMode::fast, revoke_patience,
        "the grant of term " + std::to_string(grant_->term.value) + " was revoked");
   grant_.reset();
   return {};

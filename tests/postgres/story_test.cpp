@@ -61,7 +61,7 @@ std::string try_tcp(const Server& server, const std::string& user, const std::st
 
 TEST_F(Story, NewClusterIsAStandbyUntilPromotedAndItsGateOpens) {
   ASSERT_NO_FATAL_FAILURE(a.create(Application{"shop", "shop db", "it's a secret"}));
-  const auto inspected = inspect(a.server, 15);
+  const auto inspected = inspect(a.server, major_version());
   ASSERT_TRUE(inspected.ok()) << inspected.error().for_people();
   EXPECT_EQ(inspected->kind, DataKind::ours);
   const auto control = read_control_file(a.server, a.server.data, soon());
@@ -462,7 +462,7 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   EXPECT_FALSE(std::filesystem::is_empty(a.server.tails()));
   ASSERT_TRUE(replace_incarnation(a.server.data, a.server.node, request.incarnation).ok());
   ASSERT_TRUE(write_rebuilding(a.server, {"rewind", request.incarnation}).ok());
-  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::incomplete);
+  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::incomplete);
   const auto done = rewind(a.server, request, {}, soon(120));
   ASSERT_TRUE(done.ok()) << done.error().for_people();
   EXPECT_TRUE(read_rebuilding(a.server)->has_value());
@@ -474,7 +474,7 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   EXPECT_EQ(a.observe().timeline, TimelineId{3});
   // Only now is it as whole as its source was; the clone below meets a sentinel left by a rewind.
   ASSERT_TRUE(remove_rebuilding(a.server).ok());
-  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
+  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::ours);
   ASSERT_TRUE(write_rebuilding(a.server, {"rewind", Incarnation("a2")}).ok());
 
   a.stop("immediate");
@@ -482,7 +482,7 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), Incarnation("a3"));
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("replaced-a3")));
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("clone-a3")));
-  EXPECT_EQ(inspect(a.server, 15)->kind, DataKind::ours);
+  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::ours);
   ASSERT_NO_FATAL_FAILURE(a.start());
   ASSERT_TRUE(catches_up(b, "evg_a_2"));
   EXPECT_EQ(a.ask("SELECT count(*) FROM public.t"), "7");

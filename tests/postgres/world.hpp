@@ -18,6 +18,9 @@
 /// user of EVERGRES_TEST_USER ("postgres" if unset) before the first test.
 namespace evergres::postgres::test {
 
+/// Of the programs that all nodes run.
+int major_version();
+
 inline Instant soon(std::int64_t seconds = 60) {
   return boot_now() + Millis{seconds * 1000};
 }

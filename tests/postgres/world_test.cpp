@@ -79,6 +79,17 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+int major_version() {
+  static const int major = [] {
+    const auto bin_dir = find_bin_directory();
+    CHECK(bin_dir.ok());
+    const auto found = program_major(*bin_dir, soon());
+    CHECK(found.ok());
+    return *found;
+  }();
+  return major;
+}
+
 Node::Node(const std::filesystem::path& root, const std::string& name)
     : server([&] {
         Server made;
@@ -116,7 +127,7 @@ void Node::create(const std::optional<Application>& application) {
   request.incarnation = Incarnation("first");
   request.configuration = configuration;
   request.application = application;
-  request.major = 15;
+  request.major = major_version();
   const auto made = initialise(server, request, soon(120));
   ASSERT_TRUE(made.ok()) << made.error().for_people();
   const auto placed = put_in_place(server, made->directory, "c1");
@@ -156,7 +167,7 @@ void Node::clone_from(const Node& source, const std::string& incarnation) {
   request.incarnation = Incarnation(incarnation);
   request.slot = configuration.safety.primary_slot_name;
   request.configuration = configuration;
-  request.major = 15;
+  request.major = major_version();
   std::string last;
   const OnProgress on_progress = [&](const std::string& text) { last = text; };
   const auto done = clone(server, request, on_progress, soon(120));

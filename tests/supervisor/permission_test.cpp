@@ -51,7 +51,7 @@ TEST_F(PermissionTest, ALowerTermAndAnOldStartAreRefused) {
   EXPECT_FALSE(status().grant);
 }
 
-TEST_F(PermissionTest, RevokeStopsAtOnce) {
+TEST_F(PermissionTest, RevokeStopsWithinAMoment) {
   start_keeper();
   EXPECT_FALSE(ask(AskRevoke{}).ok());
   start_primary(12, Millis{60'000});
