@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "agent/operations/operation.hpp"
+#include "base/check.hpp"
 #include "core/transition.hpp"
+#include "postgres/versions.hpp"
 #include "store/backends.hpp"
 
 /// The ground of one agent, made of real parts: a state directory, a data directory without
@@ -52,12 +54,14 @@ class Place : public testing::Test {
     settings.data_directory = root_ / "data";
     settings.store = "sqlite:" + (root_ / "store.db").native();
     setup_.secret = "a secret of the tests";
-    setup_.major = 15;
+    const auto programs = postgres::find_bin_directory();
+    CHECK(programs.ok());
+    setup_.server.bin_dir = *programs;
+    setup_.major = std::stoi(programs->parent_path().filename());
     setup_.server.node = settings.node;
     setup_.server.data = settings.data_directory;
     setup_.server.state_dir = settings.state_directory;
     setup_.server.run_dir = settings.run_directory;
-    setup_.server.bin_dir = "/usr/lib/postgresql/15/bin";
     std::filesystem::create_directories(settings.state_directory);
     std::filesystem::create_directories(settings.run_directory);
     std::filesystem::create_directories(setup_.server.wal());

@@ -17,7 +17,7 @@ class SupervisorLink : public Place {
     settings_.state_directory = setup_.settings.state_directory;
     settings_.run_directory = setup_.settings.run_directory;
     settings_.log_directory = root_ / "log";
-    settings_.postgres_program = "/usr/lib/postgresql/15/bin/postgres";
+    settings_.postgres_program = setup_.server.program("postgres");
     settings_.agent_program = "/bin/sleep";
     settings_.agent_argv = {"sleep", "10000"};
   }

@@ -223,8 +223,8 @@ TEST_F(KeeperTest, SigtermStopsCleanlyAndExits0) {
   EXPECT_EQ(WEXITSTATUS(wait_status), 0);
   EXPECT_EQ(servers(), 0U);
   EXPECT_FALSE(is_alive(*agent));
-  const auto control = shell("/usr/lib/postgresql/15/bin/pg_controldata " +
-                             settings_.data_directory.string() + " | grep 'cluster state'");
+  const auto control = shell(program("pg_controldata") + " " + settings_.data_directory.string() +
+                             " | grep 'cluster state'");
   EXPECT_TRUE(control.ends_with("shut down in recovery")) << control;
 }
 

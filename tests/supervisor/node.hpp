@@ -19,6 +19,9 @@ inline constexpr Millis generous{20'000};
 /// Whether `condition` came true within `generous`.
 bool eventually(const std::function<bool()>& condition);
 
+/// The path of one of the newest installed PostgreSQL's programs. Without any the tests fail.
+std::string program(const std::string& name);
+
 /// Runs a shell command as the user `postgres`; returns its output, "failed: …" if it failed.
 std::string shell(const std::string& command);
 

@@ -72,7 +72,7 @@ TEST_F(PermissionTest, APrimaryThatStartsAgainIsAStandby) {
 TEST_F(PermissionTest, APromotionBehindOurBackIsStopped) {
   start_keeper();
   start_postgres();
-  shell("/usr/lib/postgresql/15/bin/pg_ctl -W promote -D " + settings_.data_directory.string());
+  shell(program("pg_ctl") + " -W promote -D " + settings_.data_directory.string());
   ASSERT_TRUE(wait_for_state(State::stopped));
   EXPECT_EQ(servers(), 0U);
   EXPECT_TRUE(status().last_stop_reason.starts_with("standby.signal is gone without a grant"))

@@ -44,8 +44,8 @@ TEST_F(PostmasterTest, ASecondStartIsRefused) {
 
 TEST_F(PostmasterTest, AForeignPostmasterIsNotTouched) {
   start_keeper();
-  const std::string control = "/usr/lib/postgresql/15/bin/pg_ctl -w -D " +
-                              settings_.data_directory.string() + " -l " + root_.string() + "/l";
+  const std::string control = program("pg_ctl") + " -w -D " + settings_.data_directory.string() +
+                              " -l " + root_.string() + "/l";
   const auto said = shell(control + " -o '-p " + std::to_string(port_) + " -k " + root_.string() +
                           " -h \"\"' start");
   ASSERT_FALSE(said.starts_with("failed")) << said;
