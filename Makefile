@@ -1,6 +1,6 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: build check test stories promtool bench lint asan demo clean help
+.PHONY: build check test stories promtool bench lint asan newcomer demo clean help
 args ?=
 
 build: ## Build everything for daily work (build/dev)
@@ -35,6 +35,9 @@ asan: ## The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@test -f build/asan/build.ninja || cmake --preset asan
 	@cmake --build --preset asan
 	@ctest --test-dir build/asan --output-on-failure --timeout 600
+
+newcomer: ## ./demo.sh and ./test.sh in a fresh Debian 12 and 13 (root, debootstrap); args="trixie"
+	@tools/newcomer $(args)
 
 demo: ## A running cluster on this machine
 	@./demo.sh
