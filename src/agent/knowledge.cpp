@@ -17,6 +17,10 @@ core::Leads leads(const core::Situation& s) {
     case core::ServerState::unknown: return core::Leads::unknown;
     case core::ServerState::primary:
       return core::entitled_to_be_primary(s).yes ? core::Leads::yes : core::Leads::no;
+    // An orderly stop sends what was acknowledged: who elects before its end cuts that off. It is
+    // bounded by the grant.
+    case core::ServerState::stopping:
+      return s.server.grant ? core::Leads::unknown : core::Leads::no;
     default: return core::Leads::no;
   }
 }

@@ -153,7 +153,6 @@ Outcome Postmaster::revoke() {
   // a fast stop sends it.
   stop(StopMode::fast, revoke_patience,
        "the grant of term " + std::to_string(grant_->term.value) + " was revoked");
-  grant_.reset();
   return {};
 }
 

@@ -49,6 +49,25 @@ TEST_F(KnowledgeTest, AFenceIsAnAnswerOnlyForTheTermOfThePromise) {
   EXPECT_FALSE(heartbeat_of(know_).fenced);
 }
 
+// An election cuts the voters' receivers: what an orderly stop still sends would not arrive.
+TEST_F(KnowledgeTest, ALeaderThatStopsInOrderDoesNotCallForAnElectionBeforeItsEnd) {
+  core::Record record = fresh_record();
+  record.phase = core::Phase::leading;
+  record.leader = core::Seat{NodeName{"n1"}, Incarnation{"i1"}};
+  know_.situation.server.incarnation = Incarnation{"i1"};
+  learn_record(know_, record, Revision{1}, Instant{1});
+  core::Server& server = know_.situation.server;
+  server.grant = core::Grant{core::GrantKind::lead, record.term, Instant{9}};
+  server.state = core::ServerState::primary;
+  EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::yes);
+  server.state = core::ServerState::stopping;
+  EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::unknown);
+  server.grant.reset();  // a crash, an immediate stop
+  EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::no);
+  server.state = core::ServerState::stopped;
+  EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::no);
+}
+
 TEST_F(KnowledgeTest, AnotherRunOfTheServerHasNoFenceAndNoPosition) {
   know_.situation.fenced = core::Fenced{};
   know_.situation.server.position = core::Position{};
