@@ -80,6 +80,7 @@ Outcome Agent::remember() {
     know_.settings.applied = std::make_shared<const cluster::Spec>(std::move(*kept));
     know_.settings.newest = know_.settings.applied;
   }
+  s.tags = core::tags_from(settings.tags);
   auto promise = read_promise(settings.state_directory);
   if (!promise) return promise.error();
   s.promise = *promise;
@@ -114,7 +115,9 @@ void Agent::resolve_upstream() {
     if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos ||
         digits.size() > 18)
       return;
-    learn_upstream(know_, core::Upstream{node, Term{std::stoull(digits)}});
+    core::Upstream upstream{node, Term{std::stoull(digits)}};
+    if (name.starts_with("evgc_")) upstream.voteless = true;
+    learn_upstream(know_, std::move(upstream));
     return;
   }
 }
@@ -132,6 +135,7 @@ void Agent::look_around(const core::Situation& s) {
   observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
   observing_->set_settings(know_.settings.applied ? know_.settings.applied : know_.settings.newest);
+  observing_->set_local_is_enough(s.record && s.record->durability == core::Durability::async);
   observing_->set_files_in_flux(s.operation && (s.operation->kind == core::Clone::kind ||
                                                 s.operation->kind == core::Rewind::kind));
   StoreKeeper::Duty duty;

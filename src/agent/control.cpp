@@ -45,6 +45,15 @@ std::string refusals_text(const Knowledge& know) {
   return text;
 }
 
+/// A node that was taken out by hand does nothing until it is put back.
+std::optional<Error> fenced_by_hand(const core::Record& record, const core::Request& request) {
+  const core::HandFence* fence = request.to ? core::hand_fence(record, *request.to) : nullptr;
+  if (fence == nullptr) return std::nullopt;
+  return refusal("\"" + request.to->value + "\" is fenced by " + fence->who,
+                 fence->why.empty() ? "" : "Because: " + fence->why + ".",
+                 "Put it back with \"evergres unfence " + request.to->value + "\".");
+}
+
 bool has_open_leader(const core::Situation& s) {
   return s.record && s.record->phase == core::Phase::leading && core::somebody_in_charge(s).yes;
 }
@@ -123,7 +132,13 @@ net::awaitable<Control::Answer> Control::answer_verb(boost::json::value request,
   const bool dry_run = flag_member(*object, "dry_run");
   if (!know_.situation.record)
     co_return refusal("the record of the cluster is not known", know_.situation.store_trouble);
+  if (verb == "fence" || verb == "unfence") {
+    auto changing = verb == "fence" ? fence(*object, talk) : unfence(*object, talk);
+    co_return co_await std::move(changing);
+  }
+  if (const auto out = fenced_by_hand(*know_.situation.record, wish)) co_return *out;
   if (verb == "switchover" || verb == "failover") {
+    if (verb == "failover" && flag_member(*object, "force")) wish.force = true;
     wish.kind = verb == "failover" ? core::RequestKind::failover : core::RequestKind::switchover;
     auto changing = change_leader(wish, dry_run, talk);
     co_return co_await std::move(changing);
@@ -164,7 +179,11 @@ Control::Answer Control::explain(const boost::json::object& request) {
   const std::string what = text_member(request, "what");
   const core::Situation& s = know_.situation;
   if (what == "election") {
-    return text_result("text", core::explain_election(s) + refusals_text(know_));
+    std::string text = core::explain_election(s) + refusals_text(know_);
+    const auto status = status_of(know_, setup_.settings.cluster);
+    for (const std::string& weak : status.weak_settings.value_or(std::vector<std::string>{}))
+      text += "may be lost although acknowledged, by synchronous_commit: " + weak + "\n";
+    return text_result("text", text);
   }
   if (what != "node") return Error(ErrorCode::usage, "explain knows \"node\" and \"election\"");
   const NodeName node{text_member(request, "node")};
@@ -195,7 +214,7 @@ Outcome Control::check_switchover(const core::Request& request) const {
   if (*request.to == s.record->leader->node) {
     return refusal("\"" + request.to->value + "\" leads already", "");
   }
-  if (const auto reason = core::why_not_inherit(s, *request.to)) {
+  if (const auto reason = core::why_not_inherit(s, *request.to, request.force.value_or(false))) {
     return refusal("\"" + request.to->value + "\" cannot take over", *reason + ".",
                    "See \"evergres explain node " + request.to->value + "\".");
   }
@@ -205,6 +224,11 @@ Outcome Control::check_switchover(const core::Request& request) const {
 Outcome Control::check_failover(const core::Request& request) const {
   const core::Situation& s = know_.situation;
   if (has_open_leader(s)) return check_switchover(request);
+  const bool insisted = request.force.value_or(false) || request.accept_data_loss;
+  if (request.to && core::tags_of(s, *request.to).nofailover && !insisted) {
+    return refusal("\"" + request.to->value + "\" is tagged nofailover", "",
+                   "Name another node, or repeat with --force.");
+  }
   if (request.accept_data_loss) return {};
   const auto missing = core::what_is_missing(s.record->policy, core::seats_behind_me(s));
   if (missing.empty()) return {};
@@ -244,7 +268,9 @@ net::awaitable<Control::Answer> Control::change_leader(core::Request request, bo
                    : "At risk: " + core::loss_at_risk(s) + ".";
     co_return text_result("impact", impact);
   }
-  const Term before = s.record->term;
+  // An election that is under way may end in its own term.
+  const bool electing = s.record->phase == core::Phase::electing;
+  const Term before{s.record->term.value - (electing ? 1 : 0)};
   auto asking = ask(request);
   const Outcome asked = co_await std::move(asking);
   if (!asked) co_return asked.error();

@@ -10,8 +10,8 @@
 namespace evergres::agent {
 
 /// Answers the command line on RUN_DIRECTORY/agent.sock: status, history, explain, settings,
-/// switchover, failover, restart, reinit, pause, resume, reload. Belongs to the control thread;
-/// what blocks runs on a worker.
+/// switchover, failover, restart, reinit, fence, unfence, pause, resume, reload. Belongs to the
+/// control thread; what blocks runs on a worker.
 class Control {
  public:
   Control(boost::asio::any_io_executor executor, const Setup& setup, Knowledge& knowledge,
@@ -50,6 +50,12 @@ class Control {
   net::awaitable<Answer> edit_cluster_settings(const boost::json::object& request,
                                                net::LocalConversation& talk);
   net::awaitable<Outcome> wait_for_settings(std::uint64_t generation, net::LocalConversation& talk);
+  /// control_fence.cpp
+  net::awaitable<Answer> fence(const boost::json::object& request, net::LocalConversation& talk);
+  net::awaitable<Answer> unfence(const boost::json::object& request, net::LocalConversation& talk);
+  net::awaitable<Outcome> change_fences(Hands::Transition change);
+  net::awaitable<Answer> wait_until_out(NodeName node, net::LocalConversation& talk);
+  Outcome check_fence(const NodeName& node, bool force) const;
   /// control_settings.cpp
   net::awaitable<Answer> pending_settings();
   net::awaitable<Answer> reload(const boost::json::object& request);

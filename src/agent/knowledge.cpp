@@ -86,6 +86,27 @@ void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream
   knowledge.situation.server.upstream = std::move(upstream);
 }
 
+void learn_slot(Knowledge& knowledge, const NodeName& node, bool exists) {
+  auto& nodes = knowledge.situation.server.slots_of;
+  std::erase(nodes, node);
+  if (exists) nodes.push_back(node);
+  knowledge.slots_changed_at = boot_now();
+}
+
+void learn_slots(Knowledge& knowledge, const std::vector<std::string>& names, Instant at) {
+  if (at < knowledge.slots_changed_at) return;
+  std::set<NodeName> known;
+  for (const auto& [name, peer] : knowledge.situation.peers) known.insert(name);
+  for (const auto& [name, card] : knowledge.cards) known.insert(name);
+  auto& nodes = knowledge.situation.server.slots_of;
+  nodes.clear();
+  for (const NodeName& node : known) {
+    const bool exists =
+        std::find(names.begin(), names.end(), core::slot_name(node)) != names.end();
+    if (exists) nodes.push_back(node);
+  }
+}
+
 void forget_server_run(Knowledge& knowledge) {
   core::Server& server = knowledge.situation.server;
   knowledge.situation.fenced.reset();
@@ -197,6 +218,8 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.lag_seconds = s.server.lag_seconds;
   beat.doing = doing(knowledge);
   beat.trouble = s.server.trouble;
+  beat.tags = s.tags;
+  if (s.server.state == core::ServerState::primary) beat.weak_commits = knowledge.weak_commits;
   return beat;
 }
 

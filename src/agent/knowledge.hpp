@@ -55,6 +55,7 @@ struct Knowledge {
   std::optional<std::vector<std::string>>
       gate_hosts;             ///< that this run wrote into pg_hba.conf last
   Instant server_changed_at;  ///< observations that were begun earlier are out of date
+  Instant slots_changed_at;   ///< the same of the slots
   std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
   std::optional<std::string>
       upstream_name;          ///< application name in the service file that we found at our start
@@ -68,6 +69,7 @@ struct Knowledge {
   TermTimes times;
   std::vector<std::string> recent_errors;
   std::deque<Refusal> refusals;  ///< the last ones of this run, oldest first
+  std::optional<core::WeakCommits> weak_commits;  ///< of our primary; absent: none
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>
       history;  ///< ascending by term; null until it was read
   struct Loop {
@@ -88,6 +90,12 @@ void learn_record(Knowledge& knowledge, const core::Record& record, Revision rev
 
 /// The service file was written by this run: what stood there at our start counts no more.
 void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream);
+
+/// The slot of a node was made or dropped here by this run.
+void learn_slot(Knowledge& knowledge, const NodeName& node, bool exists);
+
+/// What our server says of its slots, by their names; `at`: when it was asked.
+void learn_slots(Knowledge& knowledge, const std::vector<std::string>& names, Instant at);
 
 /// Forgets what was true of the last start of the server.
 void forget_server_run(Knowledge& knowledge);

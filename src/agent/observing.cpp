@@ -1,7 +1,6 @@
 #include "agent/observing.hpp"
 
 #include <algorithm>
-#include <fstream>
 
 #include "agent/differences.hpp"
 #include "core/view.hpp"
@@ -9,6 +8,7 @@
 #include "postgres/data_directory.hpp"
 #include "postgres/pending.hpp"
 #include "postgres/promotion.hpp"
+#include "postgres/weak_commits.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -135,6 +135,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   }
   server.receiving = receiving;
   server.senders = senders_of(seen);
+  learn_slots(k, seen.slots, seen.at);
   server.names = seen.synchronous_standby_names;
   k.details = details_of(seen);
   const bool waits =
@@ -201,7 +202,9 @@ void Observing::look_at_running(const supervisor::Status& status) {
       take_observation(k, observation);
     });
     if (quiet) look_for_removed_wal();
-    look_for_drift(start_id);
+    // Never both: the next observation is what keeps a leader's names proven.
+    const bool looked = look_for_drift(start_id);
+    if (!looked && !seen->in_recovery) look_for_weak_commits();
     return;
   }
   const bool answered_before = answered_start_ == start_id;
@@ -246,7 +249,7 @@ void Observing::time_replies(postgres::Observation& seen) {
 
 // ALTER SYSTEM changes a file that we own, and editors change the other; each few seconds both are
 // read, and a new connection shows what is in force.
-void Observing::look_for_drift(std::uint64_t start_id) {
+bool Observing::look_for_drift(std::uint64_t start_id) {
   std::optional<std::string> names;
   std::shared_ptr<const cluster::Spec> spec;
   {
@@ -255,18 +258,18 @@ void Observing::look_for_drift(std::uint64_t start_id) {
     spec = spec_;
   }
   const Instant now = boot_now();
-  if (!names || now - drift_looked_at_ < Millis{5000}) return;
+  if (!names || now - drift_looked_at_ < Millis{5000}) return false;
   drift_looked_at_ = now;
   const Instant deadline = now + Millis{2000};
   postgres::SafetySettings safety;
   safety.synchronous_standby_names = *names;
   safety.primary_slot_name = core::slot_name(setup_.settings.node);
   auto session = postgres::Session::connect(setup_.server, {}, deadline);
-  if (!session) return;
+  if (!session) return true;
   auto drift = postgres::differing_safety(*session, safety, deadline);
   auto pending = postgres::pending_changes(*session, deadline);
   auto altered = postgres::read_altered(setup_.server, safety);
-  if (!drift) return;
+  if (!drift) return true;
   if (!altered) {  // then it is written anew
     drift->push_back(altered.error().one_line());
     altered = std::map<std::string, std::string>();
@@ -291,6 +294,23 @@ void Observing::look_for_drift(std::uint64_t start_id) {
     k.settings.altered = altered;
     k.settings.edited = edited;
   });
+  return true;
+}
+
+// Catalogues change seldom, and nobody waits for this: it gives up rather than hold up the next
+// look.
+void Observing::look_for_weak_commits() {
+  const Instant now = boot_now();
+  if (now - weak_looked_at_ < Millis{10'000}) return;
+  weak_looked_at_ = now;
+  const Instant deadline = now + Millis{500};
+  auto session = postgres::Session::connect(setup_.server, {}, deadline);
+  if (!session) return;
+  auto found = postgres::weak_commits(*session, local_is_enough_, deadline);
+  if (!found) return;
+  std::optional<core::WeakCommits> weak;
+  if (!found->settings.empty()) weak = core::WeakCommits{found->sessions, found->settings};
+  tell_([weak](Knowledge& k) { k.weak_commits = weak; });
 }
 
 // Files change only by our own operations, which report what they did: one look per stop is enough.
@@ -355,35 +375,9 @@ void Observing::bound_log() {
 
 // The reason why a walreceiver gets no WAL stands in the log alone.
 void Observing::look_for_removed_wal() {
-  if (boot_now() - log_looked_at_ < Millis{1000}) return;
-  log_looked_at_ = boot_now();
-  const auto path = setup_.settings.state_directory / "log" / "postgres.log";
-  std::error_code failure;
-  const auto size = std::filesystem::file_size(path, failure);
-  if (failure) return;
-  // What stands there from before is not about now; PostgreSQL repeats itself with every try.
-  if (log_read_to_ == 0 || log_read_to_ > size) log_read_to_ = size;
-  constexpr std::uintmax_t most = 64 * 1024;
-  if (size - log_read_to_ > most) log_read_to_ = size - most;
-  std::ifstream log(path);
-  log.seekg(static_cast<std::streamoff>(log_read_to_));
-  std::string text(static_cast<std::size_t>(size - log_read_to_), '\0');
-  log.read(text.data(), static_cast<std::streamsize>(text.size()));
-  log_read_to_ = size;
-  const bool removed =
-      text.find("has already been removed") != std::string::npos ||
-      text.find("can no longer get changes from replication slot") != std::string::npos;
-  const bool diverged =
-      text.find("is not in this server's history") != std::string::npos ||
-      text.find("forked off current database system timeline") != std::string::npos ||
-      text.find("is ahead of the WAL flush position") != std::string::npos;
-  if (!removed && !diverged) return;
-  tell_([removed, diverged](Knowledge& k) {
-    core::Server& server = k.situation.server;
-    if (server.receiving || !server.upstream) return;
-    server.wal_removed = server.wal_removed || removed;
-    server.diverged = server.diverged || diverged;
-  });
+  const auto said =
+      upstream_words_.read(setup_.settings.state_directory / "log" / "postgres.log", boot_now());
+  if (said) tell_([said = *said](Knowledge& k) { learn_refusal(k.situation.server, said); });
 }
 
 }  // namespace evergres::agent

@@ -5,6 +5,7 @@
 
 #include "agent/operations/operation.hpp"
 #include "agent/pulse.hpp"
+#include "agent/upstream_words.hpp"
 #include "supervisor/client.hpp"
 
 namespace evergres::agent {
@@ -31,6 +32,8 @@ class Observing {
     const std::lock_guard lock(mutex_);
     spec_ = std::move(spec);
   }
+  /// With durability async only `off` is weaker than the mode.
+  void set_local_is_enough(bool enough) { local_is_enough_ = enough; }
   /// While an operation rewrites the data directory its files say nothing.
   void set_files_in_flux(bool in_flux) { files_in_flux_ = in_flux; }
   /// The supervisor's word about the process, from the control thread.
@@ -41,7 +44,9 @@ class Observing {
   void look_at_running(const supervisor::Status& status);
   void look_at_stopped(const supervisor::Status& status);
   void look_for_removed_wal();
-  void look_for_drift(std::uint64_t start_id);
+  /// Whether it looked.
+  bool look_for_drift(std::uint64_t start_id);
+  void look_for_weak_commits();
   void time_replies(postgres::Observation& seen);
   void bound_log();
 
@@ -56,16 +61,17 @@ class Observing {
   Pulse pulse_;
   std::atomic<int> period_ms_{500};
   std::atomic<bool> files_in_flux_{false};
+  std::atomic<bool> local_is_enough_{false};
   std::mutex mutex_;
   std::optional<supervisor::Status> status_;
   std::optional<std::string> expected_names_;
   std::shared_ptr<const cluster::Spec> spec_;
   Instant drift_looked_at_;
+  Instant weak_looked_at_;
   postgres::Observer observer_;
   std::uint64_t answered_start_ = 0;  ///< start id that has answered at least once
   std::string files_seen_of_;         ///< run and start whose files were read while stopped
-  std::uintmax_t log_read_to_ = 0;
-  Instant log_looked_at_;
+  UpstreamWords upstream_words_;
   Instant log_bounded_at_;
   std::map<std::string, Reply> replies_;  ///< by pid and name of the walsender
   std::jthread thread_;

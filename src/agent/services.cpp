@@ -90,6 +90,7 @@ View view_of(const Knowledge& knowledge, const Setup& setup, Instant now) {
   view.tally = knowledge.tally;
   view.cluster_settings = knowledge.settings.newest;
   view.settings = &setup.settings;
+  view.tags = setup.settings.tags;
   return view;
 }
 

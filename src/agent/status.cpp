@@ -24,13 +24,14 @@ std::string role_of(const core::Situation& s, const NodeName& node) {
 }
 
 std::string state_word(core::ServerState state, bool receiving, const std::string& doing,
-                       bool silent) {
+                       bool silent, bool fenced_by_hand) {
   if (silent) return "silent";
   const std::string operation = doing.substr(0, doing.find(':'));
   if (operation == core::Clone::kind) return "cloning";
   if (operation == core::Rewind::kind) return "rewinding";
   if (operation == core::Promote::kind) return "promoting";
   if (state == core::ServerState::primary) return "running";
+  if (fenced_by_hand && state == core::ServerState::stopped) return "fenced";
   if (state == core::ServerState::standby) return receiving ? "streaming" : "waiting";
   return std::string(word_of(state));
 }
@@ -61,6 +62,21 @@ void fill_card(const Knowledge& knowledge, cluster::NodeStatus& node) {
   node.host = card->second.postgres_host;
   node.port = card->second.postgres_port;
   node.settings = card->second.settings;
+  node.tags = card->second.tags;
+}
+
+void fill_hand_fence(const core::Situation& s, cluster::NodeStatus& node) {
+  const core::HandFence* fence =
+      s.record ? core::hand_fence(*s.record, NodeName{node.name}) : nullptr;
+  if (fence == nullptr) return;
+  node.fenced_by = "fenced by operator " + fence->who + " at " + wall_text(fence->wall_ms) +
+                   (fence->why.empty() ? "" : ": " + fence->why);
+}
+
+/// Whom a standby streams from.
+void fill_upstream(cluster::NodeStatus& node, bool receiving,
+                   const std::optional<core::Upstream>& upstream) {
+  if (receiving && upstream) node.follows = upstream->node.value;
 }
 
 cluster::NodeStatus own_status(const Knowledge& knowledge) {
@@ -68,9 +84,12 @@ cluster::NodeStatus own_status(const Knowledge& knowledge) {
   cluster::NodeStatus node;
   node.name = s.me.value;
   fill_card(knowledge, node);
+  fill_hand_fence(s, node);
+  fill_upstream(node, s.server.receiving, s.server.upstream);
   node.role = role_of(s, s.me);
   node.doing = doing(knowledge);
-  node.state = state_word(s.server.state, s.server.receiving, node.doing, false);
+  node.state =
+      state_word(s.server.state, s.server.receiving, node.doing, false, node.fenced_by.has_value());
   fill_lags(node, leader_position(s), s.server.position, s.server.replay);
   node.lag_seconds = s.server.lag_seconds;
   node.settings = settings_of_node(knowledge.settings);
@@ -83,6 +102,7 @@ cluster::NodeStatus peer_status(const Knowledge& knowledge, const NodeName& name
   cluster::NodeStatus node;
   node.name = name.value;
   fill_card(knowledge, node);
+  fill_hand_fence(s, node);
   node.role = role_of(s, name);
   node.why_not = core::why_not_lead(s, name);
   const auto found = s.peers.find(name);
@@ -94,12 +114,27 @@ cluster::NodeStatus peer_status(const Knowledge& knowledge, const NodeName& name
   const core::Heartbeat& said = *peer.said;
   const bool silent = peer.refused || !core::is_heard(s, peer);
   node.doing = said.doing;
-  node.state = state_word(said.server, said.receiving, said.doing, silent);
+  node.state =
+      state_word(said.server, said.receiving, said.doing, silent, node.fenced_by.has_value());
+  if (!silent) fill_upstream(node, said.receiving, said.upstream);
   fill_lags(node, leader_position(s), said.position, said.replay);
   node.lag_seconds = said.lag_seconds;
   if (peer.alive_at)
     node.seen_seconds_ago = static_cast<double>((s.now - *peer.alive_at).count()) / 1e9;
   return node;
+}
+
+/// As the leader sees them.
+std::optional<core::WeakCommits> weak_commits(const Knowledge& knowledge) {
+  const core::Situation& s = knowledge.situation;
+  if (!s.record || !s.record->leader) return std::nullopt;
+  const NodeName& leader = s.record->leader->node;
+  if (leader == s.me) {
+    const bool leads = s.server.state == core::ServerState::primary;
+    return leads ? knowledge.weak_commits : std::nullopt;
+  }
+  const core::Heartbeat* said = core::fresh_word(s, leader);
+  return said != nullptr ? said->weak_commits : std::nullopt;
 }
 
 }  // namespace
@@ -139,6 +174,10 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
       status.request = std::string(word_of(record.request->kind)) +
                        (record.request->to ? " to " + record.request->to->value : "");
     }
+  }
+  if (const auto weak = weak_commits(knowledge)) {
+    status.weak_settings = weak->settings;
+    status.weak_sessions = weak->sessions;
   }
   for (const NodeName& name : names) {
     status.nodes.push_back(name == s.me ? own_status(knowledge) : peer_status(knowledge, name));

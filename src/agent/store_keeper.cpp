@@ -159,6 +159,7 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.api_url = api_url(setup_.settings);
   if (!duty.pending_restart.empty()) card.pending_restart = duty.pending_restart;
   card.settings = duty.settings;
+  if (!setup_.settings.tags.empty()) card.tags = setup_.settings.tags;
   // Whoever reads cards takes 16 KB; the address matters more than what was altered.
   if (cluster::json_text(card).size() > most_card_bytes) {
     card.settings.reset();

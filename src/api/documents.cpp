@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <charconv>
 
 #include "api/health.hpp"
 #include "base/lsn.hpp"
@@ -94,9 +95,19 @@ void add_details(json::object& body, const agent::ServerDetails& details) {
   if (auto senders = senders_of(details); !senders.empty()) body["replication"] = senders;
 }
 
-json::object tags_of(const View& view) {
+/// A tag is a text; what can be a truth or a whole number is shown as one, as in node.yaml.
+json::value tag_value(const std::string& text) {
+  if (text == "true" || text == "false") return text == "true";
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const bool is_plain = read.ec == std::errc() && read.ptr == end && std::to_string(number) == text;
+  return is_plain ? json::value(number) : json::value(text);
+}
+
+json::object tags_of(const std::map<std::string, std::string>& texts) {
   json::object tags;
-  for (const auto& [name, value] : view.tags) tags[name] = value;
+  for (const auto& [name, text] : texts) tags[name] = tag_value(text);
   return tags;
 }
 
@@ -120,6 +131,7 @@ const char* member_role(const std::string& role) {
 std::string member_state(const std::string& state) {
   if (state == "waiting") return "running";
   if (state == "silent") return "unknown";
+  if (state == "fenced") return "stopped";
   return state == "cloning" ? "creating replica" : state;
 }
 
@@ -149,6 +161,7 @@ json::object member_document(const View& view, const cluster::NodeStatus& node) 
   }
   if (node.timeline) member["timeline"] = *node.timeline;
   if (view.pending_restart.contains(node.name)) member["pending_restart"] = true;
+  if (node.tags && !node.tags->empty()) member["tags"] = tags_of(*node.tags);
   if (node.role == "leader") return member;
   put_position(member, "receive_", node.receive_lsn, node.receive_lag_bytes);
   put_position(member, "replay_", node.replay_lsn, node.replay_lag_bytes);
@@ -212,7 +225,7 @@ json::value node_document(const View& view) {
     body["dcs_last_seen"] =
         (view.wall_ms - std::chrono::duration_cast<Millis>(*view.store_age).count()) / 1000;
   }
-  if (!view.tags.empty()) body["tags"] = tags_of(view);
+  if (!view.tags.empty()) body["tags"] = tags_of(view.tags);
   if (!view.cluster.system_id.empty()) body["database_system_identifier"] = view.cluster.system_id;
   json::object names;
   names["version"] = view.version;

@@ -125,6 +125,9 @@ void add_cluster(Page& page, const View& view) {
     page.add(Metric::durability, std::int64_t{1}, {{"mode", status.durability}});
   }
   page.add_flag(Metric::degraded, status.degraded.has_value());
+  page.add(Metric::weak_commit_settings,
+           std::uint64_t{status.weak_settings ? status.weak_settings->size() : 0});
+  page.add(Metric::weak_commit_sessions, std::uint64_t{status.weak_sessions.value_or(0)});
 }
 
 void add_nodes(Page& page, const View& view) {

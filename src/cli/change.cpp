@@ -26,7 +26,7 @@ std::string asked(const Place& place, const std::string& question) {
 bool is_settled(const cluster::ClusterStatus& status, std::size_t voters) {
   if (status.phase != "leading" || status.request || status.voters.size() < voters) return false;
   return std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
-    return node.state == "running" || node.state == "streaming";
+    return node.state == "running" || node.state == "streaming" || node.fenced_by;
   });
 }
 

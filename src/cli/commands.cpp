@@ -22,6 +22,8 @@ std::span<const Command> commands() {
       Command{"restart", "restart PostgreSQL on nodes, one after the other", add_restart},
       Command{"reload", "make a changed node.yaml take effect", add_reload},
       Command{"reinit", "make the data directory of a node anew", add_reinit},
+      Command{"fence", "take a node out by hand", add_fence},
+      Command{"unfence", "put a fenced node back", add_unfence},
       Command{"pause", "no automatic failover, for maintenance", add_pause},
       Command{"resume", "end a pause", add_resume},
       Command{"edit-config", "change the settings of the cluster", add_edit_config},

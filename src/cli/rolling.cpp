@@ -92,7 +92,9 @@ Result<std::vector<std::string>> rolling_order(const ClusterStatus& status,
     if (std::ranges::find(nodes, node) == nodes.end()) nodes.push_back(node);
   }
   if (choice.names.empty()) {
-    for (const NodeStatus& node : status.nodes) nodes.push_back(&node);
+    for (const NodeStatus& node : status.nodes) {
+      if (!node.fenced_by) nodes.push_back(&node);  // out by hand, its PostgreSQL is stopped
+    }
   }
   std::erase_if(nodes, [&](const NodeStatus* node) {
     if (choice.role.empty()) return false;

@@ -56,6 +56,18 @@ Cell can_lead(const ClusterStatus& status, const NodeStatus& node) {
   return {"no: " + shown(*node.why_not), Colour::yellow};
 }
 
+bool has_tags(const NodeStatus& node) {
+  return node.tags && !node.tags->empty();
+}
+
+/// "nofailover, zone: east"
+std::string tags_text(const NodeStatus& node) {
+  std::vector<std::string> texts;
+  for (const auto& [name, value] : node.tags.value_or(std::map<std::string, std::string>{}))
+    texts.push_back(value == "true" ? name : name + ": " + value);
+  return texts.empty() ? "-" : shown(joined(texts, ", "));
+}
+
 Row node_row(const ClusterStatus& status, const NodeStatus& node) {
   std::string state = shown(node.state);
   if (node.seen_seconds_ago && *node.seen_seconds_ago >= 3) {
@@ -126,6 +138,11 @@ std::vector<Row> status_rows(const ClusterStatus& status) {
                          {"LAG", Colour::none, true},
                          {"CAN LEAD"}}};
   for (const NodeStatus& node : status.nodes) rows.push_back(node_row(status, node));
+  if (std::ranges::any_of(status.nodes, has_tags)) {
+    rows.front().emplace_back("TAGS");
+    for (std::size_t i = 0; i < status.nodes.size(); ++i)
+      rows[i + 1].emplace_back(tags_text(status.nodes[i]));
+  }
   return rows;
 }
 
@@ -135,6 +152,10 @@ std::string status_table(const ClusterStatus& status, bool colour) {
   for (const NodeStatus& node : status.nodes) {
     if (!node.doing.empty()) {
       text += fmt::format(" {}: {}\n", shown(node.name), shown(node.doing));
+    }
+    if (node.fenced_by) {
+      const std::string line = fmt::format("{}: {}", shown(node.name), shown(*node.fenced_by));
+      text += " " + painted(line, Colour::yellow, colour) + "\n";
     }
   }
   if (status.paused) {
@@ -151,6 +172,13 @@ std::string status_table(const ClusterStatus& status, bool colour) {
   if (!status.leader) text += " " + painted("Nobody leads.", Colour::red, colour) + "\n";
   if (status.degraded) {
     text += " " + painted(shown(*status.degraded), Colour::yellow, colour) + "\n";
+  }
+  if (status.weak_settings && !status.weak_settings->empty()) {
+    const std::string line = fmt::format(
+        "synchronous_commit is weaker than the durability for {} ({} sessions): their commits may "
+        "be lost in a failover",
+        joined(*status.weak_settings, "; "), status.weak_sessions.value_or(0));
+    text += " " + painted(line, Colour::yellow, colour) + "\n";
   }
   if (status.store_trouble) {
     text += " " + painted("Store: " + shown(*status.store_trouble), Colour::yellow, colour) + "\n";
@@ -218,6 +246,49 @@ Row tree_row(const NodeStatus& node, std::string_view branch, const std::string&
 
 }  // namespace
 
+namespace {
+
+using Nodes = std::vector<const NodeStatus*>;
+
+/// Each node that streams from another standby is moved behind it.
+Nodes in_branches(const Nodes& nodes) {
+  const auto is_here = [&](const NodeStatus& node) {
+    return node.follows && std::ranges::any_of(nodes, [&](const NodeStatus* other) {
+             return other != &node && other->name == *node.follows;
+           });
+  };
+  Nodes tree;
+  for (const NodeStatus* node : nodes) {
+    if (!is_here(*node)) tree.push_back(node);
+  }
+  for (std::size_t round = 0; round < nodes.size() && tree.size() < nodes.size(); ++round) {
+    for (const NodeStatus* node : nodes) {
+      if (std::ranges::find(tree, node) != tree.end()) continue;
+      const auto upstream = std::ranges::find_if(
+          tree, [&](const NodeStatus* other) { return other->name == *node->follows; });
+      if (upstream != tree.end()) tree.insert(upstream + 1, node);
+    }
+  }
+  for (const NodeStatus* node : nodes) {  // what agents said at different moments may be a circle
+    if (std::ranges::find(tree, node) == tree.end()) tree.push_back(node);
+  }
+  return tree;
+}
+
+std::size_t depth_of(const Nodes& tree, const NodeStatus& node) {
+  const NodeStatus* at = &node;
+  for (std::size_t depth = 0; depth < tree.size(); ++depth) {
+    const auto upstream = std::ranges::find_if(tree, [&](const NodeStatus* other) {
+      return other != at && at->follows && other->name == *at->follows;
+    });
+    if (upstream == tree.end()) return depth;
+    at = *upstream;
+  }
+  return 0;
+}
+
+}  // namespace
+
 Topology topology_of(const ClusterStatus& status) {
   Topology tree;
   for (const NodeStatus& node : status.nodes) {
@@ -234,6 +305,7 @@ Topology topology_of(const ClusterStatus& status) {
                    [](const NodeStatus* a, const NodeStatus* b) {
                      return (a->role == "voter") > (b->role == "voter");
                    });
+  tree.followers = in_branches(tree.followers);
   return tree;
 }
 
@@ -246,9 +318,13 @@ std::string topology_text(const ClusterStatus& status, bool colour) {
     rows.push_back({{"nobody leads", Colour::red}});
   }
   for (std::size_t i = 0; i < tree.followers.size(); ++i) {
-    const bool last = i + 1 == tree.followers.size();
-    rows.push_back(
-        tree_row(*tree.followers[i], last ? "└─ " : "├─ ", topology_lag(*tree.followers[i])));
+    const NodeStatus& node = *tree.followers[i];
+    const std::size_t depth = depth_of(tree.followers, node);
+    const bool last = std::none_of(
+        tree.followers.begin() + static_cast<std::ptrdiff_t>(i) + 1, tree.followers.end(),
+        [&](const NodeStatus* other) { return depth_of(tree.followers, *other) <= depth; });
+    const std::string branch = std::string(3 * depth, ' ') + (last || depth > 0 ? "└─ " : "├─ ");
+    rows.push_back(tree_row(node, branch, topology_lag(node)));
   }
   for (const NodeStatus* node : tree.others) {
     rows.push_back(tree_row(*node, "   ", "follows nobody"));
@@ -272,7 +348,8 @@ std::vector<Row> topology_rows(const ClusterStatus& status) {
                     {number(node.replay_lag_bytes)}});
   };
   if (tree.leader != nullptr) add(*tree.leader, "");
-  for (const NodeStatus* node : tree.followers) add(*node, status.leader.value_or(""));
+  for (const NodeStatus* node : tree.followers)
+    add(*node, node->follows.value_or(status.leader.value_or("")));
   for (const NodeStatus* node : tree.others) add(*node, "");
   return rows;
 }

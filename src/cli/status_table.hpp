@@ -29,8 +29,9 @@ std::string history_detail(const cluster::HistoryEntry& entry, bool colour);
 
 /// Who follows whom. The pointers are into the status.
 struct Topology {
-  const cluster::NodeStatus* leader = nullptr;        ///< nullptr: nobody leads
-  std::vector<const cluster::NodeStatus*> followers;  ///< they stream from the leader; voters first
+  const cluster::NodeStatus* leader = nullptr;  ///< nullptr: nobody leads
+  /// They stream from the leader, voters first, or from a node before them.
+  std::vector<const cluster::NodeStatus*> followers;
   std::vector<const cluster::NodeStatus*> others;
 };
 Topology topology_of(const cluster::ClusterStatus& status);

@@ -96,6 +96,21 @@ Outcome check_names(const core::Record& record) {
   return {};
 }
 
+Outcome check_hand_fences(const core::Record& record) {
+  if (!record.hand_fences) return {};
+  const auto& fences = *record.hand_fences;
+  if (fences.size() > max_members) return invalid("record.hand_fences has too many nodes.");
+  for (std::size_t i = 0; i < fences.size(); ++i) {
+    if (!is_node_name(fences[i].node.value))
+      return invalid("record.hand_fences holds something that is no node name.");
+    if (fences[i].who.size() > max_sentence || fences[i].why.size() > max_sentence)
+      return invalid("record.hand_fences holds a text that is too long.");
+    if (i > 0 && !(fences[i - 1].node < fences[i].node))
+      return invalid("record.hand_fences is not sorted, or names a node twice.");
+  }
+  return {};
+}
+
 }  // namespace
 
 Outcome check_record(const core::Record& record) {
@@ -111,6 +126,7 @@ Outcome check_record(const core::Record& record) {
     if (auto one = check_policy(record.policy.unproven[index], where); !one) return one;
   }
   if (auto lineage = check_lineage(record.lineage); !lineage) return lineage;
+  if (auto fences = check_hand_fences(record); !fences) return fences;
   if (record.phase == core::Phase::leading && !record.leader) {
     return invalid("record.phase is leading, but record.leader is nobody.");
   }

@@ -50,6 +50,9 @@ struct NodeStatus {
   std::optional<double>
       seen_seconds_ago;  ///< age of what is shown here; absent for the answering node
   std::optional<SettingsOfNode> settings;
+  std::optional<std::map<std::string, std::string>> tags;  ///< absent: none
+  std::optional<std::string> follows;                      ///< the node whose WAL it streams
+  std::optional<std::string> fenced_by;  ///< a sentence if an operator took it out by hand
 };
 constexpr auto fields(const NodeStatus*) {
   return std::tuple{Field{"name", &NodeStatus::name},
@@ -66,7 +69,10 @@ constexpr auto fields(const NodeStatus*) {
                     Field{"why_not", &NodeStatus::why_not},
                     Field{"doing", &NodeStatus::doing},
                     Field{"seen_seconds_ago", &NodeStatus::seen_seconds_ago},
-                    Field{"settings", &NodeStatus::settings}};
+                    Field{"settings", &NodeStatus::settings},
+                    Field{"tags", &NodeStatus::tags},
+                    Field{"follows", &NodeStatus::follows},
+                    Field{"fenced_by", &NodeStatus::fenced_by}};
 }
 
 struct ClusterStatus {
@@ -89,6 +95,9 @@ struct ClusterStatus {
   bool paused = false;                          ///< no automatic failover (decision 0022)
   std::uint64_t settings_generation = 0;        ///< of the cluster's settings; 0: there are none
   std::optional<std::string> settings_trouble;  ///< a sentence while the store's cannot be used
+  std::optional<std::vector<std::string>>
+      weak_settings;  ///< of synchronous_commit, weaker than the durability: "role app: off"
+  std::optional<std::uint32_t> weak_sessions;  ///< connected under them; absent: none are known
   std::vector<std::string> guards;  ///< of the answering node: "subreaper", "memory locked", …
   std::vector<NodeStatus> nodes;
 };
@@ -111,6 +120,8 @@ constexpr auto fields(const ClusterStatus*) {
                     Field{"paused", &ClusterStatus::paused},
                     Field{"settings_generation", &ClusterStatus::settings_generation},
                     Field{"settings_trouble", &ClusterStatus::settings_trouble},
+                    Field{"weak_settings", &ClusterStatus::weak_settings},
+                    Field{"weak_sessions", &ClusterStatus::weak_sessions},
                     Field{"guards", &ClusterStatus::guards},
                     Field{"nodes", &ClusterStatus::nodes}};
 }
@@ -160,6 +171,7 @@ struct NodeCard {
   std::optional<std::vector<std::string>>
       pending_restart;  ///< settings whose new values wait for a restart; absent: none
   std::optional<SettingsOfNode> settings;
+  std::optional<std::map<std::string, std::string>> tags;  ///< as its node.yaml says
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name},
@@ -176,7 +188,8 @@ constexpr auto fields(const NodeCard*) {
                     Field{"agent", &NodeCard::agent},
                     Field{"api_url", &NodeCard::api_url},
                     Field{"pending_restart", &NodeCard::pending_restart},
-                    Field{"settings", &NodeCard::settings}};
+                    Field{"settings", &NodeCard::settings},
+                    Field{"tags", &NodeCard::tags}};
 }
 
 }  // namespace evergres::cluster

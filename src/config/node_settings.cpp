@@ -74,6 +74,9 @@ constexpr std::array option_list{
            "How long a promotion may take until its barrier.", 5'000, 86'400'000},
     Option{"parameters", &N::parameters, parameters, optional, "none", "",
            "Settings for postgresql.conf, name: value. Those that Evergres owns are refused."},
+    Option{"tags", &N::tags, tags, optional, "none", "",
+           "Wishes about this node, and whatever else should be shown with it. `evergres reload` "
+           "makes a change take effect."},
     Option{"application", &N::application, application, optional, "none", "",
            "The application's role and database, made once by `evergres init`."},
 };
@@ -82,6 +85,27 @@ constexpr std::array application_key_list{
     ApplicationKey{"role", false, "Name of the role."},
     ApplicationKey{"database", false, "Name of the database that the role owns."},
     ApplicationKey{"password_file", true, "File with the password of the role, mode 0600."},
+};
+
+using enum TagKey::Value;
+constexpr std::array tag_key_list{
+    TagKey{"nofailover", flag,
+           "true: this node never becomes leader unless an operator insists. It votes only where "
+           "other standbys are missing."},
+    TagKey{"failover_priority", priority,
+           "Of equally complete nodes the one with the highest number leads. 0 means nofailover, "
+           "the default is 1."},
+    TagKey{"noloadbalance", flag, "true: the health checks for replicas answer 503."},
+    TagKey{"nosync", flag, "true: no commit waits for this node; it never votes."},
+    TagKey{"clonefrom", flag,
+           "true: while it streams and is close behind the leader, other nodes are cloned from "
+           "here."},
+    TagKey{"replicatefrom", node,
+           "Name of the standby to stream from instead of the leader. Such a node never votes. "
+           "While that standby does not stream it streams from the leader."},
+    TagKey{"zone", text,
+           "Where the node is. Of equally complete nodes one in the zone of the former leader "
+           "leads."},
 };
 
 /// Converts to everything: stands for any member in an aggregate's braces.
@@ -125,6 +149,10 @@ static_assert(each_name_and_field_once(), "two Option lines have the same name o
 
 std::span<const Option> options() {
   return option_list;
+}
+
+std::span<const TagKey> tag_keys() {
+  return tag_key_list;
 }
 
 std::span<const ApplicationKey> application_keys() {

@@ -39,6 +39,9 @@ struct NodeSettings {
   Millis grant_length{5000};
   Millis promote_timeout{300'000};
   std::map<std::string, std::string> parameters;  ///< postgresql.conf values of the operator
+  /// Tags as texts: those of ours checked and in one spelling ("true", a number, a name), without
+  /// those that are false; others as the operator wrote them.
+  std::map<std::string, std::string> tags;
   std::map<std::string, std::string>
       application;  ///< application role and database made by init: role, database, password_file
 };

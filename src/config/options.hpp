@@ -34,6 +34,7 @@ enum class Kind {
   count,        ///< an integer within [least, most]
   duration,     ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
   parameters,   ///< postgresql.conf names and values
+  tags,         ///< those of tag_keys, and any other with a text, a number, true or false
   application,  ///< one of application_keys each
   user,          ///< of HTTP's basic authentication: without a colon
   changes_from,  ///< "this-machine" or "anywhere"
@@ -64,6 +65,15 @@ struct ApplicationKey {
   std::string_view help;
 };
 std::span<const ApplicationKey> application_keys();
+
+/// A tag that Evergres itself looks at.
+struct TagKey {
+  enum class Value { flag, priority, node, text };
+  std::string_view name;
+  Value value;
+  std::string_view help;
+};
+std::span<const TagKey> tag_keys();
 
 /// What "a duration" and its like mean, for reference and messages.
 std::string_view kind_text(Kind kind);

@@ -42,7 +42,8 @@ struct ValueText {
 };
 
 bool is_map(const Option& option) {
-  return option.kind == Kind::parameters || option.kind == Kind::application;
+  return option.kind == Kind::parameters || option.kind == Kind::application ||
+         option.kind == Kind::tags;
 }
 
 bool needs_quotes(const Option& option) {
@@ -54,6 +55,9 @@ bool needs_quotes(const Option& option) {
 std::string sample_map(const Option& option) {
   if (option.kind == Kind::parameters) {
     return "#parameters:\n#  shared_buffers: 1GB\n#  max_connections: '200'\n";
+  }
+  if (option.kind == Kind::tags) {
+    return "#tags:\n#  failover_priority: 2\n#  zone: east\n";
   }
   return "#application:\n#  role: app\n#  database: app\n#  password_file: app.password\n";
 }
@@ -72,6 +76,7 @@ std::string_view kind_text(Kind kind) {
     case Kind::count: return "a whole number";
     case Kind::duration: return "a number with ms, s, min, h or d";
     case Kind::parameters: return "name: value lines";
+    case Kind::tags: return "name: value lines";
     case Kind::application: return "role, database and password_file";
     case Kind::user: return "a name of 1 to 63 printable characters without a colon";
     case Kind::changes_from: return "this-machine or anywhere";
@@ -111,6 +116,9 @@ std::string options_reference() {
       text += "- required\n";
     } else {
       text += fmt::format("- default: {}\n", default_of(option));
+    }
+    if (option.kind == Kind::tags) {
+      for (const TagKey& key : tag_keys()) text += fmt::format("- `{}`: {}\n", key.name, key.help);
     }
     if (option.kind == Kind::application) {
       for (const ApplicationKey& key : application_keys()) {

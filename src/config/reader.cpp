@@ -11,6 +11,7 @@
 #include "config/options.hpp"
 #include "config/printer.hpp"
 #include "config/spelling.hpp"
+#include "config/tags.hpp"
 #include "config/values.hpp"
 #include "config/yaml_walk.hpp"
 
@@ -82,6 +83,7 @@ class Pass : private YamlWalk {
     seen_[option->name] = line_of(key);
     if (option->kind == Kind::parameters) return take_parameters(*option, key, node);
     if (option->kind == Kind::application) return take_application(*option, key, node);
+    if (option->kind == Kind::tags) return take_tags(*option, key, node);
     if (!node.IsScalar() || node.Scalar().empty()) {
       say(line_of(key), fmt::format("option \"{}\" has no value", name),
           fmt::format("write {}", kind_text(option->kind)));
@@ -129,6 +131,7 @@ class Pass : private YamlWalk {
         to.*std::get<Field<std::string>>(option.field) = text;
         return;
       case Kind::parameters:
+      case Kind::tags:
       case Kind::application: return;
     }
   }
@@ -228,6 +231,13 @@ class Pass : private YamlWalk {
     }
   }
 
+  void take_tags(const Option& option, const YAML::Node& key, const YAML::Node& node) {
+    if (!is_map(option, key, node)) return;
+    TagReading tags = read_tags(node);
+    reading_.settings.tags = std::move(tags.tags);
+    for (const auto& [line, message, hint] : tags.problems) say(line, message, hint);
+  }
+
   void fill_computed_defaults() {
     NodeSettings& to = reading_.settings;
     if (to.state_directory.empty()) to.state_directory = to.data_directory.parent_path() / "state";
@@ -242,6 +252,10 @@ class Pass : private YamlWalk {
   /// What one value alone does not show.
   void check_relations() {
     const NodeSettings& is = reading_.settings;
+    const auto upstream = is.tags.find("replicatefrom");
+    if (upstream != is.tags.end() && upstream->second == is.node.value) {
+      say(line_of_option("tags"), "tags.replicatefrom names this node", "name another one");
+    }
     if (is.postgres_port == is.peer_port && is.postgres_host == is.peer_host) {
       say(std::max(line_of_option("peer_port"), line_of_option("postgres_port")),
           fmt::format("postgres_port and peer_port are both {}", is.peer_port),

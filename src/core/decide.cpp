@@ -30,6 +30,10 @@ constexpr std::array rule_list{
     Rule{"stop_a_server_that_cannot_be_fenced",
          "A server that does not answer in a new term is stopped and started as a standby.",
          stop_a_server_that_cannot_be_fenced},
+    Rule{"stay_out_by_hand",
+         "A node that an operator fenced leaves its policy, stops, and stays so until it is put "
+         "back.",
+         stay_out_by_hand},
     Rule{"wait_for_the_running_operation", "One operation at a time.",
          wait_for_the_running_operation},
     Rule{"mend_altered_settings",
@@ -98,7 +102,11 @@ constexpr std::array rule_list{
     Rule{"warm_up_a_cold_standby", "A standby without SQL is restarted once it follows a leader.",
          warm_up_a_cold_standby},
     Rule{"follow_the_leader",
-         "A fenced standby whose WAL fits the leader's lineage attaches to it.", follow_the_leader},
+         "A fenced standby whose WAL fits the leader's lineage attaches to it, or to the standby "
+         "that its tag names.",
+         follow_the_leader},
+    Rule{"keep_wal_for_our_followers", "A standby keeps WAL for the nodes that stream from it.",
+         keep_wal_for_our_followers},
     Rule{"carry_on", "Nothing to do.", carry_on},
 };
 

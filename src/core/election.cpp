@@ -30,27 +30,64 @@ std::vector<Candidate> compared(const ElectionInput& input, const TimelineTree& 
   return candidates;
 }
 
-/// The highest (term of the last record, LSN); among equals the preferred node, then one that is
-/// not the former leader (it has the newest cache of nothing: it was just stopped), then by name.
+Tags tags_of(const ElectionInput& input, const NodeName& node) {
+  const auto found = input.tags.find(node);
+  return found == input.tags.end() ? Tags{} : found->second;
+}
+
+/// Why an operator does not want this node to lead; nothing if it may. The tag nofailover is about
+/// taking over from another: who led last leads again after a crash of its own. Where commits are
+/// given up anyway, none more is given up for a tag. A fence by hand stands also then: that node
+/// stays stopped, and would give the leadership back at once.
+std::optional<std::string> why_kept_out(const ElectionInput& input, const NodeName& node) {
+  if (hand_fence(input.record, node) != nullptr) return "is fenced by an operator";
+  if (input.accept_data_loss) return std::nullopt;
+  const bool former = input.record.policy.current.leader.node == node;
+  if (!tags_of(input, node).nofailover || former || input.insisted_on == node) return std::nullopt;
+  return "is tagged nofailover";
+}
+
+/// What decides between two candidates, the first difference from above; at last the name.
+struct Merit {
+  Rank rank;                         ///< term of the last record, LSN: no wish comes before it
+  bool preferred = false;            ///< an operator named it, or it is the heir
+  bool may_lead = false;             ///< not nofailover
+  bool streams_from_leader = false;  ///< not below a standby
+  std::uint32_t priority = 0;
+  bool new_leader = false;  ///< the former one has the newest cache of nothing: it was just stopped
+  bool same_zone = false;   ///< as the former leader
+  auto operator<=>(const Merit&) const = default;
+};
+
+Merit merit_of(const Candidate& candidate, const ElectionInput& input) {
+  const NodeName& node = candidate.answer->seat.node;
+  const NodeName& former = input.record.policy.current.leader.node;
+  const std::string zone = tags_of(input, former).zone;
+  const Tags tags = tags_of(input, node);
+  return {.rank = candidate.rank,
+          .preferred = input.preferred == node,
+          .may_lead = !tags.nofailover,
+          .streams_from_leader = !tags.replicatefrom,
+          .priority = tags.failover_priority,
+          .new_leader = node != former,
+          .same_zone = !zone.empty() && tags.zone == zone};
+}
+
 const Candidate* best_of(const std::vector<Candidate>& candidates, const ElectionInput& input) {
-  const auto former = input.record.policy.current.leader.node;
-  const auto key = [&](const Candidate& candidate) {
-    const NodeName& node = candidate.answer->seat.node;
-    const bool preferred = input.preferred && *input.preferred == node;
-    return std::tuple{candidate.rank, preferred, node != former};
-  };
   const Candidate* best = nullptr;
   for (const Candidate& candidate : candidates) {
-    if (!candidate.answer->can_run) continue;
-    if (best == nullptr || key(candidate) > key(*best) ||
-        (key(candidate) == key(*best) && candidate.answer->seat.node < best->answer->seat.node)) {
-      best = &candidate;
+    const NodeName& node = candidate.answer->seat.node;
+    if (!candidate.answer->can_run || why_kept_out(input, node)) continue;
+    if (best != nullptr) {
+      const auto order = merit_of(candidate, input) <=> merit_of(*best, input);
+      if (order < 0 || (order == 0 && best->answer->seat.node < node)) continue;
     }
+    best = &candidate;
   }
   return best;
 }
 
-/// A node that cannot run but holds more WAL than the best must be heard first, unless the others
+/// A node that cannot lead but holds more WAL than the best must be heard first, unless the others
 /// suffice without it: then nothing acknowledged is in what it holds beyond them.
 const Candidate* ahead_of(const Candidate& best, const std::vector<Candidate>& candidates,
                           const PolicyBook& book) {
@@ -74,6 +111,25 @@ Durability mode_of(const PolicyBook& book) {
   return strict ? Durability::strict : Durability::quorum;
 }
 
+/// Nodes that must not lead vote only where others are missing: else a commit could be on them
+/// alone, and nobody could lead with it.
+void add_reluctant(std::vector<Seat>& voters, std::vector<Seat> reluctant, std::size_t wanted) {
+  std::sort(reluctant.begin(), reluctant.end());
+  for (const Seat& seat : reluctant) {
+    if (voters.size() < wanted) voters.push_back(seat);
+  }
+}
+
+/// Whether it is the leader or a voter of a policy that may be in force.
+bool voted(const PolicyBook& book, const Seat& seat) {
+  const auto names_it = [&](const Policy& policy) {
+    return policy.leader == seat ||
+           std::find(policy.voters.begin(), policy.voters.end(), seat) != policy.voters.end();
+  };
+  return names_it(book.current) ||
+         std::any_of(book.unproven.begin(), book.unproven.end(), names_it);
+}
+
 /// P' contains only fenced nodes whose position is a prefix of the candidate's. The former leader
 /// comes back by a policy change, unless the new leader would else be alone.
 Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidates,
@@ -84,20 +140,35 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   policy.leader = best.answer->seat;
   const NodeName former = input.record.policy.current.leader.node;
   std::vector<Seat> spare;
+  std::vector<Seat> reluctant;
+  std::vector<Seat> tagged;
   for (const Candidate& candidate : candidates) {
     const Fenced& answer = *candidate.answer;
+    const NodeName& node = answer.seat.node;
+    if (hand_fence(input.record, node) != nullptr) continue;
+    // With strict no tag takes out a voter while others are missing.
+    const bool wished_out = why_not_vote(tags_of(input, node)).has_value();
+    const bool kept = policy.mode == Durability::strict && voted(input.record.policy, answer.seat);
+    if (wished_out && !kept) continue;
     // A leader that stopped for its handover is about to start again as a standby.
     const bool will_run =
-        answer.can_run || (input.record.phase == Phase::handover && answer.seat.node == former);
+        answer.can_run || (input.record.phase == Phase::handover && node == former);
     if (answer.seat == policy.leader || !will_run) continue;
     if (!tree.is_prefix(*answer.position, *best.answer->position)) continue;
-    (answer.seat.node == former ? spare : policy.voters).push_back(answer.seat);
+    if (wished_out) {
+      tagged.push_back(answer.seat);
+      continue;
+    }
+    const bool must_not_lead = tags_of(input, node).nofailover;
+    (node == former ? spare : must_not_lead ? reluctant : policy.voters).push_back(answer.seat);
   }
+  add_reluctant(policy.voters, reluctant, std::max<std::size_t>(input.wanted_k, 1));
   const std::size_t least = policy.mode == Durability::strict ? input.wanted_k : 1;
   while (policy.voters.size() < least && !spare.empty()) {
     policy.voters.push_back(spare.back());
     spare.pop_back();
   }
+  add_reluctant(policy.voters, tagged, policy.mode == Durability::strict ? least : 0);
   std::sort(policy.voters.begin(), policy.voters.end());
   policy.k =
       std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
@@ -129,9 +200,19 @@ std::vector<Fork> learned_forks(const ElectionInput& input, const Candidate& bes
 /// What becomes of a fenced node under the new leader, and why.
 std::string part_of(const Fenced& answer, const Choice& choice, const ElectionInput& input,
                     const TimelineTree& tree) {
-  if (answer.seat == choice.leader) return "; leads, nobody holds more";
+  if (answer.seat == choice.leader) {
+    const bool is_most =
+        std::all_of(input.answers.begin(), input.answers.end(), [&](const Fenced& other) {
+          return !counts(other, input.record) || tree.is_prefix(*other.position, choice.position);
+        });
+    return is_most ? "; leads, nobody holds more" : "; leads";
+  }
   const auto& voters = choice.policy.voters;
   if (std::find(voters.begin(), voters.end(), answer.seat) != voters.end()) return "; votes";
+  const Tags tags = tags_of(input, answer.seat.node);
+  if (hand_fence(input.record, answer.seat.node) != nullptr) return "; does not vote";
+  if (const auto wish = why_not_vote(tags)) return "; does not vote: " + *wish;
+  if (tags.nofailover && answer.can_run) return "; votes only where others are missing";
   const std::string without = "; votes later: ";
   if (!tree.is_prefix(*answer.position, choice.position)) {
     return without + "it holds WAL that " + choice.leader.node.value + " lacks";
@@ -161,6 +242,7 @@ std::vector<std::string> facts_about(const ElectionInput& input, const Choice& c
       fact += "fenced at " + answer.position->lsn.text() + " on timeline " +
               std::to_string(answer.position->timeline.value);
       if (!answer.can_run) fact += ", its PostgreSQL cannot lead";
+      if (const auto kept_out = why_kept_out(input, answer.seat.node)) fact += ", " + *kept_out;
       if (counts(answer, input.record)) fact += part_of(answer, choice, input, tree);
     }
     facts.push_back(fact.substr(0, longest_fact));
@@ -177,12 +259,35 @@ std::vector<std::string> facts_about(const ElectionInput& input, const Choice& c
   return facts;
 }
 
+/// Why none of the fenced nodes may lead.
+std::vector<std::string> nobody_may(const std::vector<Candidate>& candidates,
+                                    const ElectionInput& input) {
+  std::vector<std::string> reasons;
+  for (const Candidate& candidate : candidates) {
+    const NodeName& node = candidate.answer->seat.node;
+    const auto kept_out = why_kept_out(input, node);
+    if (kept_out && candidate.answer->can_run)
+      reasons.push_back(node.value + " could lead, but " + *kept_out);
+  }
+  if (reasons.empty()) reasons = {"no fenced node has a PostgreSQL that could be promoted"};
+  return reasons;
+}
+
+std::string text_about(const Candidate& ahead, const Candidate& best, const ElectionInput& input) {
+  const NodeName& node = ahead.answer->seat.node;
+  const auto kept_out = why_kept_out(input, node);
+  return node.value + " holds WAL up to " + ahead.answer->position->lsn.text() + ", more than " +
+         best.answer->seat.node.value + ", but " +
+         (kept_out && ahead.answer->can_run ? *kept_out : std::string("cannot lead itself"));
+}
+
 }  // namespace
 
 Elected choose(const ElectionInput& input) {
   Elected elected;
   const auto seats = counting_seats(input.answers, input.record.term, input.record.system_id);
-  if (!input.accept_data_loss && !covers_all(input.record.policy, seats)) {
+  const bool covered = covers_all(input.record.policy, seats);
+  if (!covered && !input.accept_data_loss) {
     elected.otherwise.missing = what_is_missing(input.record.policy, seats);
     return elected;
   }
@@ -190,15 +295,13 @@ Elected choose(const ElectionInput& input) {
   const auto candidates = compared(input, tree);
   const Candidate* best = best_of(candidates, input);
   if (best == nullptr) {
-    elected.otherwise.missing = {"no fenced node has a PostgreSQL that could be promoted"};
+    elected.otherwise.missing = nobody_may(candidates, input);
     return elected;
   }
-  const Candidate* ahead =
-      input.accept_data_loss ? nullptr : ahead_of(*best, candidates, input.record.policy);
-  if (ahead != nullptr) {
-    elected.otherwise.missing = {ahead->answer->seat.node.value + " holds WAL up to " +
-                                 ahead->answer->position->lsn.text() + ", more than " +
-                                 best->answer->seat.node.value + ", but cannot lead itself"};
+  const Candidate* ahead = ahead_of(*best, candidates, input.record.policy);
+  elected.complete = covered && ahead == nullptr;
+  if (ahead != nullptr && !input.accept_data_loss) {
+    elected.otherwise.missing = {text_about(*ahead, *best, input)};
     return elected;
   }
   Choice choice;

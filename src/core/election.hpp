@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/quorum.hpp"
+#include "core/tags.hpp"
 
 namespace evergres::core {
 
@@ -29,18 +30,22 @@ struct ElectionInput {
   const Record& record;
   const std::vector<Fenced>& answers;
   std::uint32_t wanted_k = 1;
-  std::optional<NodeName> preferred;  ///< wins among equals
+  std::optional<NodeName> preferred = {};  ///< wins among equals
   bool accept_data_loss =
       false;  ///< an operator takes the loss: uncovered policies do not hold it up
+  std::map<NodeName, Tags> tags = {};        ///< of a node that is missing here: none
+  std::optional<NodeName> insisted_on = {};  ///< an operator wants it although it is nofailover
   /// For the facts: what is known of nodes without an answer, "it is not heard". Without times: it
   /// is part of an intent, which must not change while it is carried out.
   std::map<NodeName, std::string> why_no_answer = {};
 };
 
-/// Steps 4 to 6 of PROTOCOL.md section 5: enough, best, P' and the timeline.
+/// Steps 4 to 6 of PROTOCOL.md section 5: enough, best, P' and the timeline. Tags decide only
+/// between nodes that are equally complete, and who of them votes.
 struct Elected {
   std::optional<Choice> choice;
   NoChoice otherwise;
+  bool complete = false;  ///< the chosen node holds everything that was acknowledged
 };
 Elected choose(const ElectionInput& input);
 

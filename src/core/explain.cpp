@@ -72,18 +72,26 @@ std::optional<std::string> state_in_the_way(const Situation& s, const NodeName& 
 
 }  // namespace
 
-std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node) {
+std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node,
+                                           bool insisted) {
   if (!s.record) return "the record is not known";
   if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading)
     return std::nullopt;
+  if (const HandFence* fence = hand_fence(*s.record, node)) {
+    return "it is fenced by " + fence->who + (fence->why.empty() ? "" : " (" + fence->why + ")");
+  }
+  if (tags_of(s, node).nofailover && !insisted) return "it is tagged nofailover";
   if (const auto state = state_in_the_way(s, node)) return state;
   const Heartbeat* said = node == s.me ? nullptr : fresh_word(s, node);
   const auto seat = node == s.me ? my_seat(s) : std::optional<Seat>(said->seat);
   if (!seat) return "it has no data directory";
   const Policy& current = s.record->policy.current;
   if (current.voters.empty()) return "commits are on " + current.leader.node.value + " alone";
-  if (!is_voter(current, *seat))
-    return "it is not a voter yet, so it may lack acknowledged commits";
+  if (!is_voter(current, *seat)) {
+    const auto wish = why_not_vote(tags_of(s, node));
+    return (wish ? *wish : std::string("it is not a voter yet")) +
+           ", so it may lack acknowledged commits";
+  }
   const bool receiving = node == s.me ? s.server.receiving : said->receiving;
   if (s.record->phase == Phase::leading && !receiving) return "it does not receive WAL";
   return std::nullopt;
@@ -97,6 +105,22 @@ std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node
   if (!missing.empty()) return missing.front();
   return std::nullopt;
 }
+
+namespace {
+
+/// Members that no operator keeps from voting; those that must not lead only as far as wanted.
+std::size_t standbys_that_should_vote(const Situation& s, const Policy& policy) {
+  std::size_t willing = 0;
+  std::size_t reluctant = 0;
+  for (const NodeName& member : s.record->members) {
+    if (member == policy.leader.node || why_not_voter(s, member)) continue;
+    (tags_of(s, member).nofailover ? reluctant : willing) += 1;
+  }
+  const std::size_t wanted = std::max(s.wanted.acknowledgements, 1U);
+  return willing >= wanted ? willing : std::min(willing + reluctant, wanted);
+}
+
+}  // namespace
 
 std::string degraded_text(const Situation& s) {
   if (!s.record) return {};
@@ -119,12 +143,27 @@ std::string degraded_text(const Situation& s) {
     return "DEGRADED: commits wait for " + std::to_string(policy->k) + " of " +
            std::to_string(s.wanted.acknowledgements) + " wanted acknowledgements";
   }
-  if (policy->voters.size() + 1 < s.record->members.size()) {
-    return "DEGRADED: " + std::to_string(policy->voters.size()) + " of " +
-           std::to_string(s.record->members.size() - 1) + " standbys are voters";
+  if (const std::size_t could = standbys_that_should_vote(s, *policy);
+      policy->voters.size() < could) {
+    return "DEGRADED: " + std::to_string(policy->voters.size()) + " of " + std::to_string(could) +
+           " standbys are voters";
   }
   return {};
 }
+
+namespace {
+
+std::string wishes_about(const Situation& s, const NodeName& node) {
+  std::string text;
+  if (const HandFence* fence = hand_fence(*s.record, node)) {
+    text += "  fenced by " + fence->who + " at " + wall_text(fence->wall_ms) +
+            (fence->why.empty() ? "" : ": " + fence->why) + "\n";
+  }
+  if (const auto wish = why_not_vote(tags_of(s, node))) text += "  never votes: " + *wish + "\n";
+  return text;
+}
+
+}  // namespace
 
 std::string explain_node(const Situation& s, const NodeName& node) {
   if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
@@ -144,10 +183,29 @@ std::string explain_node(const Situation& s, const NodeName& node) {
   } else if (const auto found = s.peers.find(node); found != s.peers.end()) {
     text += peer_line(s, node, found->second) + "\n";
   }
+  text += wishes_about(s, node);
   const auto reason = why_not_lead(s, node);
   text += reason ? "  could not lead now: " + *reason + "\n" : "  could lead now\n";
   return text;
 }
+
+namespace {
+
+/// Enough nodes are here. Whether one of them may lead, too, is up to the operators.
+std::string who_may_lead(const Situation& s) {
+  const NodeName leader = s.record->leader ? s.record->leader->node : NodeName{};
+  std::string kept_out;
+  for (const Seat& seat : seats_without_the_leader(s)) {
+    const bool fenced = hand_fence(*s.record, seat.node) != nullptr;
+    if (!fenced && !tags_of(s, seat.node).nofailover)
+      return "enough nodes are here for a loss-free failover";
+    kept_out += (kept_out.empty() ? "" : ", ") + seat.node.value +
+                (fenced ? " is fenced by an operator" : " is tagged nofailover");
+  }
+  return "enough nodes are here to be sure of every commit, but nobody may lead: " + kept_out;
+}
+
+}  // namespace
 
 std::string explain_election(const Situation& s) {
   if (!s.record) return "The record is not known: " + s.store_trouble + "\n";
@@ -164,8 +222,7 @@ std::string explain_election(const Situation& s) {
   for (const Policy& policy : record.policy.unproven)
     text += "  unproven: " + describe(policy) + "\n";
   const auto missing = what_is_missing(record.policy, seats_without_the_leader(s));
-  if (missing.empty())
-    text += "without the leader: enough nodes are here for a loss-free failover\n";
+  if (missing.empty()) text += "without the leader: " + who_may_lead(s) + "\n";
   for (const std::string& sentence : missing) text += "without the leader: " + sentence + "\n";
   text += "nodes, as seen from " + s.me.value + ":\n";
   for (const auto& [name, peer] : s.peers) text += peer_line(s, name, peer) + "\n";

@@ -19,7 +19,7 @@ struct Describer {
   std::string operator()(const ApplySettings& i) const {
     return " of generation " + std::to_string(i.generation);
   }
-  std::string operator()(const StopServer&) const { return ""; }
+  std::string operator()(const StopServer& i) const { return i.orderly ? " in order" : ""; }
   std::string operator()(const RestartServer&) const { return ""; }
   std::string operator()(const Fence& i) const { return term_text(i.term); }
   std::string operator()(const ClaimTerm& i) const {
@@ -43,6 +43,7 @@ struct Describer {
   std::string operator()(const MakeSlots& i) const {
     std::string names;
     for (const NodeName& node : i.nodes) names += " " + node.value;
+    for (const NodeName& node : i.drop) names += " -" + node.value;
     return names;
   }
   std::string operator()(const AllowRewinds& i) const { return term_text(i.term); }
@@ -60,13 +61,13 @@ struct Describer {
     return " to " + i.heir.value + term_text(i.term);
   }
   std::string operator()(const Follow& i) const {
-    return " " + i.leader.node.value + term_text(i.term);
+    return " " + i.upstream.node.value + term_text(i.term) + (i.voteless ? ", voteless" : "");
   }
   std::string operator()(const Rewind& i) const {
     return " from " + i.leader.node.value + term_text(i.term);
   }
   std::string operator()(const Clone& i) const {
-    return " from " + i.leader.node.value + term_text(i.term);
+    return " from " + (i.from ? *i.from : i.leader.node).value + term_text(i.term);
   }
   std::string operator()(const ClearRequest&) const { return ""; }
 };

@@ -34,9 +34,10 @@ struct StartServer {
   bool without_hot_standby = false;  ///< once, so that lowered limits are accepted
   auto operator<=>(const StartServer&) const = default;
 };
-/// Stop PostgreSQL at once: no process of the data directory stays alive.
+/// Stop PostgreSQL: no process of the data directory stays alive.
 struct StopServer {
   static constexpr const char* kind = "stop_server";
+  bool orderly = false;  ///< else at once
   auto operator<=>(const StopServer&) const = default;
 };
 /// Stop in an orderly way with a deadline of a second and start again as a standby.
@@ -113,10 +114,12 @@ struct MendSettings {
   static constexpr const char* kind = "mend_settings";
   auto operator<=>(const MendSettings&) const = default;
 };
-/// Make the replication slots of all known nodes.
+/// Make the replication slots of these nodes, and drop those of others, whose WAL is kept
+/// elsewhere.
 struct MakeSlots {
   static constexpr const char* kind = "make_slots";
   std::vector<NodeName> nodes;
+  std::vector<NodeName> drop = {};
   auto operator<=>(const MakeSlots&) const = default;
 };
 /// CHECKPOINT on the new timeline, then record that others may rewind.
@@ -162,11 +165,13 @@ struct StopForHandover {
   NodeName heir;
   auto operator<=>(const StopForHandover&) const = default;
 };
-/// Point the walreceiver to the leader under this node's name of this term.
+/// Point the walreceiver to the leader, or to a standby that streams from it, under this node's
+/// name of this term.
 struct Follow {
   static constexpr const char* kind = "follow";
-  Seat leader;
+  Seat upstream;
   Term term;
+  bool voteless = false;  ///< under a name that no policy can count
   auto operator<=>(const Follow&) const = default;
 };
 /// Bring this node's diverged data directory back with pg_rewind.
@@ -176,12 +181,13 @@ struct Rewind {
   Term term;
   auto operator<=>(const Rewind&) const = default;
 };
-/// Make the data directory anew from the leader.
+/// Make the data directory anew from the leader, or from a standby that streams from it.
 struct Clone {
   static constexpr const char* kind = "clone";
   Seat leader;
   Term term;
-  std::string request_id = {};  ///< of the operator's reinit that this fulfils; "" if none
+  std::string request_id = {};        ///< of the operator's reinit that this fulfils; "" if none
+  std::optional<NodeName> from = {};  ///< the standby; absent: the leader
   auto operator<=>(const Clone&) const = default;
 };
 /// Remove an operator's request that was fulfilled or cannot be.

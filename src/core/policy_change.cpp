@@ -61,8 +61,74 @@ std::string reason_to_leave(const Situation& s, const Seat& voter, const Peer* p
     return voter.node.value + " is a new incarnation";
   }
   if (is_to_be_made_anew(s, voter.node)) return voter.node.value + " is to be cloned anew";
+  if (const auto wish = why_not_voter(s, voter.node)) return voter.node.value + ": " + *wish;
   if (is_silent(s, voter, peer)) return voter.node.value + " has been silent for voter_timeout";
   return {};
+}
+
+/// A tag is the one reason why it has to go.
+bool is_only_tagged_out(const Situation& s, const Seat& voter, const Peer* peer) {
+  const Heartbeat* said = fresh_word(s, voter.node);
+  const bool same = said != nullptr && said->seat == voter;
+  return same && !is_to_be_made_anew(s, voter.node) &&
+         hand_fence(*s.record, voter.node) == nullptr && why_not_vote(tags_of(s, voter.node)) &&
+         !is_silent(s, voter, peer);
+}
+
+/// A node that must not lead votes only where others are missing: else a commit could be on it
+/// alone, and nobody could lead with it. Those that vote already stay first.
+void keep_few_reluctant(const Situation& s, std::vector<Seat>& voters,
+                        std::vector<Seat>& entering) {
+  const auto must_not_lead = [&](const Seat& seat) { return tags_of(s, seat.node).nofailover; };
+  const auto willing = [&](const std::vector<Seat>& seats) {
+    return static_cast<std::size_t>(seats.size()) -
+           static_cast<std::size_t>(std::count_if(seats.begin(), seats.end(), must_not_lead));
+  };
+  const std::size_t wanted = std::max(s.wanted.acknowledgements, 1U);
+  const std::size_t others = willing(voters) + willing(entering);
+  std::size_t room = others < wanted ? wanted - others : 0;
+  for (auto* seats : {&voters, &entering}) {
+    std::erase_if(*seats, [&](const Seat& seat) {
+      if (!must_not_lead(seat)) return false;
+      const bool stays = room > 0;
+      room -= stays ? 1 : 0;
+      return !stays;
+    });
+  }
+}
+
+/// Members that have caught up, do not vote, and may.
+std::vector<Seat> could_enter(const Situation& s, const Policy& newest,
+                              const std::vector<Seat>& voters) {
+  std::vector<Seat> entering;
+  for (const auto& [name, peer] : s.peers) {
+    const Heartbeat* said = fresh_word(s, name);
+    if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
+    if (is_to_be_made_anew(s, name) || why_not_voter(s, name)) continue;
+    const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
+    if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
+    if (std::find(newest.voters.begin(), newest.voters.end(), said->seat) != newest.voters.end()) {
+      continue;  // it leaves with this very change
+    }
+    entering.push_back(said->seat);
+  }
+  return entering;
+}
+
+/// Adds to the voters that stay those that enter, and takes out whom others make superfluous.
+void choose_voters(const Situation& s, const Policy& newest, std::vector<Seat>& voters,
+                   std::string& why) {
+  std::vector<Seat> entering = could_enter(s, newest, voters);
+  const std::vector<Seat> staying = voters;
+  keep_few_reluctant(s, voters, entering);
+  for (const Seat& seat : staying) {
+    if (std::find(voters.begin(), voters.end(), seat) == voters.end())
+      add_reason(why, seat.node.value + " is tagged nofailover, and others suffice");
+  }
+  for (const Seat& seat : entering) {
+    voters.push_back(seat);
+    add_reason(why, seat.node.value + " streams and has caught up");
+  }
 }
 
 /// Strict, and fewer than k standbys could vote: a policy that asks for k stays as it is, with its
@@ -103,32 +169,33 @@ WantedPolicy wanted_policy(const Situation& s) {
   voters.clear();
   bool all_may_leave = true;
   std::string held_back;
+  const bool strict = s.record->durability.value_or(Durability::quorum) == Durability::strict;
+  const auto leaves = [&](const Seat& voter, const std::string& reason) {
+    add_reason(wanted.why, reason);
+    if (may_be_the_last_to_leave(s, voter.node)) return;
+    all_may_leave = false;
+    held_back = reason + ", but its card in the store still moves: it may be that we are cut off";
+  };
+  std::vector<Seat> tagged;  // with strict they go only when others take their place
   for (const Seat& voter : newest->voters) {
     const auto found = s.peers.find(voter.node);
     const Peer* peer = found == s.peers.end() ? nullptr : &found->second;
     const std::string reason = reason_to_leave(s, voter, peer);
     if (reason.empty()) {
       voters.push_back(voter);
-      continue;
-    }
-    add_reason(wanted.why, reason);
-    if (!may_be_the_last_to_leave(s, voter.node)) {
-      all_may_leave = false;
-      held_back = reason + ", but its card in the store still moves: it may be that we are cut off";
+    } else if (strict && is_only_tagged_out(s, voter, peer)) {
+      tagged.push_back(voter);
+    } else {
+      leaves(voter, reason);
     }
   }
-  for (const auto& [name, peer] : s.peers) {
-    const Heartbeat* said = fresh_word(s, name);
-    if (said == nullptr || !is_member(*s.record, name) || !is_caught_up(s, *said)) continue;
-    if (is_to_be_made_anew(s, name)) continue;
-    const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
-    if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
-    if (std::find(newest->voters.begin(), newest->voters.end(), said->seat) !=
-        newest->voters.end()) {
-      continue;  // it leaves with this very change
+  choose_voters(s, *newest, voters, wanted.why);
+  for (const Seat& voter : tagged) {
+    if (voters.size() < s.wanted.acknowledgements) {
+      voters.push_back(voter);
+    } else {
+      leaves(voter, voter.node.value + ": " + why_not_vote(tags_of(s, voter.node)).value());
     }
-    voters.push_back(said->seat);
-    add_reason(wanted.why, name.value + " streams and has caught up");
   }
   if (s.wanted.acknowledgements == 0) {  // then everybody leaves, under the same condition
     for (const Seat& voter : voters) {
@@ -145,7 +212,6 @@ WantedPolicy wanted_policy(const Situation& s) {
     return wanted;
   }
   wanted.policy.mode = s.record->durability.value_or(Durability::quorum);
-  const bool strict = wanted.policy.mode == Durability::strict;
   if (strict && (voters.size() < s.wanted.acknowledgements || s.wanted.acknowledgements == 0)) {
     return wait_for_more(*newest, std::max(s.wanted.acknowledgements, 1U), wanted.why);
   }

@@ -1,10 +1,30 @@
 #include "core/record.hpp"
 
+#include <algorithm>
+
 namespace evergres::core {
+namespace {
+
+std::string name_of_seat(const char* prefix, const Seat& seat, Term term) {
+  return prefix + seat.node.value + "_" + seat.incarnation.value + "_t" +
+         std::to_string(term.value);
+}
+
+}  // namespace
 
 std::string application_name(const Seat& seat, Term term) {
-  std::string name = "evg_" + seat.node.value + "_" + seat.incarnation.value;
-  return name + "_t" + std::to_string(term.value);
+  return name_of_seat("evg_", seat, term);
+}
+
+std::string voteless_name(const Seat& seat, Term term) {
+  return name_of_seat("evgc_", seat, term);
+}
+
+const HandFence* hand_fence(const Record& record, const NodeName& node) {
+  if (!record.hand_fences) return nullptr;
+  const auto found = std::find_if(record.hand_fences->begin(), record.hand_fences->end(),
+                                  [&](const HandFence& fence) { return fence.node == node; });
+  return found == record.hand_fences->end() ? nullptr : &*found;
 }
 
 std::string slot_name(const NodeName& node) {

@@ -105,13 +105,30 @@ struct Request {
   std::optional<NodeName> to;      ///< the wished leader; for `restart` and `reinit` the node meant
   bool accept_data_loss = false;   ///< only with `failover`
   std::int64_t asked_wall_ms = 0;  ///< for display
+  std::optional<bool> force = {};  ///< of a failover: also to a node that is tagged nofailover
   auto operator<=>(const Request&) const = default;
 };
 constexpr auto fields(const Request*) {
-  return std::tuple{Field{"id", &Request::id}, Field{"kind", &Request::kind},
+  return std::tuple{Field{"id", &Request::id},
+                    Field{"kind", &Request::kind},
                     Field{"to", &Request::to},
                     Field{"accept_data_loss", &Request::accept_data_loss},
-                    Field{"asked_wall_ms", &Request::asked_wall_ms}};
+                    Field{"asked_wall_ms", &Request::asked_wall_ms},
+                    Field{"force", &Request::force}};
+}
+
+/// An operator took a node out by hand: its PostgreSQL is stopped and stays so, it neither votes
+/// nor leads, until it is put back.
+struct HandFence {
+  NodeName node;
+  std::string who;
+  std::string why;           ///< may be empty
+  std::int64_t wall_ms = 0;  ///< for display
+  auto operator<=>(const HandFence&) const = default;
+};
+constexpr auto fields(const HandFence*) {
+  return std::tuple{Field{"node", &HandFence::node}, Field{"who", &HandFence::who},
+                    Field{"why", &HandFence::why}, Field{"wall_ms", &HandFence::wall_ms}};
 }
 
 /// The cluster's one register. It changes only by compare-and-set and only through the functions in
@@ -131,8 +148,9 @@ struct Record {
   std::uint64_t renewed = 0;      ///< bumped by the leader each second
   std::optional<Request> request;
   bool rewind_ready = false;  ///< the leader checkpointed on its timeline: others may rewind
-  bool paused = false;  ///< maintenance: no automatic failover, nothing is rebuilt
-  std::optional<Durability> durability;  ///< wanted by the operator; absent: quorum
+  bool paused = false;        ///< maintenance: no automatic failover, nothing is rebuilt
+  std::optional<Durability> durability;               ///< wanted by the operator; absent: quorum
+  std::optional<std::vector<HandFence>> hand_fences;  ///< sorted by node; absent: none
   std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
   std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
@@ -155,6 +173,7 @@ constexpr auto fields(const Record*) {
                     Field{"rewind_ready", &Record::rewind_ready},
                     Field{"paused", &Record::paused},
                     Field{"durability", &Record::durability},
+                    Field{"hand_fences", &Record::hand_fences},
                     Field{"kind", &Record::kind},
                     Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};
@@ -163,6 +182,13 @@ constexpr auto fields(const Record*) {
 /// "evg_n2_7f3a91c2_t12": the application name under which a seat's walreceiver connects in one
 /// term.
 std::string application_name(const Seat& seat, Term term);
+
+/// "evgc_n3_7f3a91c2_t12": the name of a node that never votes. No policy's names can match it,
+/// whatever the upstream becomes.
+std::string voteless_name(const Seat& seat, Term term);
+
+/// The fence by hand of a node, if an operator took it out.
+const HandFence* hand_fence(const Record& record, const NodeName& node);
 
 /// "evg_n2": the replication slot of a member, the same on every server. ('-' becomes '_'.)
 std::string slot_name(const NodeName& node);

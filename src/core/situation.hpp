@@ -8,6 +8,7 @@
 #include "base/instant.hpp"
 #include "core/quorum.hpp"
 #include "core/record.hpp"
+#include "core/tags.hpp"
 
 /// Everything a decision may look at: values only. What is not known is absent, and what was
 /// learned some time ago carries the instant of it. All instants are of this node's CLOCK_BOOTTIME.
@@ -91,14 +92,16 @@ constexpr auto fields(const Sender*) {
                     Field{"reply_age", &Sender::reply_age}};
 }
 
-/// Whom our service file names: the leader that this node was pointed to, and in which term.
+/// Whom our service file names: the node that this one was pointed to, and in which term.
 struct Upstream {
   NodeName node;
   Term term;
+  std::optional<bool> voteless = {};  ///< set: under a name that no policy can count
   auto operator<=>(const Upstream&) const = default;
 };
 constexpr auto fields(const Upstream*) {
-  return std::tuple{Field{"node", &Upstream::node}, Field{"term", &Upstream::term}};
+  return std::tuple{Field{"node", &Upstream::node}, Field{"term", &Upstream::term},
+                    Field{"voteless", &Upstream::voteless}};
 }
 
 /// The PostgreSQL of this node, from the supervisor, its sockets and its files.
@@ -127,7 +130,7 @@ struct Server {
       names_wrong_since;  ///< set by the observer while they differ from the policy it applied
   std::vector<Sender> senders;
   std::vector<std::string> drift;  ///< safety settings that are not as Evergres wrote them
-  std::vector<NodeName> slots_of;  ///< nodes that have a slot here, as far as this run made them
+  std::vector<NodeName> slots_of;  ///< nodes for which a slot here keeps WAL
   std::optional<double> lag_seconds;
   bool wal_removed = false;  ///< the leader no longer has the WAL that this node needs
   bool diverged = false;     ///< the upstream refused our timeline or position
@@ -175,6 +178,18 @@ constexpr auto words(const Leads*) {
                     Word{"yes", Leads::yes}};
 }
 
+/// Commits that may be answered before a standby flushed them, because an operator or an
+/// application set synchronous_commit so: as far as PostgreSQL shows it.
+struct WeakCommits {
+  std::uint32_t sessions = 0;
+  std::vector<std::string> settings;  ///< "role app: off"
+  auto operator<=>(const WeakCommits&) const = default;
+};
+constexpr auto fields(const WeakCommits*) {
+  return std::tuple{Field{"sessions", &WeakCommits::sessions},
+                    Field{"settings", &WeakCommits::settings}};
+}
+
 /// What every agent tells every other each 200 ms and at once when it changes: its whole state.
 /// Nothing is ordered between agents: the record says what is to be done, the heartbeat what was.
 struct Heartbeat {
@@ -195,8 +210,10 @@ struct Heartbeat {
   bool receiving = false;
   std::optional<Upstream> upstream;
   std::optional<double> lag_seconds;
-  std::string doing;    ///< the running operation, for people
-  std::string trouble;  ///< for people
+  std::string doing;                        ///< the running operation, for people
+  std::string trouble;                      ///< for people
+  std::optional<Tags> tags;                 ///< absent: of a version that knows none
+  std::optional<WeakCommits> weak_commits;  ///< on a primary; absent: none, or not looked yet
   auto operator<=>(const Heartbeat&) const = default;
 };
 constexpr auto fields(const Heartbeat*) {
@@ -218,7 +235,9 @@ constexpr auto fields(const Heartbeat*) {
                     Field{"upstream", &Heartbeat::upstream},
                     Field{"lag_seconds", &Heartbeat::lag_seconds},
                     Field{"doing", &Heartbeat::doing},
-                    Field{"trouble", &Heartbeat::trouble}};
+                    Field{"trouble", &Heartbeat::trouble},
+                    Field{"tags", &Heartbeat::tags},
+                    Field{"weak_commits", &Heartbeat::weak_commits}};
 }
 
 /// A peer as this node knows it.
@@ -281,6 +300,7 @@ struct Situation {
   Claim agent;  ///< this run of the agent
   Tuning tuning;
   Wanted wanted;
+  std::optional<Tags> tags;      ///< of this node
   std::optional<Record> record;  ///< the newest known, from the store or from a peer
   Revision revision;
   std::optional<Instant> store_read_at;  ///< when the last successful read of the store began
@@ -305,6 +325,7 @@ constexpr auto fields(const Situation*) {
                     Field{"agent", &Situation::agent},
                     Field{"tuning", &Situation::tuning},
                     Field{"wanted", &Situation::wanted},
+                    Field{"tags", &Situation::tags},
                     Field{"record", &Situation::record},
                     Field{"revision", &Situation::revision},
                     Field{"store_read_at", &Situation::store_read_at},

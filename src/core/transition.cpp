@@ -261,6 +261,33 @@ Result<Record> set_paused(Record record, bool paused) {
   return record;
 }
 
+Result<Record> fence_by_hand(Record record, const HandFence& fence, bool even_the_leader) {
+  const bool at_work = record.phase == Phase::electing || record.phase == Phase::handover;
+  const bool named = record.leader && record.leader->node == fence.node;
+  if (at_work || (named && !even_the_leader)) {
+    return refusal("\"" + fence.node.value + "\" cannot be fenced now",
+                   named ? "It leads." : "A leader is just being chosen.");
+  }
+  auto& fences = record.hand_fences.emplace(record.hand_fences.value_or(std::vector<HandFence>{}));
+  const auto place =
+      std::lower_bound(fences.begin(), fences.end(), fence.node,
+                       [](const HandFence& one, const NodeName& node) { return one.node < node; });
+  if (place != fences.end() && place->node == fence.node) {
+    return refusal("\"" + fence.node.value + "\" is fenced already", "By " + place->who + ".");
+  }
+  fences.insert(place, fence);
+  return record;
+}
+
+Result<Record> end_hand_fence(Record record, const NodeName& node) {
+  if (hand_fence(record, node) == nullptr) {
+    return refusal("\"" + node.value + "\" is not fenced by an operator", "");
+  }
+  std::erase_if(*record.hand_fences, [&](const HandFence& fence) { return fence.node == node; });
+  if (record.hand_fences->empty()) record.hand_fences.reset();
+  return record;
+}
+
 Result<Record> ask(Record record, const Request& request) {
   if (record.request && record.request->id != request.id) {
     return refusal("another request is still pending",

@@ -58,6 +58,11 @@ Result<Record> set_durability(Record record, const Claim& claim, Durability dura
 /// An operator's pause or its end. It changes nothing else: neither term nor policy nor grant.
 Result<Record> set_paused(Record record, bool paused);
 
+/// An operator takes a node out by hand, or puts it back. Refused for the open leader unless
+/// `even_the_leader`: it hands over first.
+Result<Record> fence_by_hand(Record record, const HandFence& fence, bool even_the_leader);
+Result<Record> end_hand_fence(Record record, const NodeName& node);
+
 /// An operator's request enters; one at a time.
 Result<Record> ask(Record record, const Request& request);
 /// Fulfilled or refused. The record stays as it is if another request stands there.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/cascade.hpp"
 #include "core/intent.hpp"
 
 namespace evergres::core {
@@ -206,10 +207,53 @@ bool failed_in_this_term(const Situation& s, const std::string& kind) {
          found->second.ending != Ending::done;
 }
 
+Tags tags_of(const Situation& s, const NodeName& node) {
+  if (node == s.me) return s.tags.value_or(Tags{});
+  const Peer* peer = find_peer(s, node);
+  return peer != nullptr && peer->said ? peer->said->tags.value_or(Tags{}) : Tags{};
+}
+
+bool counts_node(const Policy& policy, const NodeName& node) {
+  return policy.leader.node == node ||
+         std::any_of(policy.voters.begin(), policy.voters.end(),
+                     [&](const Seat& voter) { return voter.node == node; });
+}
+
+bool streams_voteless(const Situation& s) {
+  if (!tags_of(s, s.me).replicatefrom) return false;
+  const Policy* policy = s.record ? newest_policy(*s.record) : nullptr;
+  const bool kept = policy != nullptr && policy->mode == Durability::strict;
+  return !kept || !counts_node(*policy, s.me);
+}
+
+std::optional<std::string> why_not_voter(const Situation& s, const NodeName& node) {
+  if (s.record && hand_fence(*s.record, node) != nullptr) return "it is fenced by an operator";
+  return why_not_vote(tags_of(s, node));
+}
+
+bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
+  const Policy& policy = s.record->policy.current;
+  const auto streams = [&](const Seat& voter) {
+    const bool mine = my_seat(s) == voter;
+    const Heartbeat* said = mine ? nullptr : fresh_word(s, voter.node);
+    if (!mine && (said == nullptr || said->seat != voter)) return false;
+    const auto& upstream = mine ? s.server.upstream : said->upstream;
+    const bool receiving = mine ? s.server.receiving : said->receiving;
+    const bool leaves = hand_fence(*s.record, voter.node) != nullptr;
+    return !leaves && receiving && upstream && !upstream->voteless.value_or(false) &&
+           upstream->node == policy.leader.node && upstream->term == policy.term;
+  };
+  const auto others =
+      std::count_if(policy.voters.begin(), policy.voters.end(),
+                    [&](const Seat& voter) { return voter.node != node && streams(voter); });
+  return static_cast<std::uint32_t>(others) >= policy.k;
+}
+
 std::vector<NodeName> nodes_without_slot(const Situation& s) {
   const auto& have = s.server.slots_of;
   std::vector<NodeName> missing;
   for (const auto& [name, peer] : s.peers) {
+    if (streams_elsewhere(s, name)) continue;
     if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
   }
   return missing;

@@ -59,7 +59,25 @@ Verdict entitled_to_be_primary(const Situation& s);
 /// Whether this node must still fence itself for the term of the record.
 Verdict must_fence(const Situation& s);
 
-/// The other known nodes for which this run made no slot yet.
+/// The tags of a node as it said last; none if it never spoke.
+Tags tags_of(const Situation& s, const NodeName& node);
+
+/// Whether this policy counts the node, in whatever incarnation, as its leader or as a voter.
+bool counts_node(const Policy& policy, const NodeName& node);
+
+/// Whether this node streams under a name that never counts: it is tagged replicatefrom, and with
+/// strict no policy keeps it as a voter until others take its place.
+bool streams_voteless(const Situation& s);
+
+/// Why a node must not vote however much it has, because an operator wants it so: a sentence
+/// without a full stop; nothing if it may.
+std::optional<std::string> why_not_voter(const Situation& s, const NodeName& node);
+
+/// Whether k voters of the current policy other than `node` stream from its leader, as they say
+/// themselves: then `node` may leave a strict policy, and no commit waits for it.
+bool others_acknowledge_enough(const Situation& s, const NodeName& node);
+
+/// The other known nodes whose WAL this leader should keep and which have no slot here yet.
 std::vector<NodeName> nodes_without_slot(const Situation& s);
 
 /// Whether an operation of this kind may be tried (again) in this term: not sooner than `pause`,
@@ -90,8 +108,9 @@ WantedPolicy wanted_policy(const Situation& s);
 bool may_be_the_last_to_leave(const Situation& s, const NodeName& node);
 
 /// Why `node` could not take over in a planned handover, where the leader stops and is read;
-/// nothing if it could.
-std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node);
+/// nothing if it could. `insisted`: an operator wants it although it is tagged nofailover.
+std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node,
+                                           bool insisted = false);
 
 /// Why `node` could not take over if the leader were lost now; nothing if it could.
 std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node);

@@ -33,6 +33,9 @@ SELECT f.in_recovery,
        to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', f.form),
        to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', f.form),
        q.waits, q.oldest,
+       (SELECT json_agg(r.slot_name ORDER BY r.slot_name) FROM pg_get_replication_slots() r
+         WHERE r.slot_type = 'physical' AND r.slot_name LIKE 'evg\_%'
+           AND (r.active OR coalesce(r.wal_status, 'lost') <> 'lost')),
        s.pid, s.application_name, s.state, s.sync_state, s.sent_lsn, s.flush_lsn, s.replay_lsn,
        (extract(epoch FROM clock_timestamp() - s.reply_time) * 1000)::bigint,
        s.usename, host(s.client_addr), s.sync_priority
@@ -44,7 +47,7 @@ SELECT f.in_recovery,
   LEFT JOIN pg_stat_wal_receiver w ON true
   LEFT JOIN pg_stat_replication s ON true)";
 
-constexpr std::size_t first_of_sender = 22;
+constexpr std::size_t first_of_sender = 23;
 constexpr std::size_t observe_columns = first_of_sender + 11;
 
 std::optional<ReceiverFacts> receiver_of(const Row& row) {
@@ -105,6 +108,18 @@ std::vector<PendingSetting> pending_of(const std::optional<std::string>& cell) {
   return pending;
 }
 
+/// ["evg_n1", "evg_n2"]
+std::vector<std::string> slots_of(const std::optional<std::string>& cell) {
+  std::vector<std::string> slots;
+  if (!cell) return slots;
+  boost::json::error_code failure;
+  const auto parsed = boost::json::parse(*cell, failure);
+  if (failure || !parsed.is_array()) return slots;
+  const auto& names = parsed.get_array();
+  for (std::size_t i = 0; i < names.size(); ++i) slots.push_back(text_at(names, i));
+  return slots;
+}
+
 void add_details(Observation& seen, const Row& facts) {
   seen.version = number_of<int>(facts[17]).value_or(0);
   seen.started = facts[18].value_or("");
@@ -129,6 +144,7 @@ Result<Observation> observation_of(const Rows& rows, Instant at) {
   seen.synchronous_standby_names = facts[6].value_or("");
   seen.pending_restart = pending_of(facts[7]);
   add_details(seen, facts);
+  seen.slots = slots_of(facts[22]);
   seen.receiver = receiver_of(facts);
   for (const Row& row : rows) {
     if (auto sender = sender_of(row)) seen.senders.push_back(std::move(*sender));

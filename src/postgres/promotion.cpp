@@ -98,16 +98,25 @@ Result<int> terminate_clients(Session& session, Instant deadline) {
                     deadline));
 }
 
+Outcome create_member_slot(Session& session, const std::string& name, Instant deadline) {
+  const auto found = session.query(
+      "SELECT NOT active AND coalesce(wal_status, 'lost') = 'lost' FROM pg_replication_slots WHERE slot_name = $1",
+      {name}, deadline);
+  if (!found) return found.error();
+  if (!found->empty()) {
+    if (!is_true(found->front().front())) return {};
+    if (auto dropped = drop_idle_slot(session, name, deadline); !dropped) return dropped;
+  }
+  const auto made =
+      session.query("SELECT pg_create_physical_replication_slot($1, true)", {name}, deadline);
+  if (!made) return made.error().while_doing("could not create the replication slot " + name);
+  return {};
+}
+
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
                             Instant deadline) {
-  const auto rows = session.query("SELECT slot_name FROM pg_replication_slots", deadline);
-  if (!rows) return rows.error();
   for (const auto& name : names) {
-    const auto has_name = [&](const Row& row) { return row.front() == name; };
-    if (std::any_of(rows->begin(), rows->end(), has_name)) continue;
-    const auto made =
-        session.query("SELECT pg_create_physical_replication_slot($1, true)", {name}, deadline);
-    if (!made) return made.error().while_doing("could not create the replication slot " + name);
+    if (auto made = create_member_slot(session, name, deadline); !made) return made;
   }
   return {};
 }
@@ -121,14 +130,29 @@ Result<std::vector<std::string>> drop_member_slots(Session& session,
       deadline);
   if (!rows) return rows.error();
   std::vector<std::string> dropped;
+  Outcome outcome;
   for (const auto& row : *rows) {
     const std::string name = row.front().value_or("");
     if (std::find(keep.begin(), keep.end(), name) != keep.end()) continue;
-    const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
-    if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
-    dropped.push_back(name);
+    auto gone = drop_idle_slot(session, name, deadline);
+    if (gone) dropped.push_back(name);
+    if (!gone && outcome) outcome = std::move(gone);
   }
+  if (!outcome) return outcome.error();
   return dropped;
+}
+
+Outcome drop_idle_slot(Session& session, const std::string& name, Instant deadline) {
+  const auto found = session.query(
+      "SELECT active FROM pg_replication_slots WHERE slot_name = $1 AND slot_type = 'physical'",
+      {name}, deadline);
+  if (!found) return found.error();
+  if (found->empty()) return {};
+  if (is_true(found->front().front()))
+    return Error(ErrorCode::conflict, "the replication slot " + name + " is still in use");
+  const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
+  if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
+  return {};
 }
 
 Result<Promotion> promote(Session& session, Instant deadline) {

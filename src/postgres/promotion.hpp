@@ -37,14 +37,22 @@ Result<int> terminate_blocking_backends(Session& session, Instant deadline);
 /// was closed stays. Returns how many were asked to end.
 Result<int> terminate_clients(Session& session, Instant deadline);
 
-/// Physical slots that reserve WAL from now on; those that exist are left alone. Works on standbys.
+/// A physical slot that reserves WAL from now on. One that exists is left alone, unless its WAL is
+/// lost and nobody uses it (wal_status, active of pg_replication_slots): that one is made anew, or
+/// no standby could be cloned through it. Works on standbys.
+Outcome create_member_slot(Session& session, const std::string& name, Instant deadline);
+/// All of them; the first error ends it.
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
                             Instant deadline);
 /// Drops the idle slots named evg_* that are not in `keep`: on a server that does not lead they
-/// would hold WAL for ever. Returns the dropped names.
+/// would hold WAL for ever. Returns the dropped names; one that cannot be dropped keeps no other
+/// from it, and its error is returned at the end.
 Result<std::vector<std::string>> drop_member_slots(Session& session,
                                                    const std::vector<std::string>& keep,
                                                    Instant deadline);
+
+/// Drops this slot if it exists. `conflict` if it is still in use.
+Outcome drop_idle_slot(Session& session, const std::string& name, Instant deadline);
 
 enum class Promotion {
   promoted,  ///< it accepts writes

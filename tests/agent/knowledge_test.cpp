@@ -68,6 +68,23 @@ TEST_F(KnowledgeTest, ALeaderThatStopsInOrderDoesNotCallForAnElectionBeforeItsEn
   EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::no);
 }
 
+TEST_F(KnowledgeTest, SlotsAreWhatTheServerSaysNow) {
+  auto& slots = know_.situation.server.slots_of;
+  const NodeName second{"n-2"};
+  know_.situation.peers[second];
+  know_.cards[NodeName{"n3"}];
+  learn_slots(know_, {"evg_n_2", "evg_n3", "evg_nobody"}, Instant{5});
+  EXPECT_EQ(slots, (std::vector<NodeName>{second, NodeName{"n3"}}));
+  learn_slots(know_, {"evg_n3"}, Instant{6});
+  EXPECT_EQ(slots, std::vector<NodeName>{NodeName{"n3"}});
+  learn_slot(know_, second, true);
+  learn_slot(know_, NodeName{"n3"}, false);
+  learn_slots(know_, {"evg_n3"}, Instant{7});  // it was asked before we changed them
+  EXPECT_EQ(slots, std::vector<NodeName>{second});
+  learn_slots(know_, {"evg_n_2"}, boot_now());
+  EXPECT_EQ(slots, std::vector<NodeName>{second});
+}
+
 TEST_F(KnowledgeTest, AnotherRunOfTheServerHasNoFenceAndNoPosition) {
   know_.situation.fenced = core::Fenced{};
   know_.situation.server.position = core::Position{};

@@ -62,14 +62,15 @@ TEST(Respond, AStandbysDocument) {
   View view = standby();
   view.paused = true;
   view.leader_is_open = false;
-  view.tags["zone"] = "a";
+  view.tags = {{"zone", "a"}, {"nosync", "true"}, {"rack", "12"}, {"version", "1.0"}};
   EXPECT_EQ(body_of(view, "/replica"), json::parse(R"({
     "state": "running", "role": "replica", "timeline": 4, "replication_state": "streaming",
     "xlog": {"received_location": 83886080, "replayed_location": 81788928,
              "replayed_timestamp": "2026-11-21 07:00:00.000001+00:00", "paused": false},
     "server_version": 150014, "postmaster_start_time": "2026-11-21 06:28:24.123456+00:00",
     "latest_end_lsn": 83886080,
-    "quorum_standby": true, "pause": true, "cluster_unlocked": true, "tags": {"zone": "a"},
+    "quorum_standby": true, "pause": true, "cluster_unlocked": true,
+    "tags": {"nosync": true, "rack": 12, "version": "1.0", "zone": "a"},
     "dcs_last_seen": 1700000000, "database_system_identifier": "7268616322854375442",
     "patroni": {"version": "0.1.0", "scope": "shop", "name": "n2"},
     "evergres": {"term": 7, "phase": "leading", "leader": "n1", "gate_open": true}})"));

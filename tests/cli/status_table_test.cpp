@@ -102,6 +102,20 @@ TEST(StatusTable, ShowsWhatIsWrongAndWhatGoesOn) {
       " Store: locked for 12 s\n");
 }
 
+TEST(StatusTable, ShowsTagsAndWhoWasTakenOut) {
+  cluster::ClusterStatus status = healthy();
+  status.nodes[1].tags = {{"failover_priority", "2"}, {"nosync", "true"}};
+  status.nodes[2].fenced_by = "fenced by operator anna@db1 at noon: new disks";
+  status.weak_settings = {"role app: off"};
+  status.weak_sessions = 3;
+  const std::string text = status_table(status, false);
+  EXPECT_NE(text.find("CAN LEAD  TAGS\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("yes       failover_priority: 2, nosync\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(" n3: fenced by operator anna@db1 at noon: new disks\n"), std::string::npos);
+  EXPECT_NE(text.find("weaker than the durability for role app: off (3 sessions)"),
+            std::string::npos);
+}
+
 TEST(StatusTable, ColoursOnlyWhenAsked) {
   EXPECT_EQ(status_table(healthy(), false).find('\033'), std::string::npos);
   EXPECT_NE(status_table(healthy(), true).find("\033[32mstreaming\033[0m"), std::string::npos);

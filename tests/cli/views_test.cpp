@@ -59,6 +59,20 @@ TEST(Topology, PutsVotersFirstAndNodesThatFollowNobodyLast) {
             "n4\t\treplica\tsilent\t0\t20480\n");
 }
 
+TEST(Topology, ACascadedNodeStandsBelowItsUpstream) {
+  cluster::ClusterStatus status = four_nodes();
+  status.nodes[0].follows = "n3";
+  status.nodes[3].state = "streaming";
+  status.nodes[3].follows = "n2";
+  const std::string text = topology_text(status, false);
+  EXPECT_NE(text.find(" ├─ n3     voter"), std::string::npos) << text;
+  EXPECT_NE(text.find("    └─ n1  replica"), std::string::npos) << text;
+  EXPECT_NE(text.find(" └─ n4     replica"), std::string::npos) << text;
+  EXPECT_NE(tsv_of(topology_rows(status)).find("n1\tn3\treplica"), std::string::npos);
+  status.nodes[2].follows = "n1";  // they spoke at different moments
+  EXPECT_EQ(topology_of(status).followers.size(), 3U);
+}
+
 TEST(Topology, WithoutALeaderNobodyFollows) {
   cluster::ClusterStatus status = four_nodes();
   status.phase = "electing";

@@ -116,6 +116,14 @@ TEST_F(ClusterStoreTest, ContradictionsAreRefusedOnTheWayInAndOut) {
             "record.lineage at timeline 2 descends from a later timeline.");
   EXPECT_EQ(refusal([](Record& r) { r.members[0] = NodeName("n2"); }),
             "record.members is not sorted, or names a node twice.");
+  EXPECT_EQ(refusal([](Record& r) {
+              r.hand_fences = {{NodeName("n2"), "a", "", 0}, {NodeName("n2"), "b", "", 0}};
+            }),
+            "record.hand_fences is not sorted, or names a node twice.");
+  EXPECT_EQ(refusal([](Record& r) {
+              r.hand_fences = {{NodeName("-"), "a", "", 0}};
+            }),
+            "record.hand_fences holds something that is no node name.");
   EXPECT_EQ(refusal([](Record& r) { r.members[0] = NodeName("../n1"); }),
             "record.members holds something that is no node name.");
   EXPECT_EQ(refusal([](Record& r) { r.leader.reset(); }),

@@ -3,27 +3,16 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <set>
 #include <sstream>
 
 #include "cluster/json.hpp"
-#include "worlds.hpp"
+#include "wishes.hpp"
 
 /// Golden cases: what is decided in situations that matter. EVERGRES_GOLDEN=rewrite writes
 /// decisions.golden anew; read the difference before you keep it.
 namespace evergres::core::worlds {
 namespace {
-
-struct Case {
-  std::string name;
-  Situation situation;
-};
-
-Situation with(Situation s, const std::function<void(Situation&)>& change) {
-  change(s);
-  return s;
-}
 
 World crashed() {
   return World().silent("n1");
@@ -433,6 +422,9 @@ std::vector<Case> all_cases() {
   add_durability(cases);
   add_follower(cases);
   add_maintenance(cases);
+  add_tags(cases);
+  add_cascade(cases);
+  add_hand_fences(cases);
   return cases;
 }
 

@@ -16,15 +16,16 @@ constexpr int calm_ticks = 1500;
 
 struct Walk {
   std::string failure;
+  std::string violation;  ///< the part of it that is not about coming back to health
   std::string trace;
   int opened = 0;
   std::size_t answered = 0;
   std::map<std::string, int> rules;
 };
 
-Walk walk(std::uint64_t seed, Durability durability = Durability::quorum) {
+Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, bool tagged = false) {
   const std::size_t few = durability == Durability::strict ? 3 : 2;
-  World world(seed, seed % 5 == 0 ? few : few + 1, durability);
+  World world(seed, (seed % 5 == 0 ? few : few + 1) + (tagged ? 1 : 0), durability, tagged);
   for (int i = 0; i < 60; ++i) world.step();  // it comes up first
   const int quiet = static_cast<int>(seed % 3);
   for (int i = 0; i < troubled_ticks && world.violation.empty(); ++i) {
@@ -40,8 +41,15 @@ Walk walk(std::uint64_t seed, Durability durability = Durability::quorum) {
     missing = world.missing();
     calm = missing.empty() ? calm + 1 : 0;
   }
-  Walk walk{world.violation, world.trace.str(), world.opened, world.answered() - before,
+  const std::string runs_on = tagged ? world.take_a_voter_out() : "";
+  Walk walk{world.violation,
+            world.violation,
+            world.trace.str(),
+            world.opened,
+            world.answered() - before,
             world.rules_seen};
+  if (walk.violation.empty()) walk.violation = runs_on;
+  if (walk.failure.empty()) walk.failure = runs_on;
   if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
   if (walk.failure.empty() && walk.answered == 0)
     walk.failure = "nothing was acknowledged after the healing";
@@ -110,6 +118,49 @@ TEST(Explorer, StrictAcknowledgesOnEnoughStandbysOrNotAtAll) {
   }
   if (only != nullptr || failures > 0) return;
   EXPECT_GT(opened, 1000) << "the walks are too quiet to prove anything";
+}
+
+/// Nodes have tags of all kinds, and operators fence nodes by hand and put them back.
+TEST(Explorer, TagsAndFencesByHandLoseNothing) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 400;
+  int failures = 0;
+  int opened = 0;
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::quorum, true);
+    EXPECT_EQ(result.failure, "") << "tagged seed " << seed << "\n" << tail(result.trace);
+    failures += result.failure.empty() ? 0 : 1;
+    opened += result.opened;
+    for (const auto& [rule, times] : result.rules) seen[rule] += times;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(opened, 1000) << "the walks are too quiet to prove anything";
+  EXPECT_GT(seen["stay_out_by_hand"], 100);
+  EXPECT_GT(seen["keep_wal_for_our_followers"], 10);
+}
+
+/// With strict a tag or a fence by hand may leave too few voters: then writes wait, and only that.
+TEST(Explorer, StrictOutweighsTagsAndFencesByHand) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 400;
+  int failures = 0;
+  int came_back = 0;
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::strict, true);
+    EXPECT_EQ(result.violation, "") << "strict tagged seed " << seed << "\n" << tail(result.trace);
+    failures += result.violation.empty() ? 0 : 1;
+    came_back += result.failure.empty() ? 1 : 0;
+    for (const auto& [rule, times] : result.rules) seen[rule] += times;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(came_back, 100) << "the walks prove little";
+  EXPECT_GT(seen["stay_out_by_hand"], 100);
 }
 
 TEST(Explorer, OneSeedIsOneStory) {

@@ -137,6 +137,7 @@ inline void World::send(std::size_t index) {
   beat.position = s.server.position;
   beat.receiving = s.server.receiving;
   beat.upstream = s.server.upstream;
+  beat.tags = s.tags;
   for (std::size_t to = 0; to < nodes_.size(); ++to) {
     if (to == index || !linked(index, to) || chance(calm_ ? 0 : 10)) continue;
     post_.push_back(Letter{tick_ + 1 + below(calm_ ? 1 : 4), tick_, to, beat, s.record});

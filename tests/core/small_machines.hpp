@@ -5,8 +5,11 @@
 /// World: machines, PostgreSQL, network and store. What agents do is in small_agent.hpp.
 namespace evergres::core::small {
 
-inline World::World(std::uint64_t seed, std::size_t size, Durability durability)
-    : random_(seed), toggles_(durability == Durability::strict), wanted_{durability, 2} {
+inline World::World(std::uint64_t seed, std::size_t size, Durability durability, bool tagged)
+    : random_(seed),
+      tagged_(tagged),
+      toggles_(durability == Durability::strict),
+      wanted_{durability, 2} {
   cut_.assign(size, std::vector<bool>(size, false));
   for (std::size_t i = 0; i < size; ++i) {
     Node node;
@@ -22,7 +25,47 @@ inline World::World(std::uint64_t seed, std::size_t size, Durability durability)
   Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
   register_.record = *finish_bootstrap(record, claim, SystemId{77},
                                        Seat{nodes_[0].name, first.incarnation}, durability);
+  if (tagged_) give_tags();
   for (Node& node : nodes_) start_agent(node);
+}
+
+/// The first node stays as it is, so that somebody may always lead in the end.
+inline void World::give_tags() {
+  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    Tags& tags = nodes_[i].tags;
+    tags.nofailover = chance(30);
+    tags.failover_priority = tags.nofailover ? 1U : static_cast<std::uint32_t>(1 + below(3));
+    tags.nosync = chance(15);
+    tags.clonefrom = chance(30);
+    if (chance(40)) tags.replicatefrom = nodes_[random_() % nodes_.size()].name;
+    if (tags.replicatefrom == nodes_[i].name) tags.replicatefrom.reset();
+  }
+}
+
+inline void World::fence_or_unfence(const NodeName& node) {
+  const bool out = hand_fence(register_.record, node) != nullptr;
+  auto changed = out ? end_hand_fence(register_.record, node)
+                     : fence_by_hand(register_.record, HandFence{node, "op", "", 0}, chance(50));
+  if (!changed) return;
+  register_.record = *changed;
+  ++register_.revision;
+}
+
+inline std::string World::take_a_voter_out() {
+  const Policy& policy = register_.record.policy.current;
+  if (register_.record.phase != Phase::leading || policy.voters.empty()) return {};
+  const Node& voter = nodes_[index_of(policy.voters.front().node)];
+  if (!is_out(voter)) fence_or_unfence(voter.name);
+  const auto runs_on = [&] {
+    return voter.postgres.runs() || voter.postgres.state == ServerState::starting;
+  };
+  for (int i = 0; i < 600 && runs_on() && violation.empty(); ++i) step();
+  if (!is_out(voter) || !runs_on()) return {};
+  return voter.name.value + " runs although it was taken out in the end";
+}
+
+inline bool World::is_out(const Node& node) const {
+  return hand_fence(register_.record, node.name) != nullptr;
 }
 
 inline std::size_t World::index_of(const NodeName& name) const {
@@ -39,6 +82,7 @@ inline void World::start_agent(Node& node) {
   fresh.me = node.name;
   fresh.agent = Claim{node.name.value + "-run" + std::to_string(++node.runs)};
   fresh.started_at = at(tick_);
+  fresh.tags = node.tags;
   if (toggles_) fresh.wanted = wanted_;
   for (const Node& other : nodes_) {
     if (other.name != node.name) fresh.peers[other.name];
@@ -98,12 +142,24 @@ inline void World::trouble() {
           wanted_.durability == Durability::strict ? Durability::quorum : Durability::strict;
       for (Node& each : nodes_) each.s.wanted = wanted_;
       break;
+    case 15:
+      if (tagged_) fence_or_unfence(nodes_[a].name);
+      break;
     default: break;
   }
 }
 
 inline void World::heal() {
   calm_ = true;
+  // What only a node that is out may hold keeps everybody from leading: operators put it back.
+  const PolicyBook& book = register_.record.policy;
+  for (const Node& node : nodes_) {
+    const auto names_it = [&](const Policy& policy) { return counts_node(policy, node.name); };
+    const bool needed = names_it(book.current) ||
+                        std::any_of(book.unproven.begin(), book.unproven.end(), names_it) ||
+                        node.name == nodes_[0].name;
+    if (is_out(node) && (needed || chance(50))) fence_or_unfence(node.name);
+  }
   for (auto& row : cut_) row.assign(nodes_.size(), false);
   for (Node& node : nodes_) {
     node.store_ok = true;
@@ -128,7 +184,9 @@ inline void World::replicate(std::size_t index) {
     own.attached = false;
     return;
   }
-  const std::string name = application_name({node.name, own.incarnation}, own.upstream->term);
+  const Seat seat{node.name, own.incarnation};
+  const std::string name = own.upstream->voteless ? voteless_name(seat, own.upstream->term)
+                                                  : application_name(seat, own.upstream->term);
   auto& reported = other.acknowledged[name];
   if (other.timeline < own.timeline) {
     own.attached = false;
@@ -288,6 +346,22 @@ inline void World::check_strictness(const Node& node, int id) {
   }
 }
 
+/// In the end everybody votes who may; of those that must not lead only as many as are needed.
+inline std::string World::who_does_not_vote(const Record& record) const {
+  std::size_t willing = 0;
+  std::size_t reluctant = 0;
+  const Policy& policy = record.policy.current;
+  for (const Node& node : nodes_) {
+    if (node.name == policy.leader.node) continue;
+    const bool may = !is_out(node) && !why_not_vote(node.tags);
+    if (!may && counts_node(policy, node.name)) return node.name.value + " votes and must not";
+    if (may) (node.tags.nofailover ? reluctant : willing) += 1;
+  }
+  const std::size_t wanted = toggles_ ? 2 : 1;
+  const std::size_t voters = willing >= wanted ? willing : std::min(willing + reluctant, wanted);
+  return policy.voters.size() == voters ? "" : "not everybody votes who should";
+}
+
 inline std::string World::missing() const {
   const Record& record = register_.record;
   if (record.phase != Phase::leading) return "no leader is open";
@@ -295,6 +369,10 @@ inline std::string World::missing() const {
   if (leader.postgres.state != ServerState::primary) return "the leader's server is not primary";
   if (!leader.postgres.gate_open) return "the gate is closed";
   for (const Node& node : nodes_) {
+    if (is_out(node)) {
+      if (node.postgres.runs()) return node.name.value + " runs although it is fenced by hand";
+      continue;
+    }
     if (node.name == leader.name || node.postgres.receiving) continue;
     const Postgres& own = node.postgres;
     return node.name.value + " does not stream: " + std::string(word_of(own.state)) + " at " +
@@ -304,7 +382,7 @@ inline std::string World::missing() const {
            std::to_string(leader.postgres.timeline.value);
   }
   if (!record.policy.unproven.empty()) return "a policy is unproven";
-  if (record.policy.current.voters.size() + 1 != nodes_.size()) return "not everybody votes";
+  if (auto who = who_does_not_vote(record); !who.empty()) return who;
   if (leader.postgres.settled + 8 < leader.postgres.wal.size()) return "commits hang";
   return {};
 }

@@ -113,6 +113,7 @@ class Hand {
   bool operator()(const MendSettings&) { return true; }
   bool operator()(const ApplySettings&) { return true; }
   bool operator()(const MakeSlots& i) {
+    for (const NodeName& gone : i.drop) pg.slots.erase(gone);
     pg.slots.insert(i.nodes.begin(), i.nodes.end());
     return true;
   }
@@ -152,7 +153,8 @@ class Hand {
   bool operator()(const Follow& i) {
     if (!here(i.term) || node.promise.term != i.term || pg.state != ServerState::standby)
       return fail();
-    pg.upstream = Upstream{i.leader.node, i.term};
+    pg.upstream = Upstream{i.upstream.node, i.term};
+    if (i.voteless) pg.upstream->voteless = true;
     pg.attached = pg.diverged = false;
     return true;
   }

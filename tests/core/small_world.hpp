@@ -43,6 +43,7 @@ struct Node {
   std::map<NodeName, std::uint64_t> cards_seen;
   std::string said_last;
   int runs = 0;
+  Tags tags;  ///< in its configuration
 };
 
 struct Letter {
@@ -55,7 +56,8 @@ struct Letter {
 
 class World {
  public:
-  World(std::uint64_t seed, std::size_t size, Durability durability = Durability::quorum);
+  World(std::uint64_t seed, std::size_t size, Durability durability = Durability::quorum,
+        bool tagged = false);
 
   /// Faults of one tick, at random.
   void trouble();
@@ -63,6 +65,9 @@ class World {
   void heal();
   /// One tenth of a second of everybody.
   void step();
+  /// An operator fences a voter by hand in the end. Why its server still runs a minute later; empty
+  /// if it does not, or if nobody votes.
+  std::string take_a_voter_out();
   /// What is missing to a healthy cluster; empty if nothing is.
   [[nodiscard]] std::string missing() const;
 
@@ -83,6 +88,10 @@ class World {
   }
 
   void start_agent(Node& node);
+  void give_tags();
+  void fence_or_unfence(const NodeName& node);
+  [[nodiscard]] bool is_out(const Node& node) const;
+  [[nodiscard]] std::string who_does_not_vote(const Record& record) const;
   void stop_agent(Node& node);
   void replicate(std::size_t index);
   void write_and_answer(Node& node);
@@ -101,6 +110,7 @@ class World {
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
 
   std::mt19937_64 random_;
+  bool tagged_ = false;   ///< nodes have tags, and operators fence nodes by hand
   bool toggles_ = false;  ///< two acknowledgements are wanted, operators change the durability
   Wanted wanted_;         ///< by the operators, while `toggles_`
   int tick_ = 0;

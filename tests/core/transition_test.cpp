@@ -61,6 +61,28 @@ TEST(Transition, APauseChangesNothingElse) {
   EXPECT_TRUE(set_paused(electing(), true)->paused);
 }
 
+TEST(Transition, AFenceByHandChangesNothingElse) {
+  const HandFence out{NodeName{"n3"}, "anna@db1", "new disks", 7};
+  const Record fenced = *fence_by_hand(leading(), out, false);
+  ASSERT_NE(hand_fence(fenced, NodeName{"n3"}), nullptr);
+  EXPECT_EQ(*hand_fence(fenced, NodeName{"n3"}), out);
+  EXPECT_EQ(hand_fence(fenced, NodeName{"n1"}), nullptr);
+  EXPECT_FALSE(differs_only_in_small_things(fenced, leading()));
+  EXPECT_EQ(fence_by_hand(fenced, out, true).error().message(), "\"n3\" is fenced already");
+  const Record both = *fence_by_hand(fenced, {NodeName{"n1"}, "bob", "", 8}, false);
+  EXPECT_EQ(both.hand_fences->front().node, NodeName{"n1"});
+  const Record one = *end_hand_fence(both, NodeName{"n1"});
+  EXPECT_TRUE(*end_hand_fence(one, NodeName{"n3"}) == leading());
+  EXPECT_FALSE(end_hand_fence(leading(), NodeName{"n3"}));
+}
+
+TEST(Transition, TheLeaderHandsOverBeforeItIsFencedByHand) {
+  const HandFence out{leading().leader->node, "anna", "", 0};
+  EXPECT_FALSE(fence_by_hand(leading(), out, false));
+  EXPECT_TRUE(fence_by_hand(leading(), out, true));
+  EXPECT_FALSE(fence_by_hand(electing(), out, true));
+}
+
 TEST(Transition, ARequestToMakeANodeAnewEndsWithItsLeader) {
   Request request;
   request.id = "r1";

@@ -380,6 +380,11 @@ TEST_F(Story, MemberSlotsComeAndGo) {
   EXPECT_EQ(b.ask("SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NOT NULL"), "2");
   EXPECT_EQ(*drop_member_slots(session, {"evg_c"}, soon()), std::vector<std::string>{"evg_a"});
   EXPECT_EQ(b.ask("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"), "evg_c");
+  auto leader = a.session();
+  const auto in_use = drop_idle_slot(leader, "evg_b", soon());
+  ASSERT_FALSE(in_use.ok());
+  EXPECT_EQ(in_use.error().code(), ErrorCode::conflict);
+  EXPECT_TRUE(drop_idle_slot(leader, "evg_c", soon()).ok()) << "it is not there";
 }
 
 TEST_F(Story, BackendThatBlocksReplayIsEnded) {

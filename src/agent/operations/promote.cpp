@@ -201,7 +201,7 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
     if (name != hands.situation().me) with_slots.push_back(name);
   }
   hands.learn([timeline = intent.timeline, with_slots](Knowledge& k) {
-    k.situation.server.slots_of = with_slots;
+    for (const NodeName& node : with_slots) learn_slot(k, node, true);
     k.situation.server.state = core::ServerState::primary;
     if (k.situation.server.position) k.situation.server.position->timeline = timeline;
     k.server_changed_at = boot_now();
@@ -268,18 +268,24 @@ Outcome carry_out(const core::OpenGate&, Hands& hands) {
   return set_gate(hands, postgres::Gate::open);
 }
 
+// Slot by slot: one that cannot be made or dropped keeps nobody from learning of the others.
 Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
-  std::vector<std::string> names;
-  for (const NodeName& node : intent.nodes) names.push_back(core::slot_name(node));
-  if (auto made = postgres::create_member_slots(*session, names, boot_now() + sql_deadline); !made)
-    return made;
-  hands.learn([nodes = intent.nodes](Knowledge& k) {
-    auto& have = k.situation.server.slots_of;
-    have.insert(have.end(), nodes.begin(), nodes.end());
-  });
-  return {};
+  Outcome outcome;
+  for (const NodeName& node : intent.nodes) {
+    auto made = postgres::create_member_slot(*session, core::slot_name(node),
+                                             boot_now() + sql_deadline);
+    if (made) hands.learn([node](Knowledge& k) { learn_slot(k, node, true); });
+    if (!made && outcome) outcome = std::move(made);
+  }
+  for (const NodeName& node : intent.drop) {
+    auto dropped =
+        postgres::drop_idle_slot(*session, core::slot_name(node), boot_now() + sql_deadline);
+    if (dropped) hands.learn([node](Knowledge& k) { learn_slot(k, node, false); });
+    if (!dropped && outcome) outcome = std::move(dropped);
+  }
+  return outcome;
 }
 
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {

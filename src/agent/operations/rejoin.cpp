@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "agent/operations/operation.hpp"
+#include "core/cascade.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
 #include "postgres/clone.hpp"
@@ -15,10 +16,19 @@ namespace {
 
 constexpr Millis rebuild_deadline{24 * 3600 * 1000};
 
-Result<postgres::Upstream> upstream_of(Hands& hands, const core::Seat& leader, Term term) {
-  const core::Seat seat{hands.situation().me,
-                        hands.situation().server.incarnation.value_or(Incarnation{})};
-  return hands.upstream_to(leader.node, core::application_name(seat, term));
+/// A node that never votes streams under a name that no policy can count.
+std::string receiver_name(const core::Seat& seat, Term term, bool voteless) {
+  return voteless ? core::voteless_name(seat, term) : core::application_name(seat, term);
+}
+
+bool never_votes(const Hands& hands) {
+  return core::tags_of(hands.situation(), hands.situation().me).replicatefrom.has_value();
+}
+
+core::Upstream known_upstream(const NodeName& node, Term term, bool voteless) {
+  core::Upstream upstream{node, term};
+  if (voteless) upstream.voteless = true;
+  return upstream;
 }
 
 /// A new life begins, on disk, before anything of the old one is overwritten.
@@ -79,7 +89,10 @@ void keep_what_goes(Hands& hands) {
 
 // Only the service file changes: name and address of the upstream cannot disagree.
 Outcome carry_out(const core::Follow& intent, Hands& hands) {
-  auto upstream = upstream_of(hands, intent.leader, intent.term);
+  const core::Seat seat{hands.situation().me,
+                        hands.situation().server.incarnation.value_or(Incarnation{})};
+  auto upstream =
+      hands.upstream_to(intent.upstream.node, receiver_name(seat, intent.term, intent.voteless));
   if (!upstream) return upstream.error();
   if (auto written = postgres::write_upstream(hands.server(), *upstream); !written) return written;
   const auto pid = hands.known.supervisor.postmaster_pid;
@@ -90,20 +103,36 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
       if (!cut && cut.error().code() != ErrorCode::timed_out) return cut;
     }
   }
-  hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
-    learn_upstream(k, core::Upstream{leader, term});
-    k.situation.server.not_receiving_since = boot_now();
+  const auto learned = known_upstream(intent.upstream.node, intent.term, intent.voteless);
+  hands.learn([learned](Knowledge& k) {
+    learn_upstream(k, learned);
+    core::Server& server = k.situation.server;
+    server.receiving = false;
+    server.receiving_since.reset();
+    server.not_receiving_since = boot_now();
+    server.wal_removed = server.diverged = false;  // what the last upstream said of us
+    k.server_changed_at = boot_now();
   });
   // A SIGHUP ends the startup process's pause between two receivers (its latch is set; PostgreSQL
   // 14 to 18), up to wal_retrieve_retry_interval of a failover.
   auto woken = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!woken) hands.progress("the receiver comes a little later: " + woken.error().message());
-  // Slots of a time when this server led would hold its WAL for ever.
+  // Slots of a time when this server led would hold its WAL for ever; those of nodes that are to
+  // stream from this standby stay.
+  const auto followers = core::tagged_to_follow_us(hands.situation());
+  std::vector<std::string> keep;
+  for (const NodeName& node : followers) keep.push_back(core::slot_name(node));
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return {};
-  auto dropped = postgres::drop_member_slots(*session, {}, boot_now() + sql_deadline);
+  auto dropped = postgres::drop_member_slots(*session, keep, boot_now() + sql_deadline);
   if (!dropped) hands.progress("old slots stay: " + dropped.error().message());
-  hands.learn([](Knowledge& k) { k.situation.server.slots_of.clear(); });
+  hands.learn([followers](Knowledge& k) {
+    const auto before = k.situation.server.slots_of;
+    for (const NodeName& node : before) {
+      const bool stays = std::find(followers.begin(), followers.end(), node) != followers.end();
+      if (!stays) learn_slot(k, node, false);
+    }
+  });
   return {};
 }
 
@@ -134,20 +163,21 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
       hands.server(), core::leader_timeline(*hands.situation().record));
   if (!forgotten) return forgotten;
   const core::Seat seat{hands.situation().me, *fresh};
-  source->application_name = core::application_name(seat, intent.term);
+  source->application_name = receiver_name(seat, intent.term, never_votes(hands));
   hands.progress("streaming up to where " + intent.leader.node.value + " was");
   if (auto started = start_streaming(hands, *source); !started) return started;
   if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
-  hands.learn([leader = intent.leader.node, term = intent.term](Knowledge& k) {
-    learn_upstream(k, core::Upstream{leader, term});
+  const auto learned = known_upstream(intent.leader.node, intent.term, never_votes(hands));
+  hands.learn([learned](Knowledge& k) {
+    learn_upstream(k, learned);
     k.situation.server.rebuilding = false;
   });
   return {};
 }
 
 Outcome carry_out(const core::Clone& intent, Hands& hands) {
-  auto source =
-      hands.upstream_to(intent.leader.node, "evergres_clone_" + hands.situation().me.value);
+  const NodeName source_node = intent.from.value_or(intent.leader.node);
+  auto source = hands.upstream_to(source_node, "evergres_clone_" + hands.situation().me.value);
   if (!source) return source.error();
   const bool data_exists = hands.situation().server.state != core::ServerState::absent;
   const auto state = hands.situation().server.state;
@@ -169,13 +199,14 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   postgres::CloneRequest request;
   request.source = *source;
   request.incarnation = *fresh;
-  request.slot = core::slot_name(hands.situation().me);
+  // Only the leader is sure to have a slot for us; pg_basebackup makes its own elsewhere.
+  if (!intent.from) request.slot = core::slot_name(hands.situation().me);
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
   // A clone that was killed leaves a copy of the whole database behind.
   if (auto removed = postgres::remove_leftovers(hands.server()); !removed)
     hands.progress(removed.error().message());
-  hands.progress("cloning from " + intent.leader.node.value);
+  hands.progress("cloning from " + source_node.value);
   auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline,
                               hands.stop);
   if (!done) return done;

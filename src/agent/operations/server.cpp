@@ -8,8 +8,9 @@ Outcome carry_out(const core::StartServer& intent, Hands& hands) {
   return start_as_standby(hands, intent.without_hot_standby);
 }
 
-Outcome carry_out(const core::StopServer&, Hands& hands) {
-  auto stopped = stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
+Outcome carry_out(const core::StopServer& intent, Hands& hands) {
+  auto stopped = intent.orderly ? stop_and_learn(hands, supervisor::StopMode::fast, Millis{10'000})
+                                : stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
   if (!stopped) return stopped.error();
   return {};
 }

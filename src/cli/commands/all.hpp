@@ -13,6 +13,7 @@ Action add_dsn(CLI::App& parser, Session& session);
 Action add_edit_config(CLI::App& parser, Session& session);
 Action add_explain(CLI::App& parser, Session& session);
 Action add_failover(CLI::App& parser, Session& session);
+Action add_fence(CLI::App& parser, Session& session);
 Action add_help(CLI::App& parser, Session& session);
 Action add_history(CLI::App& parser, Session& session);
 Action add_init(CLI::App& parser, Session& session);
@@ -31,6 +32,7 @@ Action add_run(CLI::App& parser, Session& session);
 Action add_show_config(CLI::App& parser, Session& session);
 Action add_switchover(CLI::App& parser, Session& session);
 Action add_topology(CLI::App& parser, Session& session);
+Action add_unfence(CLI::App& parser, Session& session);
 Action add_version(CLI::App& parser, Session& session);
 
 }  // namespace evergres::cli

@@ -39,6 +39,20 @@ std::optional<NodeName> preferred(const Record& record) {
   return std::nullopt;
 }
 
+/// Whom an operator wants although it is tagged nofailover: an heir was checked when it was named.
+std::optional<NodeName> insisted_on(const Record& record) {
+  if (record.heir) return record.heir;
+  const bool insists = record.request && record.request->kind == RequestKind::failover &&
+                       record.request->force.value_or(false);
+  return insists ? record.request->to : std::nullopt;
+}
+
+std::map<NodeName, Tags> all_tags(const Situation& s) {
+  std::map<NodeName, Tags> tags{{s.me, tags_of(s, s.me)}};
+  for (const auto& [name, peer] : s.peers) tags[name] = tags_of(s, name);
+  return tags;
+}
+
 bool loss_accepted(const Record& record) {
   return record.request && record.request->kind == RequestKind::failover &&
          record.request->accept_data_loss;
@@ -67,7 +81,8 @@ Policy without_the_silent(const Situation& s, Policy policy) {
     const Heartbeat* said = fresh_word(s, voter.node);
     const bool follows = said != nullptr && said->seat == voter && said->receiving &&
                          said->upstream && said->upstream->node == s.me &&
-                         said->upstream->term == s.record->term;
+                         said->upstream->term == s.record->term &&
+                         !said->upstream->voteless.value_or(false);
     if (follows) attached.push_back(voter);
     if (!follows && !may_be_the_last_to_leave(s, voter.node)) all_may_leave = false;
   }
@@ -86,7 +101,7 @@ Policy without_the_silent(const Situation& s, Policy policy) {
 std::map<NodeName, std::string> why_no_answer(const Situation& s) {
   std::map<NodeName, std::string> why;
   for (const auto& [name, peer] : s.peers) {
-    why[name] = peer.refused          ? "no agent runs there"
+    why[name] = peer.refused         ? "no agent runs there"
                 : !is_heard(s, peer) ? "it is not heard"
                                      : "it is heard, but not fenced in this term";
   }
@@ -146,8 +161,14 @@ Judgement choose_the_leader(const Situation& s) {
   if (!claim_is_mine(s) || (!electing && record.phase != Phase::handover)) return std::nullopt;
   const auto answers = fenced_answers(s);
   if (!electing && !waited(s, Millis{3000}) && !heir_is_ready(s, answers)) return std::nullopt;
-  ElectionInput input{record, answers, s.wanted.acknowledgements, preferred(record), loss_accepted(record)};
-  input.why_no_answer = why_no_answer(s);
+  const ElectionInput input{.record = record,
+                            .answers = answers,
+                            .wanted_k = s.wanted.acknowledgements,
+                            .preferred = preferred(record),
+                            .accept_data_loss = loss_accepted(record),
+                            .tags = all_tags(s),
+                            .insisted_on = insisted_on(record),
+                            .why_no_answer = why_no_answer(s)};
   const auto seats = counting_seats(answers, record.term, record.system_id);
   const bool covered = covers_all(record.policy, seats);
   // An accepted loss still waits a moment for everybody who might hold more.
@@ -158,18 +179,25 @@ Judgement choose_the_leader(const Situation& s) {
   if (!elected.choice) {
     // Our own server may have to be started or fenced first: leave the word to the next rules.
     if (s.server.state == ServerState::stopped) return std::nullopt;
-    return Answer{StayPut{}, "not enough nodes are fenced to be sure of every acknowledged commit",
+    return Answer{StayPut{},
+                  covered ? "no node that may lead is sure to hold every acknowledged commit"
+                          : "not enough nodes are fenced to be sure of every acknowledged commit",
                   elected.otherwise.missing};
+  }
+  // Whoever holds more may only have to be started.
+  if (loss_accepted(record) && !elected.complete && !waited(s, Millis{3000})) {
+    return Answer{StayPut{}, "the loss is accepted, but who holds more may still lead", {}};
   }
   const auto late = still_to_answer(s);
   if (!late.empty() && !waited(s, Millis{1000})) {
     return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};
   }
   return Answer{
-      as_intent(*elected.choice, record, !covered),
+      as_intent(*elected.choice, record, !elected.complete),
       elected.choice->leader.node.value +
-          (covered ? " holds everything that was acknowledged"
-                   : " holds the most of what is left, and an operator accepted the loss"),
+          (elected.complete
+               ? " holds everything that was acknowledged"
+               : " holds the most of those that could lead, and an operator accepted the loss"),
       elected.choice->facts};
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/cascade.hpp"
 #include "core/rules/rules.hpp"
 
 namespace evergres::core {
@@ -19,9 +20,14 @@ const Seat* leader_to_follow(const Situation& s) {
   return voter ? &*record.leader : nullptr;
 }
 
-bool points_to(const Situation& s, const Seat& leader) {
-  return s.server.upstream && s.server.upstream->node == leader.node &&
+bool points_to(const Situation& s, const Seat& upstream) {
+  return s.server.upstream && s.server.upstream->node == upstream.node &&
          s.server.upstream->term == s.record->term;
+}
+
+/// Under the kind of name that it should have: a node that never votes has one that never counts.
+bool has_the_right_name(const Situation& s) {
+  return s.server.upstream && s.server.upstream->voteless.value_or(false) == streams_voteless(s);
 }
 
 /// Where our WAL ends: read under the fence of this term, after the last start of our server.
@@ -58,7 +64,8 @@ bool refused_for_long(const Situation& s) {
 
 bool has_diverged(const Situation& s) {
   if (s.record->phase != Phase::leading) return false;
-  if (s.server.diverged && refused_for_long(s)) return true;
+  // Only the leader's word counts: a standby may refuse us for being behind itself.
+  if (s.server.diverged && refused_for_long(s) && points_to(s, *s.record->leader)) return true;
   const auto end = end_of_wal(s);
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
@@ -105,11 +112,11 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   if (forged) {
-    return Answer{Clone{*leader, s.record->term},
+    return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                   "our timeline has the id of a recorded one, but begins elsewhere",
                   {facts}};
   }
-  return Answer{Clone{*leader, s.record->term},
+  return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                 "pg_rewind failed",
                 {facts, s.attempts.at(Rewind::kind).error}};
 }
@@ -132,7 +139,7 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
         {}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
-  return Answer{Clone{*leader, s.record->term},
+  return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                 leader->node.value + " no longer has the WAL that we need next",
                 {}};
 }
@@ -142,23 +149,60 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
 Judgement warm_up_a_cold_standby(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
   if (!s.server.cold || leader == nullptr || s.record->phase != Phase::leading) return std::nullopt;
-  if (!points_to(s, *leader) || !refused_for_long(s)) return std::nullopt;
+  const bool follows = s.server.upstream && s.server.upstream->term == s.record->term;
+  if (!follows || !refused_for_long(s)) return std::nullopt;
   if (!may_try(s, RestartServer::kind, Millis{3000})) return std::nullopt;
   return Answer{RestartServer{""}, "it runs without hot standby, because limits were lowered", {}};
 }
 
-// A fenced standby whose WAL fits the leader's lineage attaches to it.
+// A fenced standby whose WAL fits the leader's lineage attaches to it, or to the standby that its
+// tag names. One that is attached already was compared in this term.
 Judgement follow_the_leader(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
-  if (leader == nullptr || s.server.state != ServerState::standby || points_to(s, *leader))
-    return std::nullopt;
+  if (leader == nullptr || s.server.state != ServerState::standby) return std::nullopt;
+  const WishedUpstream wished = wished_upstream(s);
+  const Seat& upstream = wished.seat ? *wished.seat : *leader;
+  if (points_to(s, upstream) && has_the_right_name(s)) return std::nullopt;
   if (s.promise.term != s.record->term) return std::nullopt;
-  const auto end = end_of_wal(s);
-  if (!end) return Answer{StayPut{}, "the end of our WAL is not known yet", {}};
-  if (!fits_the_leader(s, *end)) return std::nullopt;
-  return Answer{Follow{*leader, s.record->term},
-                leader->node.value + " leads term " + std::to_string(s.record->term.value),
-                {end_text(s)}};
+  const bool attached = s.server.upstream && s.server.upstream->term == s.record->term;
+  if (!attached) {
+    const auto end = end_of_wal(s);
+    if (!end) return Answer{StayPut{}, "the end of our WAL is not known yet", {}};
+    if (!fits_the_leader(s, *end)) return std::nullopt;
+    if (wished.worth_waiting) return Answer{StayPut{}, wished.why_not + " yet", {}};
+  }
+  std::vector<std::string> facts;
+  if (end_of_wal(s)) facts.push_back(end_text(s));
+  if (!wished.why_not.empty()) facts.push_back(wished.why_not);
+  return Answer{Follow{upstream, s.record->term, streams_voteless(s)},
+                wished.seat
+                    ? "we are tagged replicatefrom: " + upstream.node.value
+                    : leader->node.value + " leads term " + std::to_string(s.record->term.value),
+                facts};
+}
+
+// A standby keeps WAL for the nodes that stream from it.
+Judgement keep_wal_for_our_followers(const Situation& s) {
+  const bool follows =
+      s.server.receiving && s.server.upstream && s.server.upstream->term == s.record->term;
+  const bool standby = s.server.state == ServerState::standby && !s.server.cold;
+  if (!standby || !follows || s.record->phase != Phase::leading || record_names_me(s))
+    return std::nullopt;
+  if (!may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
+  const auto& have = s.server.slots_of;
+  const auto wanted = followers_of_this_standby(s);
+  MakeSlots change;
+  for (const NodeName& node : wanted) {
+    if (std::find(have.begin(), have.end(), node) == have.end()) change.nodes.push_back(node);
+  }
+  for (const NodeName& node : have) {
+    const bool gone = std::find(wanted.begin(), wanted.end(), node) == wanted.end();
+    const auto peer = s.peers.find(node);  // one that is only silent may come back
+    const bool silent = peer == s.peers.end() || !is_heard(s, peer->second);
+    if (gone && !silent) change.drop.push_back(node);
+  }
+  if (change.nodes.empty() && change.drop.empty()) return std::nullopt;
+  return Answer{change, "the nodes that stream from this standby changed", {}};
 }
 
 // Nothing to do.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/cascade.hpp"
 #include "core/rules/rules.hpp"
 
 namespace evergres::core {
@@ -10,14 +11,22 @@ bool is_open_leader(const Situation& s) {
          s.server.state == ServerState::primary && entitled_to_be_primary(s).yes;
 }
 
-/// The heir of a switchover without a wish: the first voter that could lead now.
+/// The heir of a switchover without a wish: of the voters that could lead now the one of the
+/// highest priority, then one in our zone, then the first.
 std::optional<NodeName> some_heir(const Situation& s) {
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return std::nullopt;
+  const std::string zone = tags_of(s, s.me).zone;
+  const auto key = [&](const NodeName& node) {
+    const Tags tags = tags_of(s, node);
+    return std::pair{tags.failover_priority, !zone.empty() && tags.zone == zone};
+  };
+  std::optional<NodeName> heir;
   for (const Seat& voter : policy->voters) {
-    if (!why_not_inherit(s, voter.node)) return voter.node;
+    if (why_not_inherit(s, voter.node)) continue;
+    if (!heir || key(voter.node) > key(*heir)) heir = voter.node;
   }
-  return std::nullopt;
+  return heir;
 }
 
 }  // namespace
@@ -66,9 +75,13 @@ Judgement open_the_gate(const Situation& s) {
 // The leader keeps WAL for every node it knows, also for one that is only about to clone.
 Judgement give_every_node_a_slot(const Situation& s) {
   if (!is_open_leader(s) || !may_try(s, MakeSlots::kind, Millis{1000})) return std::nullopt;
-  const auto missing = nodes_without_slot(s);
-  if (missing.empty()) return std::nullopt;
-  return Answer{MakeSlots{missing}, "nodes without a slot here are known", {}};
+  MakeSlots change{nodes_without_slot(s)};
+  for (const NodeName& node : s.server.slots_of) {
+    if (streams_elsewhere(s, node)) change.drop.push_back(node);
+  }
+  if (!change.nodes.empty()) return Answer{change, "nodes without a slot here are known", {}};
+  if (change.drop.empty()) return std::nullopt;
+  return Answer{change, "a cascaded node streams from another one", {}};
 }
 
 // An operator's switchover or restart of the leader is a handover.
@@ -92,7 +105,7 @@ Judgement hand_over_on_request(const Situation& s) {
     return Answer{ClearRequest{request.id}, "no other node could lead now", {}};
   }
   if (!restart) {
-    if (const auto reason = why_not_inherit(s, *heir)) {
+    if (const auto reason = why_not_inherit(s, *heir, request.force.value_or(false))) {
       return Answer{ClearRequest{request.id}, heir->value + " cannot take over: " + *reason, {}};
     }
   }
@@ -152,8 +165,9 @@ Judgement add_a_member(const Situation& s) {
     if (std::binary_search(s.record->members.begin(), s.record->members.end(), name)) continue;
     const Heartbeat* said = fresh_word(s, name);
     if (said == nullptr || said->system_id != s.record->system_id || !said->receiving) continue;
-    if (!said->upstream || said->upstream->node != s.me) continue;
-    return Answer{AddMember{name}, name.value + " streams from us", {}};
+    if (!said->upstream || said->upstream->term != s.record->term) continue;
+    if (said->upstream->node != s.me && !streams_elsewhere(s, name)) continue;
+    return Answer{AddMember{name}, name.value + " streams from " + said->upstream->node.value, {}};
   }
   return std::nullopt;
 }

@@ -17,6 +17,7 @@ Judgement stop_a_primary_without_leadership(const Situation& s);
 Judgement abandon_a_rebuild_that_lost_its_leader(const Situation& s);
 Judgement fence_for_the_term_of_the_record(const Situation& s);
 Judgement stop_a_server_that_cannot_be_fenced(const Situation& s);
+Judgement stay_out_by_hand(const Situation& s);
 Judgement wait_for_the_running_operation(const Situation& s);
 Judgement mend_altered_settings(const Situation& s);
 
@@ -51,6 +52,7 @@ Judgement add_a_member(const Situation& s);
 Judgement restart_on_request(const Situation& s);
 Judgement warm_up_a_cold_standby(const Situation& s);
 Judgement follow_the_leader(const Situation& s);
+Judgement keep_wal_for_our_followers(const Situation& s);
 Judgement clone_when_wal_is_gone(const Situation& s);
 Judgement rejoin_a_diverged_server(const Situation& s);
 Judgement carry_on(const Situation& s);

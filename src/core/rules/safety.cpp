@@ -11,6 +11,12 @@ bool is_rebuilding(const Situation& s) {
   return s.operation && (s.operation->kind == Clone::kind || s.operation->kind == Rewind::kind);
 }
 
+/// It runs and has not answered for a while: what it does cannot be known.
+bool does_not_answer(const Situation& s) {
+  return s.server.state == ServerState::unknown && s.server.unknown_since &&
+         s.now - *s.server.unknown_since >= Millis{2000};
+}
+
 /// Fencing the server as it runs took too long, or failed again and again, since its last start.
 bool cannot_be_fenced(const Situation& s) {
   const auto fence = s.attempts.find(Fence::kind);
@@ -99,7 +105,8 @@ Judgement fence_for_the_term_of_the_record(const Situation& s) {
   // A stopped server is started first: it can then also lead. What does not start is read offline.
   const auto starts = s.attempts.find(StartServer::kind);
   const bool does_not_start = starts != s.attempts.end() && starts->second.failures >= 2;
-  if (unreadable || s.server.state == ServerState::absent || (stopped && !does_not_start)) {
+  const bool starts_soon = stopped && !does_not_start && hand_fence(*s.record, s.me) == nullptr;
+  if (unreadable || s.server.state == ServerState::absent || starts_soon) {
     return std::nullopt;
   }
   if (s.operation && s.operation->kind == StartServer::kind) return std::nullopt;
@@ -112,14 +119,45 @@ Judgement fence_for_the_term_of_the_record(const Situation& s) {
 // A server that does not answer is not provably in recovery, nor is a receiver that does not end
 // provably gone: it is fenced by stop and start.
 Judgement stop_a_server_that_cannot_be_fenced(const Situation& s) {
-  const bool silent = s.server.state == ServerState::unknown && s.server.unknown_since &&
-                      s.now - *s.server.unknown_since >= Millis{2000};
+  const bool silent = does_not_answer(s);
   const bool stuck = s.server.state == ServerState::standby && !s.operation && cannot_be_fenced(s);
   if ((!silent && !stuck) || s.server.rebuilding || !must_fence(s).yes) return std::nullopt;
   const std::string term = "term " + number(s.record->term) + " is to be fenced";
   if (silent) return Answer{StopServer{}, "our server does not answer and " + term, {}};
   return Answer{
       StopServer{}, term + " and our running server cannot be", {s.attempts.at(Fence::kind).error}};
+}
+
+// A node that an operator fenced stops and stays so, also when its server does not answer. First it
+// gives back what it claimed, so that others can go on, and leaves the policy, so that no commit
+// waits for it.
+Judgement stay_out_by_hand(const Situation& s) {
+  const HandFence* fence = hand_fence(*s.record, s.me);
+  if (fence == nullptr) return std::nullopt;
+  const std::string why = "fenced by " + fence->who + (fence->why.empty() ? "" : ": " + fence->why);
+  const Record& record = *s.record;
+  if (claim_is_mine(s) && record.phase != Phase::vacant && may_try(s, Vacate::kind, Millis{200}))
+    return Answer{Vacate{record.term, s.me.value + " was " + why}, why, {}};
+  if (s.operation && s.operation->kind == StopServer::kind) return Answer{Wait{}, why, {}};
+  const bool silent = does_not_answer(s);
+  const bool runs = s.server.state == ServerState::standby ||
+                    s.server.state == ServerState::primary ||
+                    s.server.state == ServerState::starting || silent;
+  if (!runs) return Answer{StayPut{}, why, {}};
+  const Heartbeat* leader = record.leader ? fresh_word(s, record.leader->node) : nullptr;
+  const bool leader_acts = leader != nullptr && leader->leads == Leads::yes;
+  const bool is_counted =
+      counts_node(record.policy.current, s.me) || !record.policy.unproven.empty();
+  // With strict it leaves the policy only if k others stay. Else writes wait, as was accepted.
+  const bool may_leave =
+      record.policy.current.mode != Durability::strict || others_acknowledge_enough(s, s.me);
+  // A server that hangs acknowledges nothing: stopping it takes nothing from anybody.
+  if (!silent && leader_acts && is_counted && may_leave) {
+    return Answer{
+        StayPut{}, why + "; first " + leader->node.value + " takes us out of the policy", {}};
+  }
+  if (silent) return Answer{StopServer{}, why + "; our server does not answer", {}};
+  return Answer{StopServer{true}, why, {}};
 }
 
 // One operation at a time. A checkpoint alone may take minutes: a voter that fell silent meanwhile

@@ -1,18 +1,9 @@
 #include <algorithm>
 
+#include "core/cascade.hpp"
 #include "core/rules/rules.hpp"
 
 namespace evergres::core {
-
-namespace {
-
-bool is_counted(const Policy& policy, const NodeName& node) {
-  return policy.leader.node == node ||
-         std::any_of(policy.voters.begin(), policy.voters.end(),
-                     [&](const Seat& voter) { return voter.node == node; });
-}
-
-}  // namespace
 
 // An operator's reinit: a node that no policy counts any more is cloned from the leader.
 Judgement clone_on_request(const Situation& s) {
@@ -24,7 +15,7 @@ Judgement clone_on_request(const Situation& s) {
   if (!record.policy.unproven.empty()) {
     return Answer{StayPut{}, "no WAL is destroyed while a policy is unproven", {}};
   }
-  if (is_counted(record.policy.current, s.me)) {
+  if (counts_node(record.policy.current, s.me)) {
     return Answer{StayPut{},
                   "we are to be cloned anew; first " + leader.value + " takes us out of the policy",
                   {}};
@@ -35,8 +26,9 @@ Judgement clone_on_request(const Situation& s) {
         StayPut{}, "we are to be cloned anew, and " + leader.value + " is not heard as leader", {}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
-  return Answer{
-      Clone{*record.leader, record.term, record.request->id}, "an operator asked for it", {}};
+  return Answer{Clone{*record.leader, record.term, record.request->id, clone_source(s)},
+                "an operator asked for it",
+                {}};
 }
 
 // Without a usable data directory, clone one from the open leader.
@@ -61,7 +53,7 @@ Judgement make_the_data_directory_anew(const Situation& s) {
     return Answer{
         StayPut{}, reason + "; the next try comes later", {s.attempts.at(Clone::kind).error}};
   }
-  return Answer{Clone{*record.leader, record.term}, reason, {}};
+  return Answer{Clone{*record.leader, record.term, "", clone_source(s)}, reason, {}};
 }
 
 namespace {

@@ -1,6 +1,9 @@
 """What operators do every day: look, pause, reload, restart, make anew, decide again."""
 
+import contextlib
 import json
+
+import psycopg2
 
 from harness import expect, story, under_load, wait_until
 
@@ -209,3 +212,30 @@ def refusals_are_remembered(cluster):
                 if entry["term"] == cluster.status()["term"]]
     expect(any(fact.startswith(f"{new}: ") and "; leads" in fact for fact in facts)
            and any(fact.startswith(f"{leader}: gave no answer") for fact in facts), facts)
+
+
+@story(ci=True)
+def weak_sessions_are_counted(cluster):
+    """A role whose synchronous_commit is weaker than the durability is named, and its sessions are
+    counted, on every node, in list, explain and metrics."""
+    leader = cluster.leader()
+    leader.sql("create role hasty login; alter role hasty in database app set synchronous_commit"
+               " = 'local'", "postgres")
+    wanted = "role hasty in database app: local"
+    with contextlib.closing(psycopg2.connect(cluster.dsn())) as plain:
+        expect(plain, "no session")
+        for node in cluster.nodes:
+            wait_until(f"{node} knowing of it", lambda: wanted in (
+                (node.status() or {}).get("weak_settings") or []), 30, node.status)
+        expect(leader.status()["weak_sessions"] == 0, f"{leader.status()}")
+    leader.sql("drop owned by hasty; drop role hasty", "postgres")
+    leader.sql("alter role app set synchronous_commit = off", "postgres")
+    with contextlib.closing(psycopg2.connect(cluster.dsn())):
+        for node in cluster.nodes:
+            wait_until(f"{node} counting", lambda: (node.status() or {}).get("weak_sessions") == 1,
+                       40, node.status)
+        expect("role app: off" in _run(cluster.standbys()[0], "list"), "not in list")
+        expect("role app: off" in leader.explain(), leader.explain())
+        expect("weak_commit_sessions" in leader.http("/metrics")[1], "not in metrics")
+    leader.sql("alter role app reset synchronous_commit", "postgres")
+    wait_until("nobody", lambda: leader.status().get("weak_sessions") is None, 40, leader.status)
