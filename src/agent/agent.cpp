@@ -76,6 +76,7 @@ Outcome Agent::remember() {
   s.tuning.promote_timeout = settings.promote_timeout;
   know_.settings.node_wanted.acknowledgements = settings.synchronous_nodes;
   know_.settings.node_wanted.durability = durability_named(settings.durability);
+  know_.settings.node_wanted.max_loss_bytes = settings.max_loss;
   if (auto kept = read_settings_file(settings.state_directory)) {
     know_.settings.applied = std::make_shared<const cluster::Spec>(std::move(*kept));
     know_.settings.newest = know_.settings.applied;

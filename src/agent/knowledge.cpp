@@ -75,6 +75,7 @@ void learn_record(Knowledge& knowledge, const core::Record& record, Revision rev
     if (record.claim == s.agent) s.claimed_at = now;  // also if the reply to our claim was lost
     s.leading_since.reset();
   }
+  if (!s.record || s.record->renewed != record.renewed) s.renewed_since = now;
   s.record = record;
   s.revision = revision;
   s.record_missing = false;
@@ -211,6 +212,9 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.sees_somebody_in_charge = core::somebody_in_charge(s).yes;
   // A fence of an older term is not an answer any more; a promise without its fence is none yet.
   if (s.fenced && s.fenced->term == s.promise.term) beat.fenced = s.fenced;
+  beat.last_word = s.last_word;
+  if (s.last_word)
+    beat.last_word_age = std::chrono::duration_cast<Millis>(s.now - s.last_word->heard_at);
   beat.position = s.server.position;
   beat.replay = s.server.replay;
   beat.receiving = s.server.receiving;

@@ -1,6 +1,7 @@
 #include "agent/known_settings.hpp"
 
 #include "base/file.hpp"
+#include "config/values.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -31,6 +32,8 @@ core::Wanted wanted_of(const KnownSettings& known) {
   const config::ClusterSettings& said = known.newest->settings;
   if (said.durability && known.store_read) wanted.durability = durability_named(*said.durability);
   if (said.acknowledgements) wanted.acknowledgements = *said.acknowledgements;
+  if (const auto bytes = config::parse_size(said.max_loss.value_or("")))
+    wanted.max_loss_bytes = *bytes;
   return wanted;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cluster/json.hpp"
 #include "core/transition.hpp"
+#include "core/view.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -180,6 +181,7 @@ void Peers::take(const NodeName& from, const PeerMessage& message) {
   if (message.record && same_cluster && cluster::check_record(*message.record)) {
     learn_record(know_, *message.record, message.record_revision, boot_now());
   }
+  if (peer.alive_at) core::note_last_word(know_.situation, message.beat, *peer.alive_at);
   changed_();
 }
 

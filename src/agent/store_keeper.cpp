@@ -96,11 +96,13 @@ Outcome StoreKeeper::round() {
   if (duty.renew && *read && !*announced) {
     auto renewed = core::renew((*read)->value, duty.agent);
     if (renewed) {
+      const Instant renewal_began = boot_now();
       auto written = store_->write_record(*renewed, (*read)->revision, step_deadline);
       if (!written) return written.error();
       if (const auto* applied = std::get_if<cluster::RecordApplied>(&*written)) {
-        tell_([record = *renewed, revision = applied->revision](Knowledge& k) {
+        tell_([record = *renewed, revision = applied->revision, renewal_began](Knowledge& k) {
           learn_record(k, record, revision, boot_now());
+          k.situation.renewed_at = renewal_began;
         });
       }
     }

@@ -113,7 +113,7 @@ Outcome LeaseKeeper::extend(supervisor::Client& client, const core::GrantWish& w
                                                  : supervisor::GrantKind::promote;
   ask.term = wish.term;
   ask.asked_at = wish.counted_from;
-  ask.length = setup_.settings.grant_length;
+  ask.length = wish.length;
   ask.start_id = start_id;
   auto granted = client.ask(ask, Millis{2000});
   if (!granted) return granted.error();

@@ -163,6 +163,9 @@ void add_history(Page& page, const View& view) {
   for (const auto& [kind, count] : changes) {
     page.add(Metric::leadership_changes_total, count, {{"kind", kind}});
   }
+  std::uint64_t lost = 0;
+  for (const auto& entry : *view.history) lost += entry.lost ? entry.lost->bytes.value_or(0) : 0;
+  page.add(Metric::failover_lost_bytes_total, lost);
   if (view.history->empty()) return;
   const cluster::HistoryEntry& last = view.history->back();
   page.add(Metric::leadership_change_last_time_seconds, static_cast<double>(last.wall_ms) / 1e3,

@@ -163,7 +163,11 @@ Result<core::Record> build(const Bootstrap& boot) {
   auto made = postgres::initialise(boot.ground.server, request, boot_now() + 150s);
   if (!made) return made.error();
   const core::Seat seat{boot.settings.node, request.incarnation};
-  auto record = core::finish_bootstrap(boot.claimed, boot.claimed.claim, made->system_id, seat);
+  // Strict from the first commit on; async needs a leader that records its lease.
+  const auto durability = boot.settings.durability == "strict" ? core::Durability::strict
+                                                               : core::Durability::quorum;
+  auto record =
+      core::finish_bootstrap(boot.claimed, boot.claimed.claim, made->system_id, seat, durability);
   if (!record) return record.error();
   Result<Revision> written = write(boot.store, *record, boot.revision);
   if (!written) {

@@ -20,7 +20,8 @@ std::string title(const ClusterStatus& status, bool colour) {
   line += fmt::format("   term {}", status.term);
   if (status.timeline) line += fmt::format("   timeline {}", *status.timeline);
   line += fmt::format("   durability {}", shown(status.durability));
-  line += fmt::format("   quorum {}/{}", status.k, status.wanted_k);
+  if (status.durability != "async")
+    line += fmt::format("   quorum {}/{}", status.k, status.wanted_k);
   if (!status.voters.empty()) {
     line += fmt::format(" (any {} of {})", status.k, joined(status.voters, ", "));
   }
@@ -186,11 +187,27 @@ std::string status_table(const ClusterStatus& status, bool colour) {
   return text;
 }
 
+namespace {
+
+/// "8 kB of n1 (0/3000060 to 0/3002060), measured"
+std::string lost_text(const cluster::LostTail& lost) {
+  const std::string whose = " of " + shown(lost.leader);
+  if (!lost.bytes || !lost.to) return "an unknown amount" + whose + " after " + shown(lost.from);
+  std::string text = fmt::format("{} bytes{} ({} to {})", *lost.bytes, whose, shown(lost.from),
+                                 shown(*lost.to));
+  if (lost.measured) return text + ", measured";
+  const double silent = static_cast<double>(lost.silent_ms) / 1e3;
+  return text + fmt::format(", and what it wrote in its last {}", seconds_text(silent));
+}
+
+}  // namespace
+
 std::vector<Row> history_rows(const std::vector<HistoryEntry>& entries) {
   std::vector<Row> rows{
       {{"TERM"}, {"TL"}, {"OPENED"}, {"WHAT"}, {"FROM"}, {"TO"}, {"SWITCH LSN"}, {"REASON"}}};
   for (const HistoryEntry& entry : entries) {
     std::string reason = shown(entry.reason);
+    if (entry.lost) reason += "; lost " + lost_text(*entry.lost);
     if (!entry.phases.empty()) reason += " [" + joined(entry.phases, ", ") + "]";
     rows.push_back({{std::to_string(entry.term), Colour::none, true},
                     {std::to_string(entry.timeline), Colour::none, true},
@@ -218,6 +235,7 @@ std::string history_detail(const HistoryEntry& entry, bool colour) {
                         {{"timeline"}, {std::to_string(entry.timeline)}}};
   if (!entry.switch_lsn.empty()) rows.push_back({{"begins at"}, {shown(entry.switch_lsn)}});
   rows.push_back({{"because"}, {shown(entry.reason)}});
+  if (entry.lost) rows.push_back({{"lost"}, {lost_text(*entry.lost)}});
   text += lines_of(rows, colour);
   if (!entry.phases.empty()) text += " phases\n";
   for (const std::string& phase : entry.phases) text += "   " + shown(phase) + "\n";

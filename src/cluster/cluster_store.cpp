@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "cluster/json.hpp"
+#include "core/loss.hpp"
 
 namespace evergres::cluster {
 namespace {
@@ -165,6 +166,35 @@ Outcome ClusterStore::append_history(const HistoryEntry& entry, Millis deadline)
   if (conflict == nullptr || (conflict->current && conflict->current->value == text)) return {};
   return Error(ErrorCode::already_exists,
                "term " + std::to_string(entry.term) + " has another entry in the history");
+}
+
+LostTail lost_tail(const core::Loss& loss) {
+  LostTail tail;
+  tail.leader = loss.leader.node.value;
+  tail.from = loss.from.text();
+  if (loss.to) tail.to = loss.to->text();
+  tail.bytes = core::bytes_of(loss);
+  tail.silent_ms = loss.silent_ms;
+  tail.measured = loss.measured;
+  return tail;
+}
+
+Outcome ClusterStore::amend_history(std::uint64_t term, const LostTail& lost, Millis deadline) {
+  auto listing = store_->list(key("events/"), deadline);
+  if (!listing) return listing.error();
+  for (const auto& entry : listing->entries) {
+    if (entry.key != key(term_key(term))) continue;
+    auto one = parse_json<HistoryEntry>(entry.value, history_limit, entry.key);
+    if (!one) return {};  // nobody can show it; the leader has more to do than to insist
+    one->lost = lost;
+    auto outcome =
+        store_->put(entry.key, json_text(*one), store::Expect::at(entry.revision), deadline);
+    if (!outcome) return outcome.error();
+    if (std::holds_alternative<store::Applied>(*outcome)) return {};
+    return Error(ErrorCode::conflict,
+                 "the history of term " + std::to_string(term) + " was changed meanwhile");
+  }
+  return {};
 }
 
 Result<std::vector<HistoryEntry>> ClusterStore::list_history(Millis deadline) {

@@ -52,6 +52,9 @@ using SpecOutcome = std::variant<SpecApplied, SpecConflict>;
 /// ascend, more than 64 members, 64 unproven policies or 4096 timelines.
 Outcome check_record(const core::Record& record);
 
+/// The loss as the history shows it.
+LostTail lost_tail(const core::Loss& loss);
+
 /// The typed view over the store: keys under /evergres/<cluster>/. It blocks like the store (call
 /// it on the store thread), passes the store's errors on, and believes nothing it reads: text that
 /// does not parse or contradicts itself is data_invalid.
@@ -91,6 +94,9 @@ class ClusterStore {
   /// Writes the entry of its term. Idempotent: the same entry again is fine; a different entry for
   /// a term that has one is already_exists and the first stays.
   Outcome append_history(const HistoryEntry& entry, Millis deadline);
+  /// What a failover gave up is known better now. Without an entry of that term, or with one
+  /// that cannot be read, nothing is done.
+  Outcome amend_history(std::uint64_t term, const LostTail& lost, Millis deadline);
   /// Oldest first, newest last. Unreadable entries are left out.
   Result<std::vector<HistoryEntry>> list_history(Millis deadline);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cluster/cluster_store.hpp"
+#include "core/loss.hpp"
 
 /// What every record must fulfil by itself, whoever wrote it. No rule of the protocol is checked
 /// here that compares two records: that is core/'s work.
@@ -12,6 +13,7 @@ constexpr std::size_t max_unproven = 64;
 constexpr std::size_t max_lineage = 4096;
 constexpr std::size_t max_id = 64;
 constexpr std::size_t max_sentence = 4096;
+constexpr std::uint64_t longest_lease_ms = 86'400'000;
 
 Outcome invalid(std::string detail) {
   return Error(ErrorCode::data_invalid, "the record contradicts itself", std::move(detail));
@@ -51,6 +53,9 @@ Outcome check_policy(const core::Policy& policy, const std::string& where) {
     return invalid(where + ".k is " + std::to_string(policy.k) + " with " +
                    std::to_string(policy.voters.size()) + " voters.");
   }
+  if (policy.mode == core::Durability::async && !policy.voters.empty()) {
+    return invalid(where + " is async and has voters.");
+  }
   return {};
 }
 
@@ -88,6 +93,10 @@ Outcome check_names(const core::Record& record) {
     return invalid("record.members is not sorted, or names a node twice.");
   }
   if (record.why.size() > max_sentence) return invalid("record.why is too long.");
+  if (record.loss && !is_seat(record.loss->leader))
+    return invalid("record.loss.leader is no node.");
+  if (record.lease_ms && (*record.lease_ms == 0 || *record.lease_ms > longest_lease_ms))
+    return invalid("record.lease_ms is no lease.");
   if (!record.request) return {};
   if (!is_id(record.request->id)) return invalid("record.request.id is no id.");
   if (record.request->to && !is_name(*record.request->to)) {
@@ -124,6 +133,9 @@ Outcome check_record(const core::Record& record) {
   for (std::size_t index = 0; index < record.policy.unproven.size(); ++index) {
     const std::string where = "record.policy.unproven[" + std::to_string(index) + "]";
     if (auto one = check_policy(record.policy.unproven[index], where); !one) return one;
+  }
+  if (core::some_async(record.policy) && !record.lease_ms) {
+    return invalid("record.policy has an async policy, and there is no record.lease_ms.");
   }
   if (auto lineage = check_lineage(record.lineage); !lineage) return lineage;
   if (auto fences = check_hand_fences(record); !fences) return fences;

@@ -126,6 +126,24 @@ constexpr auto fields(const ClusterStatus*) {
                     Field{"nodes", &ClusterStatus::nodes}};
 }
 
+/// WAL that a failover without the leader gave up.
+struct LostTail {
+  std::string leader;             ///< whose WAL it was
+  std::string from;               ///< where the next leader's WAL leaves it
+  std::optional<std::string> to;  ///< the furthest that is known of it
+  std::optional<std::uint64_t> bytes;
+  std::uint64_t silent_ms = 0;  ///< what it wrote in this time after its last word is not in `to`
+  bool measured = false;        ///< read from that leader itself, after it came back
+};
+constexpr auto fields(const LostTail*) {
+  return std::tuple{Field{"leader", &LostTail::leader},
+                    Field{"from", &LostTail::from},
+                    Field{"to", &LostTail::to},
+                    Field{"bytes", &LostTail::bytes},
+                    Field{"silent_ms", &LostTail::silent_ms},
+                    Field{"measured", &LostTail::measured}};
+}
+
 /// One term in the history of the cluster, kept in the store under events/.
 struct HistoryEntry {
   std::uint64_t term = 0;
@@ -138,6 +156,7 @@ struct HistoryEntry {
   std::int64_t wall_ms = 0;         ///< when the node opened
   std::vector<std::string> phases;  ///< "fence 31 ms", "promote 52 ms", … in order
   std::vector<std::string> facts;   ///< candidates with positions, who was excluded and why
+  std::optional<LostTail> lost;     ///< what this failover gave up
 };
 constexpr auto fields(const HistoryEntry*) {
   return std::tuple{Field{"term", &HistoryEntry::term},
@@ -149,7 +168,8 @@ constexpr auto fields(const HistoryEntry*) {
                     Field{"reason", &HistoryEntry::reason},
                     Field{"wall_ms", &HistoryEntry::wall_ms},
                     Field{"phases", &HistoryEntry::phases},
-                    Field{"facts", &HistoryEntry::facts}};
+                    Field{"facts", &HistoryEntry::facts},
+                    Field{"lost", &HistoryEntry::lost}};
 }
 
 /// What a node announces of itself in the store under nodes/<name>.

@@ -18,7 +18,7 @@ namespace {
 template <typename Type>
 using Field = Type ClusterSettings::*;
 
-constexpr std::array durabilities{"quorum", "strict"};
+constexpr std::array durabilities{"quorum", "strict", "async"};
 constexpr std::array allow_keys{"address", "database", "user", "method", "world_open"};
 
 /// Names in pg_hba.conf are written in quotes; what may stand in them is narrow all the same.
@@ -107,6 +107,9 @@ class ClusterPass : private YamlWalk {
       if (std::ranges::find(durabilities, text) == durabilities.end()) {
         return wrong(fmt::format("write {}", kind_text(option.kind)));
       }
+      settings_.*std::get<Field<std::optional<std::string>>>(option.field) = text;
+    } else if (option.kind == ClusterKind::size) {
+      if (!parse_size(text)) return wrong(fmt::format("write {}", kind_text(option.kind)));
       settings_.*std::get<Field<std::optional<std::string>>>(option.field) = text;
     } else {
       const auto number = parse_integer(text);

@@ -18,12 +18,16 @@ constexpr std::array option_list{
         "durability", &C::durability, ClusterKind::durability, "durability of node.yaml", "quorum",
         "When a commit is acknowledged. quorum: it is on the leader and on `acknowledgements` "
         "other nodes; with fewer nodes the smaller number is recorded first. strict: the same, but "
-        "with fewer nodes writes wait. What is not said here or in node.yaml stays as it is."},
+        "with fewer nodes writes wait. async: it is on the leader; a failover without the leader "
+        "may lose up to `max_loss`. What is not said here or in node.yaml stays as it is."},
     ClusterOption{"acknowledgements", &C::acknowledgements, count, "synchronous_nodes of node.yaml",
                   "1",
                   "On how many nodes beside the leader a commit must be flushed before it is "
                   "acknowledged.",
                   0, 8},
+    ClusterOption{"max_loss", &C::max_loss, ClusterKind::size, "max_loss of node.yaml", "1MB",
+                  "With durability async: how much WAL an automatic failover may lose, as far as "
+                  "the leader was heard. Beyond it an operator decides."},
     ClusterOption{parameters_option, &C::parameters, parameters, "none",
                   "\n    work_mem: 8MB\n    max_connections: '200'",
                   "Settings of PostgreSQL on every node, name: value. A node.yaml may say another "
@@ -83,7 +87,8 @@ std::span<const ClusterOption> cluster_options() {
 
 std::string_view kind_text(ClusterKind kind) {
   switch (kind) {
-    case ClusterKind::durability: return "quorum or strict";
+    case ClusterKind::durability: return "quorum, strict or async";
+    case ClusterKind::size: return "a number of bytes with kB, MB or GB, or unlimited";
     case ClusterKind::count: return "a whole number";
     case ClusterKind::parameters: return "name: value lines";
     case ClusterKind::allow: return "a list of lines with address, database, user, world_open";

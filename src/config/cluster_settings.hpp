@@ -25,14 +25,15 @@ struct Allow {
 };
 
 struct ClusterSettings {
-  std::optional<std::string> durability;  ///< "quorum" or "strict"
+  std::optional<std::string> durability;  ///< "quorum", "strict" or "async"
   std::optional<std::uint32_t> acknowledgements;
+  std::optional<std::string> max_loss;  ///< as parse_size reads it
   std::map<std::string, std::string> parameters;
   std::vector<Allow> allow;
   auto operator<=>(const ClusterSettings&) const = default;
 };
 
-enum class ClusterKind { durability, count, parameters, allow };
+enum class ClusterKind { durability, count, size, parameters, allow };
 
 using ClusterTarget = std::variant<
     std::optional<std::string> ClusterSettings::*, std::optional<std::uint32_t> ClusterSettings::*,

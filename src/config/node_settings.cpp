@@ -61,8 +61,12 @@ constexpr std::array option_list{
            0, 8},
     Option{"durability", &N::durability, durability, optional, "what the cluster has", "quorum",
            "What happens while fewer standbys are there than wanted: with quorum commits wait for "
-           "those that are left, with strict all writes wait. A leader that is told another mode "
-           "than the cluster has changes it, so say the same on every node."},
+           "those that are left, with strict all writes wait. With async commits wait for nobody, "
+           "and a failover may lose the last of them. A leader that is told another mode than the "
+           "cluster has changes it, so say the same on every node."},
+    Option{"max_loss", &N::max_loss, size, optional, "", "1MB",
+           "With durability async: how much WAL an automatic failover may lose, as far as the "
+           "leader was heard. Beyond it an operator decides."},
     Option{"suspect_after", &N::suspect_after, duration, optional, "", "1200ms",
            "How long the leader may be silent before the others ask each other about it.", 200,
            600'000},

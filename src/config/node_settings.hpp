@@ -33,7 +33,8 @@ struct NodeSettings {
   std::filesystem::path http_password_file;         ///< mode 0600
   std::string http_changes_from = "this-machine";  ///< or "anywhere"
   std::uint32_t synchronous_nodes = 1;  ///< k wanted
-  std::string durability;  ///< "quorum", "strict"; "": what the record of the cluster says stays
+  std::string durability;  ///< "quorum", "strict", "async"; "": what the record says stays
+  std::uint64_t max_loss = 1U << 20U;  ///< bytes; UINT64_MAX: unlimited
   Millis suspect_after{1200};
   Millis voter_timeout{3000};
   Millis grant_length{5000};

@@ -20,7 +20,8 @@ using TextMap = std::map<std::string, std::string>;
 using Target =
     std::variant<std::string NodeSettings::*, NodeName NodeSettings::*,
                  std::filesystem::path NodeSettings::*, int NodeSettings::*,
-                 std::uint32_t NodeSettings::*, Millis NodeSettings::*, TextMap NodeSettings::*>;
+                 std::uint32_t NodeSettings::*, std::uint64_t NodeSettings::*,
+                 Millis NodeSettings::*, TextMap NodeSettings::*>;
 
 /// What a value must look like.
 enum class Kind {
@@ -30,7 +31,8 @@ enum class Kind {
   store,  ///< "sqlite:PATH"; a relative PATH is relative to the directory of the file
   host,   ///< host name or address, without a port
   port,
-  durability,   ///< "quorum" or "strict"
+  durability,   ///< "quorum", "strict" or "async"
+  size,         ///< "0", "512kB", "1MB", "4GB" or "unlimited"
   count,        ///< an integer within [least, most]
   duration,     ///< "1200ms", "3s", "2min", "1h" within [least, most] milliseconds
   parameters,   ///< postgresql.conf names and values

@@ -4,6 +4,7 @@
 
 #include "config/cluster_printer.hpp"
 #include "config/options.hpp"
+#include "config/values.hpp"
 
 namespace evergres::config {
 namespace {
@@ -31,6 +32,7 @@ struct ValueText {
   std::string operator()(Field<std::uint32_t> field) const {
     return std::to_string(settings.*field);
   }
+  std::string operator()(Field<std::uint64_t> field) const { return size_text(settings.*field); }
   std::string operator()(Field<Millis> field) const { return duration_text(settings.*field); }
   std::string operator()(Field<TextMap> field) const {
     std::string lines;
@@ -72,7 +74,8 @@ std::string_view kind_text(Kind kind) {
     case Kind::store: return "sqlite:PATH";
     case Kind::host: return "a host name or an address";
     case Kind::port: return "a port";
-    case Kind::durability: return "quorum or strict";
+    case Kind::durability: return "quorum, strict or async";
+    case Kind::size: return "a number of bytes with kB, MB or GB, or unlimited";
     case Kind::count: return "a whole number";
     case Kind::duration: return "a number with ms, s, min, h or d";
     case Kind::parameters: return "name: value lines";
@@ -90,6 +93,15 @@ std::string duration_text(Millis duration) {
   if (millis % 60'000 == 0 && millis > 0) return fmt::format("{}min", millis / 60'000);
   if (millis % 1000 == 0) return fmt::format("{}s", millis / 1000);
   return fmt::format("{}ms", millis);
+}
+
+std::string size_text(std::uint64_t bytes) {
+  if (bytes == unlimited_size) return "unlimited";
+  for (const auto& [unit, length] :
+       {std::pair{"GB", 1U << 30U}, {"MB", 1U << 20U}, {"kB", 1U << 10U}}) {
+    if (bytes > 0 && bytes % length == 0) return fmt::format("{}{}", bytes / length, unit);
+  }
+  return std::to_string(bytes);
 }
 
 std::string default_of(const Option& option) {

@@ -7,6 +7,9 @@
 
 namespace evergres::config {
 
+/// "8MB", "1000", "unlimited": what parse_size reads.
+std::string size_text(std::uint64_t bytes);
+
 /// The reference of all options as Markdown (docs/reference/node-options.md is this text).
 std::string options_reference();
 

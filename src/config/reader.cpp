@@ -116,9 +116,16 @@ class Pass : private YamlWalk {
         to.*std::get<Field<std::string>>(option.field) = text;
         return;
       case Kind::durability:
-        if (text != "quorum" && text != "strict") return wrong(option, node, write(option));
+        if (text != "quorum" && text != "strict" && text != "async")
+          return wrong(option, node, write(option));
         to.*std::get<Field<std::string>>(option.field) = text;
         return;
+      case Kind::size: {
+        const auto bytes = parse_size(text);
+        if (!bytes) return wrong(option, node, write(option));
+        to.*std::get<Field<std::uint64_t>>(option.field) = *bytes;
+        return;
+      }
       case Kind::port:
       case Kind::count: return take_number(option, node);
       case Kind::duration: return take_duration(option, node);

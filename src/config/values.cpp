@@ -41,6 +41,27 @@ std::optional<Millis> parse_duration(std::string_view text) {
   return Millis{*count * unit->millis};
 }
 
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  struct Unit {
+    std::string_view word;
+    std::uint64_t bytes;
+  };
+  static constexpr std::array units{Unit{"", 1}, Unit{"kB", 1U << 10U}, Unit{"MB", 1U << 20U},
+                                    Unit{"GB", 1U << 30U}};
+  if (text == "unlimited") return unlimited_size;
+  const auto digits = static_cast<std::size_t>(
+      std::ranges::find_if_not(text, [](char c) { return c >= '0' && c <= '9'; }) - text.begin());
+  std::string_view word = text.substr(digits);
+  while (word.starts_with(' ')) word.remove_prefix(1);
+  const std::optional<std::int64_t> count = parse_integer(text.substr(0, digits));
+  const auto* const unit = std::ranges::find(units, word, &Unit::word);
+  if (!count || unit == units.end()) return std::nullopt;
+  const auto number = static_cast<std::uint64_t>(*count);
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  if (number > most / unit->bytes) return std::nullopt;
+  return number * unit->bytes;
+}
+
 bool is_host(std::string_view text) {
   if (text.empty() || text.size() > 253) return false;
   const bool is_ipv6 = std::ranges::count(text, ':') >= 2;

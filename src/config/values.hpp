@@ -14,6 +14,12 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 /// "1200ms", "3s", "2min", "1h", "7d", with a whole number; nothing for anything else.
 std::optional<Millis> parse_duration(std::string_view text);
 
+inline constexpr std::uint64_t unlimited_size = UINT64_MAX;
+
+/// "1000", "512kB", "1MB", "4GB" in bytes (a kB has 1024), or "unlimited"; nothing for anything
+/// else.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
 /// Whether it looks like a host name or a numeric address (IPv4, IPv6 without brackets), at most
 /// 253 bytes, without a port.
 bool is_host(std::string_view text);

@@ -87,10 +87,33 @@ const Candidate* best_of(const std::vector<Candidate>& candidates, const Electio
   return best;
 }
 
+/// The leader of the current policy, if a policy of the book is async and it was stopped and read.
+const Fenced* former_async_leader(const ElectionInput& input,
+                                  const std::vector<Candidate>& candidates) {
+  const PolicyBook& book = input.record.policy;
+  if (!some_async(book)) return nullptr;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.answer->seat == book.current.leader) return candidate.answer;
+  }
+  return nullptr;
+}
+
+/// An async leader that was stopped and read has all that was acknowledged, and only who has its
+/// WAL too may follow it: another one may stand on the newer timeline of a failover that gave this
+/// leader up and never opened.
+void keep_who_has_the_leaders_wal(std::vector<Candidate>& candidates, const Fenced* former,
+                                  const TimelineTree& tree) {
+  if (former == nullptr) return;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return !tree.is_prefix(*former->position, *candidate.answer->position);
+  });
+}
+
 /// A node that cannot lead but holds more WAL than the best must be heard first, unless the others
-/// suffice without it: then nothing acknowledged is in what it holds beyond them.
+/// suffice without it: then nothing acknowledged is in what it holds beyond them. Where the answers
+/// do not cover the book, the others suffice if they leave nothing but async policies uncovered.
 const Candidate* ahead_of(const Candidate& best, const std::vector<Candidate>& candidates,
-                          const PolicyBook& book) {
+                          const PolicyBook& book, bool covered) {
   const Candidate* ahead = nullptr;
   std::vector<Seat> others;
   for (const Candidate& candidate : candidates) {
@@ -100,15 +123,18 @@ const Candidate* ahead_of(const Candidate& best, const std::vector<Candidate>& c
       others.push_back(candidate.answer->seat);
     }
   }
-  return covers_all(book, others) ? nullptr : ahead;
+  const bool enough = covered ? covers_all(book, others) : only_async_is_uncovered(book, others);
+  return enough ? nullptr : ahead;
 }
 
 /// The mode of the policies that may be in force; the stricter one, if a change is under way.
 Durability mode_of(const PolicyBook& book) {
-  const auto is_strict = [](const Policy& policy) { return policy.mode == Durability::strict; };
-  const bool strict =
-      is_strict(book.current) || std::any_of(book.unproven.begin(), book.unproven.end(), is_strict);
-  return strict ? Durability::strict : Durability::quorum;
+  const auto has = [&](Durability mode) {
+    const auto is_it = [&](const Policy& policy) { return policy.mode == mode; };
+    return is_it(book.current) || std::any_of(book.unproven.begin(), book.unproven.end(), is_it);
+  };
+  if (has(Durability::strict)) return Durability::strict;
+  return has(Durability::quorum) ? Durability::quorum : Durability::async;
 }
 
 /// Nodes that must not lead vote only where others are missing: else a commit could be on them
@@ -173,6 +199,7 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   policy.k =
       std::min<std::uint32_t>(input.wanted_k, static_cast<std::uint32_t>(policy.voters.size()));
   if (policy.mode == Durability::strict && policy.k < input.wanted_k) policy.k = 0;
+  if (policy.mode == Durability::async) policy.k = 0;
   if (policy.k == 0) policy.voters.clear();
   return policy;
 }
@@ -211,6 +238,7 @@ std::string part_of(const Fenced& answer, const Choice& choice, const ElectionIn
   if (std::find(voters.begin(), voters.end(), answer.seat) != voters.end()) return "; votes";
   const Tags tags = tags_of(input, answer.seat.node);
   if (hand_fence(input.record, answer.seat.node) != nullptr) return "; does not vote";
+  if (choice.policy.mode == Durability::async) return "; follows, async has no voters";
   if (const auto wish = why_not_vote(tags)) return "; does not vote: " + *wish;
   if (tags.nofailover && answer.can_run) return "; votes only where others are missing";
   const std::string without = "; votes later: ";
@@ -273,12 +301,121 @@ std::vector<std::string> nobody_may(const std::vector<Candidate>& candidates,
   return reasons;
 }
 
-std::string text_about(const Candidate& ahead, const Candidate& best, const ElectionInput& input) {
+std::string holds_more(const Candidate& ahead, const std::string& than,
+                       const ElectionInput& input) {
   const NodeName& node = ahead.answer->seat.node;
   const auto kept_out = why_kept_out(input, node);
   return node.value + " holds WAL up to " + ahead.answer->position->lsn.text() + ", more than " +
-         best.answer->seat.node.value + ", but " +
+         than + ", but " +
          (kept_out && ahead.answer->can_run ? *kept_out : std::string("cannot lead itself"));
+}
+
+std::string is_coming_up(const Record& record) {
+  return record.policy.current.leader.node.value +
+         " is starting and may come up with everything that was acknowledged";
+}
+
+/// Why a coordinator whose answers do not cover the book may not go on; empty if it may. An async
+/// leader acknowledges alone: until its lease has ended nobody takes over, whoever asks for it.
+std::vector<std::string> what_holds_it_up(const ElectionInput& input,
+                                          const std::vector<Seat>& seats) {
+  const Record& record = input.record;
+  if (!input.accept_data_loss && !only_async_is_uncovered(record.policy, seats)) {
+    return what_is_missing(record.policy, seats);
+  }
+  const std::string leader = record.policy.current.leader.node.value;
+  if (some_async(record.policy) && !input.lease_ended) {
+    return {"the lease of " + leader + " has not ended yet"};
+  }
+  if (!input.accept_data_loss && input.leader_is_coming_up) return {is_coming_up(record)};
+  if (!input.accept_data_loss && !is_majority(record, seats)) {
+    return {"durability async needs promises of more than half of the " +
+            std::to_string(record.members.size()) + " members, " + std::to_string(seats.size()) +
+            " promised"};
+  }
+  return {};
+}
+
+bool cannot_lead(const Fenced& answer, const ElectionInput& input) {
+  return !answer.can_run || why_kept_out(input, answer.seat.node);
+}
+
+/// An async leader that was stopped and read, but cannot lead, and nobody else has its WAL: it has
+/// until its lease ends to come up, and as long as it is starting. Then it is given up as if it had
+/// not answered, only that what is lost with it is known. Its promise counts for the majority.
+bool may_give_up(const Fenced& former, const ElectionInput& input, const std::vector<Seat>& seats) {
+  std::vector<Seat> others = seats;
+  std::erase(others, former.seat);
+  return !input.accept_data_loss && cannot_lead(former, input) && input.lease_ended &&
+         !input.leader_is_coming_up && is_majority(input.record, seats) &&
+         only_async_is_uncovered(input.record.policy, others);
+}
+
+/// What is lost with the best: up to where the leader itself was read; else up to its last word,
+/// and what a node that cannot lead holds beyond the best.
+Loss loss_with(const ElectionInput& input, const Candidate& best, const Fenced* former,
+               const std::vector<Candidate>& candidates, const TimelineTree& tree) {
+  const Position& chosen = *best.answer->position;
+  if (former != nullptr) {
+    const Policy& lost = input.record.policy.current;
+    const LastWord end{former->seat, lost.term, *former->position, {}};
+    return possible_loss(input.record, end, chosen, tree);
+  }
+  Loss loss = possible_loss(input.record, input.word, chosen, tree);
+  for (const Candidate& candidate : candidates) {
+    const Position& position = *candidate.answer->position;
+    if (tree.is_prefix(position, chosen)) continue;
+    if (loss.to) loss.to = std::max(*loss.to, position.lsn);
+  }
+  return loss;
+}
+
+/// The best of enough answers, and what is lost with it; or why there is none.
+struct Selection {
+  std::optional<Candidate> best;
+  std::optional<Loss> loss;
+  std::vector<std::string> missing;
+  bool complete = false;  ///< the best holds everything that was acknowledged
+};
+
+/// Why nobody can be chosen of those that remain.
+std::vector<std::string> why_nobody(const ElectionInput& input,
+                                    const std::vector<Candidate>& eligible, const Fenced* former) {
+  if (former == nullptr || !cannot_lead(*former, input)) return nobody_may(eligible, input);
+  if (input.leader_is_coming_up) return {is_coming_up(input.record)};
+  return {holds_more({former, {}}, "any node that could lead", input)};
+}
+
+Selection select(const ElectionInput& input, const std::vector<Candidate>& candidates,
+                 const TimelineTree& tree, const std::vector<Seat>& seats) {
+  const Record& record = input.record;
+  const Fenced* former = former_async_leader(input, candidates);
+  bool covered = covers_all(record.policy, seats);
+  auto eligible = candidates;
+  if (!input.accept_data_loss) keep_who_has_the_leaders_wal(eligible, former, tree);
+  const Candidate* best = best_of(eligible, input);
+  if (best == nullptr && former != nullptr && may_give_up(*former, input, seats)) {
+    eligible = candidates;
+    std::erase_if(eligible, [&](const Candidate& each) { return each.answer == former; });
+    best = best_of(eligible, input);
+    covered = false;
+  }
+  if (best == nullptr) return {{}, {}, why_nobody(input, eligible, former), false};
+  const Candidate* ahead = ahead_of(*best, eligible, record.policy, covered);
+  if (ahead != nullptr && !input.accept_data_loss) {
+    return {{}, {}, {holds_more(*ahead, best->answer->seat.node.value, input)}, false};
+  }
+  const bool whole = former == nullptr
+                         ? covered
+                         : tree.is_prefix(*former->position, *best->answer->position);
+  // Whoever is ahead of it may hold commits that were acknowledged under quorum or strict.
+  const bool keeps_all = former != nullptr || best->answer->seat == record.policy.current.leader;
+  if (whole && (ahead == nullptr || keeps_all)) return {*best, {}, {}, ahead == nullptr};
+  const Loss loss = loss_with(input, *best, former, candidates, tree);
+  if (!input.accept_data_loss && !is_tolerable(loss, record)) {
+    return {{}, {}, {too_much(loss, record)}, false};
+  }
+  return {*best, loss, {}, false};
 }
 
 }  // namespace
@@ -286,32 +423,28 @@ std::string text_about(const Candidate& ahead, const Candidate& best, const Elec
 Elected choose(const ElectionInput& input) {
   Elected elected;
   const auto seats = counting_seats(input.answers, input.record.term, input.record.system_id);
-  const bool covered = covers_all(input.record.policy, seats);
-  if (!covered && !input.accept_data_loss) {
-    elected.otherwise.missing = what_is_missing(input.record.policy, seats);
-    return elected;
+  if (!covers_all(input.record.policy, seats)) {
+    elected.otherwise.missing = what_holds_it_up(input, seats);
+    if (!elected.otherwise.missing.empty()) return elected;
   }
   const TimelineTree tree = tree_of(input);
   const auto candidates = compared(input, tree);
-  const Candidate* best = best_of(candidates, input);
-  if (best == nullptr) {
-    elected.otherwise.missing = nobody_may(candidates, input);
+  const Selection selection = select(input, candidates, tree, seats);
+  if (!selection.best) {
+    elected.otherwise.missing = selection.missing;
     return elected;
   }
-  const Candidate* ahead = ahead_of(*best, candidates, input.record.policy);
-  elected.complete = covered && ahead == nullptr;
-  if (ahead != nullptr && !input.accept_data_loss) {
-    elected.otherwise.missing = {text_about(*ahead, *best, input)};
-    return elected;
-  }
+  const Candidate& best = *selection.best;
   Choice choice;
-  choice.leader = best->answer->seat;
-  choice.agent = best->answer->agent;
-  choice.position = *best->answer->position;
-  choice.policy = next_policy(*best, candidates, input, tree);
+  choice.leader = best.answer->seat;
+  choice.agent = best.answer->agent;
+  choice.position = *best.answer->position;
+  choice.policy = next_policy(best, candidates, input, tree);
   choice.timeline = next_timeline(input);
-  choice.learned = learned_forks(input, *best);
+  choice.learned = learned_forks(input, best);
   choice.facts = facts_about(input, choice, tree);
+  choice.loss = selection.loss;
+  elected.complete = selection.complete;
   elected.choice = std::move(choice);
   return elected;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/loss.hpp"
 #include "core/quorum.hpp"
 #include "core/tags.hpp"
 
@@ -20,6 +21,7 @@ struct Choice {
   std::vector<Fork> learned;  ///< forks that the record did not know yet
   std::vector<std::string>
       facts;  ///< every candidate with its position, and who was excluded and why
+  std::optional<Loss> loss;  ///< what is given up with a policy that is not covered
 };
 
 struct NoChoice {
@@ -38,10 +40,14 @@ struct ElectionInput {
   /// For the facts: what is known of nodes without an answer, "it is not heard". Without times: it
   /// is part of an intent, which must not change while it is carried out.
   std::map<NodeName, std::string> why_no_answer = {};
+  bool lease_ended = false;  ///< async: whoever led can no longer acknowledge anything
+  bool leader_is_coming_up = false;  ///< async: it is starting, and may soon be read or lead
+  std::optional<LastWord> word = {};  ///< the furthest that anybody heard of whoever led
 };
 
 /// Steps 4 to 6 of PROTOCOL.md section 5: enough, best, P' and the timeline. Tags decide only
-/// between nodes that are equally complete, and who of them votes.
+/// between nodes that are equally complete, and who of them votes; with async a node that they keep
+/// out may hold more, which then counts as lost.
 struct Elected {
   std::optional<Choice> choice;
   NoChoice otherwise;

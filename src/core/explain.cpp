@@ -86,8 +86,10 @@ std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& n
   const auto seat = node == s.me ? my_seat(s) : std::optional<Seat>(said->seat);
   if (!seat) return "it has no data directory";
   const Policy& current = s.record->policy.current;
-  if (current.voters.empty()) return "commits are on " + current.leader.node.value + " alone";
-  if (!is_voter(current, *seat)) {
+  const bool async = current.mode == Durability::async;
+  if (current.voters.empty() && !async)
+    return "commits are on " + current.leader.node.value + " alone";
+  if (!async && !is_voter(current, *seat)) {
     const auto wish = why_not_vote(tags_of(s, node));
     return (wish ? *wish : std::string("it is not a voter yet")) +
            ", so it may lack acknowledged commits";
@@ -101,7 +103,7 @@ std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node
   if (const auto reason = why_not_inherit(s, node)) return reason;
   if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading)
     return std::nullopt;
-  const auto missing = what_is_missing(s.record->policy, seats_without_the_leader(s));
+  const auto missing = what_a_failover_lacks(s, seats_without_the_leader(s));
   if (!missing.empty()) return missing.front();
   return std::nullopt;
 }
@@ -126,6 +128,7 @@ std::string degraded_text(const Situation& s) {
   if (!s.record) return {};
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return {};
+  if (policy->mode == Durability::async) return {};
   if (acknowledges_nothing(*policy)) {
     return "DEGRADED: strict, and fewer than " + std::to_string(s.wanted.acknowledgements) +
            " standbys could vote; writes wait";
@@ -221,8 +224,13 @@ std::string explain_election(const Situation& s) {
   text += "a failover must cover:\n  current: " + describe(record.policy.current) + "\n";
   for (const Policy& policy : record.policy.unproven)
     text += "  unproven: " + describe(policy) + "\n";
-  const auto missing = what_is_missing(record.policy, seats_without_the_leader(s));
-  if (missing.empty()) text += "without the leader: " + who_may_lead(s) + "\n";
+  const auto seats = seats_without_the_leader(s);
+  const auto missing = what_a_failover_lacks(s, seats);
+  if (covers_all(record.policy, seats)) {
+    text += "without the leader: " + who_may_lead(s) + "\n";
+  } else if (missing.empty()) {
+    text += "without the leader: a failover loses what max_loss allows, once its lease has ended\n";
+  }
   for (const std::string& sentence : missing) text += "without the leader: " + sentence + "\n";
   text += "nodes, as seen from " + s.me.value + ":\n";
   for (const auto& [name, peer] : s.peers) text += peer_line(s, name, peer) + "\n";

@@ -9,7 +9,7 @@ namespace evergres::core {
 namespace {
 
 GrantWish none(std::string why) {
-  return GrantWish{std::nullopt, {}, {}, false, std::move(why)};
+  return GrantWish{std::nullopt, {}, {}, {}, false, std::move(why)};
 }
 
 bool confirms(const Situation& s, const Seat& voter, const Peer& peer) {
@@ -35,8 +35,11 @@ std::optional<Instant> confirmed_by_voters(const Situation& s, const Policy& pol
 }
 
 /// A rival must cover every recorded policy, so one policy whose voters hold is enough; the current
-/// one is asked, because unproven ones may never have been in force.
+/// one is asked, because unproven ones may never have been in force. Once an async policy is in the
+/// book, proven or not, a rival need not ask any voter of it: it waits until `renewed` has stood
+/// still for a lease, so that only our own renewal says that it has to wait.
 std::optional<Instant> evidence_of_leading(const Situation& s) {
+  if (some_async(s.record->policy)) return s.renewed_at;
   std::optional<Instant> newest = confirmed_by_voters(s, s.record->policy.current);
   // It counts from when it was read, whatever became of the store since.
   if (s.store_read_at && !s.record_missing) {
@@ -47,6 +50,12 @@ std::optional<Instant> evidence_of_leading(const Situation& s) {
 
 }  // namespace
 
+Millis grant_length(const Situation& s) {
+  const bool bound = s.record && s.record->lease_ms && lease_is_fixed(*s.record);
+  if (!bound) return s.tuning.grant_length;
+  return std::min(s.tuning.grant_length, Millis{static_cast<std::int64_t>(*s.record->lease_ms)});
+}
+
 GrantWish grant_wish(const Situation& s) {
   if (!s.record) return none("the record is not known");
   if (!record_names_me(s)) return none("the record does not name us");
@@ -56,7 +65,8 @@ GrantWish grant_wish(const Situation& s) {
     const bool at_work = s.server.grant && s.server.grant->term == term;
     if (!at_work) return none("the promotion has not begun");
     if (!s.store_read_at) return none("the record was never read");
-    return GrantWish{GrantKind::promote, term, *s.store_read_at, false, "we were chosen"};
+    return GrantWish{GrantKind::promote, term, *s.store_read_at, grant_length(s), false,
+                     "we were chosen"};
   }
   if (s.record->phase != Phase::leading) return none("the record shows no open leader");
   if (!s.server.grant || s.server.grant->term != term)
@@ -68,8 +78,12 @@ GrantWish grant_wish(const Situation& s) {
     return wish;
   }
   const auto evidence = evidence_of_leading(s);
-  if (!evidence) return none("the store is away and too few voters confirm our term");
-  return GrantWish{GrantKind::lead, term, *evidence, false, "we lead"};
+  if (!evidence) {
+    return none(some_async(s.record->policy)
+                    ? "this run has not renewed its lease yet"
+                    : "the store is away and too few voters confirm our term");
+  }
+  return GrantWish{GrantKind::lead, term, *evidence, grant_length(s), false, "we lead"};
 }
 
 }  // namespace evergres::core

@@ -29,6 +29,7 @@ struct Describer {
   std::string operator()(const ChooseLeader& i) const {
     return " " + i.leader.node.value + timeline_text(i.timeline) + term_text(i.term) +
            " with policy \"" + describe(i.policy) + "\"" +
+           (i.loss ? ", losing " + describe(*i.loss) : "") +
            (i.replace_book ? ", dropping uncovered policies" : "");
   }
   std::string operator()(const Promote& i) const {
@@ -53,6 +54,7 @@ struct Describer {
   std::string operator()(const RecordDurability& i) const {
     return " " + std::string(word_of(i.durability)) + term_text(i.term);
   }
+  std::string operator()(const RecordLoss& i) const { return " of " + describe(i.loss); }
   std::string operator()(const AddMember& i) const { return " " + i.node.value; }
   std::string operator()(const BeginHandover& i) const {
     return " to " + i.heir.value + " after term " + std::to_string(i.after.value);

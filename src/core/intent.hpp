@@ -78,6 +78,7 @@ struct ChooseLeader {
   TimelineId timeline;
   std::vector<Fork> learned;
   std::vector<std::string> facts;
+  std::optional<Loss> loss;
   bool replace_book = false;
   auto operator<=>(const ChooseLeader&) const = default;
 };
@@ -141,7 +142,16 @@ struct RecordDurability {
   static constexpr const char* kind = "record_durability";
   Term term;
   Durability durability = Durability::quorum;
+  std::uint64_t max_loss_bytes = 0;
+  Millis lease{0};
   auto operator<=>(const RecordDurability&) const = default;
+};
+/// Put what the stopped leader itself shows of the loss into record and history.
+struct RecordLoss {
+  static constexpr const char* kind = "record_loss";
+  Term term;
+  Loss loss;
+  auto operator<=>(const RecordLoss&) const = default;
 };
 /// Put a node that streams from us onto the list of members.
 struct AddMember {
@@ -200,8 +210,9 @@ struct ClearRequest {
 using Intent =
     std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
                  ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MendSettings,
-                 ApplySettings, MakeSlots, AllowRewinds, ChangePolicy, RecordDurability, AddMember,
-                 BeginHandover, StopForHandover, Follow, Rewind, Clone, ClearRequest>;
+                 ApplySettings, MakeSlots, AllowRewinds, ChangePolicy, RecordDurability,
+                 RecordLoss, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone,
+                 ClearRequest>;
 
 /// The word of an intent.
 std::string_view kind_of(const Intent& intent);

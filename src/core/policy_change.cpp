@@ -169,7 +169,8 @@ WantedPolicy wanted_policy(const Situation& s) {
   voters.clear();
   bool all_may_leave = true;
   std::string held_back;
-  const bool strict = s.record->durability.value_or(Durability::quorum) == Durability::strict;
+  const Durability mode = s.record->durability.value_or(Durability::quorum);
+  const bool strict = mode == Durability::strict;
   const auto leaves = [&](const Seat& voter, const std::string& reason) {
     add_reason(wanted.why, reason);
     if (may_be_the_last_to_leave(s, voter.node)) return;
@@ -197,7 +198,8 @@ WantedPolicy wanted_policy(const Situation& s) {
       leaves(voter, voter.node.value + ": " + why_not_vote(tags_of(s, voter.node)).value());
     }
   }
-  if (s.wanted.acknowledgements == 0) {  // then everybody leaves, under the same condition
+  // Then everybody leaves, under the same condition.
+  if (s.wanted.acknowledgements == 0 || mode == Durability::async) {
     for (const Seat& voter : voters) {
       if (may_be_the_last_to_leave(s, voter.node)) continue;
       all_may_leave = false;
@@ -211,7 +213,8 @@ WantedPolicy wanted_policy(const Situation& s) {
     wanted.held_back = held_back;
     return wanted;
   }
-  wanted.policy.mode = s.record->durability.value_or(Durability::quorum);
+  wanted.policy.mode = mode;
+  if (mode == Durability::async) wanted.why.clear();  // who comes and goes changes nothing
   if (strict && (voters.size() < s.wanted.acknowledgements || s.wanted.acknowledgements == 0)) {
     return wait_for_more(*newest, std::max(s.wanted.acknowledgements, 1U), wanted.why);
   }

@@ -70,7 +70,10 @@ bool acknowledges(const Policy& policy, const std::vector<Seat>& acknowledging) 
 
 std::string describe(const Policy& policy) {
   if (acknowledges_nothing(policy)) return policy.leader.node.value + " with nobody (strict)";
-  if (policy.voters.empty()) return policy.leader.node.value + " alone";
+  if (policy.voters.empty()) {
+    return policy.leader.node.value + " alone" +
+           (policy.mode == Durability::async ? " (async)" : "");
+  }
   std::string names;
   for (const Seat& voter : policy.voters) names += (names.empty() ? "" : ", ") + voter.node.value;
   const std::string strict = policy.mode == Durability::strict ? " (strict)" : "";

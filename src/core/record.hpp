@@ -25,8 +25,8 @@ constexpr auto fields(const Seat*) {
 }
 
 /// What happens when fewer standbys are there than wanted: `quorum` goes on with a smaller policy,
-/// which it records first; with `strict` writes wait. `async` is a known word that this version
-/// refuses.
+/// which it records first; with `strict` writes wait. With `async` commits wait for nobody, and a
+/// failover may lose the end of the leader's WAL (core/loss.hpp).
 enum class Durability { quorum, strict, async };
 constexpr auto words(const Durability*) {
   return std::array{Word{"quorum", Durability::quorum}, Word{"strict", Durability::strict},
@@ -34,7 +34,7 @@ constexpr auto words(const Durability*) {
 }
 
 /// P = (L, S, k): a commit counts when it is flushed on the leader and on k of the voters. Without
-/// voters it counts on the leader alone, and with `strict` not at all.
+/// voters it counts on the leader alone, and with `strict` not at all. `async` has no voters.
 /// `term` is the leadership whose application names it uses.
 struct Policy {
   Durability mode = Durability::quorum;
@@ -131,6 +131,25 @@ constexpr auto fields(const HandFence*) {
                     Field{"why", &HandFence::why}, Field{"wall_ms", &HandFence::wall_ms}};
 }
 
+/// The operator does not mind how much an automatic failover loses.
+inline constexpr std::uint64_t unlimited_loss = UINT64_MAX;
+
+/// WAL that a failover without its leader gave up: with async, or as an operator accepted.
+struct Loss {
+  Seat leader;                  ///< whose WAL it was
+  Term term;                    ///< the failover's
+  Lsn from;                     ///< where the next leader's WAL leaves it
+  std::optional<Lsn> to;        ///< the furthest that is known of it; absent: nothing is
+  std::uint64_t silent_ms = 0;  ///< what it wrote after its last word, in this time, is not in `to`
+  bool measured = false;        ///< `to` was read from the leader itself after it was stopped
+  auto operator<=>(const Loss&) const = default;
+};
+constexpr auto fields(const Loss*) {
+  return std::tuple{Field{"leader", &Loss::leader},       Field{"term", &Loss::term},
+                    Field{"from", &Loss::from},           Field{"to", &Loss::to},
+                    Field{"silent_ms", &Loss::silent_ms}, Field{"measured", &Loss::measured}};
+}
+
 /// The cluster's one register. It changes only by compare-and-set and only through the functions in
 /// core/transition.hpp.
 struct Record {
@@ -145,12 +164,17 @@ struct Record {
   PolicyBook policy;
   std::vector<Lineage> lineage;   ///< ascending by timeline
   std::vector<NodeName> members;  ///< sorted
-  std::uint64_t renewed = 0;      ///< bumped by the leader each second
+  std::uint64_t renewed = 0;      ///< bumped by the leader when it opens, when it proposes async,
+                                  ///< and each second
   std::optional<Request> request;
   bool rewind_ready = false;  ///< the leader checkpointed on its timeline: others may rewind
-  bool paused = false;        ///< maintenance: no automatic failover, nothing is rebuilt
+  bool paused = false;  ///< maintenance: no automatic failover, nothing is rebuilt
   std::optional<Durability> durability;               ///< wanted by the operator; absent: quorum
   std::optional<std::vector<HandFence>> hand_fences;  ///< sorted by node; absent: none
+  std::optional<std::uint64_t> max_loss_bytes;  ///< async: what an automatic failover may lose
+  std::optional<std::uint64_t> lease_ms;  ///< no grant lasts longer after a renewal; set before the
+                                          ///< first async policy, the same until async is left
+  std::optional<Loss> loss;               ///< of the last failover that lost something
   std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
   std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
@@ -174,6 +198,9 @@ constexpr auto fields(const Record*) {
                     Field{"paused", &Record::paused},
                     Field{"durability", &Record::durability},
                     Field{"hand_fences", &Record::hand_fences},
+                    Field{"max_loss_bytes", &Record::max_loss_bytes},
+                    Field{"lease_ms", &Record::lease_ms},
+                    Field{"loss", &Record::loss},
                     Field{"kind", &Record::kind},
                     Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};

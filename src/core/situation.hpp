@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "core/loss.hpp"
 #include "core/quorum.hpp"
 #include "core/record.hpp"
 #include "core/tags.hpp"
@@ -205,6 +206,8 @@ struct Heartbeat {
   Leads leads = Leads::unknown;         ///< it is the open leader in `term`
   bool sees_somebody_in_charge = true;  ///< its answer to a pre-vote
   std::optional<Fenced> fenced;
+  std::optional<LastWord> last_word;    ///< what it heard of a leader, on its own clock
+  std::optional<Millis> last_word_age;  ///< how long ago that was when it spoke
   std::optional<Position> position;
   std::optional<Lsn> replay;
   bool receiving = false;
@@ -229,6 +232,8 @@ constexpr auto fields(const Heartbeat*) {
                     Field{"leads", &Heartbeat::leads},
                     Field{"sees_somebody_in_charge", &Heartbeat::sees_somebody_in_charge},
                     Field{"fenced", &Heartbeat::fenced},
+                    Field{"last_word", &Heartbeat::last_word},
+                    Field{"last_word_age", &Heartbeat::last_word_age},
                     Field{"position", &Heartbeat::position},
                     Field{"replay", &Heartbeat::replay},
                     Field{"receiving", &Heartbeat::receiving},
@@ -306,6 +311,9 @@ struct Situation {
   std::optional<Instant> store_read_at;  ///< when the last successful read of the store began
   std::string store_trouble;             ///< empty while the store works
   bool record_missing = false;           ///< the store answers, and there is no record
+  std::optional<Instant> renewed_since;  ///< since then this node knows the record's `renewed`
+  std::optional<Instant> renewed_at;     ///< when this run asked for its last successful renewal
+  std::optional<LastWord> last_word;     ///< of the last leader, as heard by this node
   Promise promise;
   Server server;
   std::optional<Fenced> fenced;    ///< our own answer for the term of the promise
@@ -331,6 +339,9 @@ constexpr auto fields(const Situation*) {
                     Field{"store_read_at", &Situation::store_read_at},
                     Field{"store_trouble", &Situation::store_trouble},
                     Field{"record_missing", &Situation::record_missing},
+                    Field{"renewed_since", &Situation::renewed_since},
+                    Field{"renewed_at", &Situation::renewed_at},
+                    Field{"last_word", &Situation::last_word},
                     Field{"promise", &Situation::promise},
                     Field{"server", &Situation::server},
                     Field{"fenced", &Situation::fenced},

@@ -61,8 +61,16 @@ void learn(Record& record, const Fork& fork) {
   }
 }
 
+bool was_opened(const Record& record, Term term) {
+  return std::any_of(record.lineage.begin(), record.lineage.end(), [&](const Lineage& entry) {
+    return entry.term == term && entry.begins;
+  });
+}
+
 std::string policy_trouble(const Policy& policy) {
-  if (policy.mode == Durability::async) return "a policy is async, which is not served yet";
+  if (policy.mode == Durability::async && !policy.voters.empty()) {
+    return "an async policy has voters";
+  }
   if (policy.voters.empty() != (policy.k == 0)) return "k and the voters of a policy disagree";
   if (policy.k > policy.voters.size()) return "a policy wants more acknowledgements than voters";
   for (std::size_t i = 0; i < policy.voters.size(); ++i) {
@@ -157,6 +165,9 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
   record.lineage.push_back(Lineage{record.term, choice.timeline, choice.position.timeline,
                                    std::nullopt, choice.leader.node});
   record.facts = choice.facts;
+  if (choice.loss || (record.loss && !was_opened(record, record.loss->term))) {
+    record.loss = choice.loss;
+  }
   if (replace_book) {
     for (const std::string& dropped : dropped_policies(record.policy))
       record.facts.push_back(dropped);
@@ -186,6 +197,7 @@ Result<Record> open_leadership(Record record, const Claim& claim, const Policy& 
   learn(record, fork);
   record.policy = PolicyBook{policy, {}};
   record.phase = Phase::leading;
+  record.renewed += 1;  // the grant of an async leader counts from here
   return record;
 }
 
@@ -215,7 +227,12 @@ Result<Record> propose_policy(Record record, const Claim& claim, const Policy& p
   if (!may) return refusal("only the chosen or open leader changes the policy", "");
   if (policy.term != record.term) return refusal("the policy is of another term", "");
   if (auto trouble = policy_trouble(policy); !trouble.empty()) return refusal(trouble, "");
+  if (policy.mode == Durability::async && !record.lease_ms) {
+    return refusal("an async policy needs a lease in the record", "");
+  }
   add_unproven(record.policy, policy);
+  // Whoever waits out a lease begins anew: grants of until now rest on the policies before.
+  if (policy.mode == Durability::async) record.renewed += 1;
   return record;
 }
 
@@ -247,12 +264,26 @@ Result<Record> add_member(Record record, const Claim& claim, const NodeName& nod
   return record;
 }
 
-Result<Record> set_durability(Record record, const Claim& claim, Durability durability) {
+Result<Record> set_durability(Record record, const Claim& claim, Durability durability,
+                              std::uint64_t max_loss_bytes, Millis lease) {
   if (auto open = is_open_leader(record, claim); !open) return open.error();
   if (durability == Durability::async) {
-    return refusal("durability async is not served yet", "quorum and strict are.");
+    if (lease.count() <= 0) return refusal("an async leader needs a lease", "");
+    if (!record.lease_ms || !lease_is_fixed(record)) {
+      record.lease_ms = static_cast<std::uint64_t>(lease.count());
+    }
+    record.max_loss_bytes = max_loss_bytes;
   }
   record.durability = durability;
+  return record;
+}
+
+Result<Record> record_loss(Record record, const Claim& claim, const Loss& loss) {
+  if (auto open = is_open_leader(record, claim); !open) return open.error();
+  if (!record.loss || record.loss->leader != loss.leader || record.loss->term != loss.term) {
+    return refusal("the record knows no loss of " + loss.leader.node.value, "");
+  }
+  record.loss = loss;
   return record;
 }
 
@@ -335,6 +366,7 @@ std::string inconsistency(const Record& record) {
       return "the lineage goes back in its terms";
     }
   }
+  if (some_async(record.policy) && !record.lease_ms) return "an async policy without a lease";
   if (record.phase == Phase::leading && !record.leader) return "a leading phase without a leader";
   if (record.phase == Phase::handover && (!record.leader || !record.heir)) {
     return "a handover without leader or heir";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/instant.hpp"
 #include "base/result.hpp"
 #include "core/election.hpp"
 #include "core/record.hpp"
@@ -38,7 +39,8 @@ Result<Record> vacate(Record record, const Claim& claim, std::string why);
 /// The agent of the open leader was restarted: the same leadership, a new claim.
 Result<Record> resume_leadership(Record record, const Seat& leader, const Claim& claim);
 
-/// A policy enters the book before any PostgreSQL hears of it.
+/// A policy enters the book before any PostgreSQL hears of it. An async one counts as a renewal, so
+/// that no observer's lease began before it.
 Result<Record> propose_policy(Record record, const Claim& claim, const Policy& policy);
 
 /// The proof of a policy that was applied after all others: it becomes current, the rest is
@@ -51,9 +53,14 @@ Result<Record> renew(Record record, const Claim& claim);
 Result<Record> set_rewind_ready(Record record, const Claim& claim);
 Result<Record> add_member(Record record, const Claim& claim, const NodeName& node);
 
-/// What an operator wants enters by the open leader, which then changes its policy to it. `async`
-/// is refused.
-Result<Record> set_durability(Record record, const Claim& claim, Durability durability);
+/// What an operator wants enters by the open leader, which then changes its policy to it. For
+/// `async`: what an automatic failover may lose, and how long a grant lasts; the lease stays as it
+/// is while lease_is_fixed().
+Result<Record> set_durability(Record record, const Claim& claim, Durability durability,
+                              std::uint64_t max_loss_bytes, Millis lease);
+
+/// The leader whose WAL was given up showed how much it was.
+Result<Record> record_loss(Record record, const Claim& claim, const Loss& loss);
 
 /// An operator's pause or its end. It changes nothing else: neither term nor policy nor grant.
 Result<Record> set_paused(Record record, bool paused);

@@ -107,6 +107,28 @@ WantedPolicy wanted_policy(const Situation& s);
 /// whoever holds the claim, as being in charge.
 bool may_be_the_last_to_leave(const Situation& s, const NodeName& node);
 
+/// Notes what a heartbeat of the leader in the record's term says of its WAL; it was alive after
+/// `alive_at`.
+void note_last_word(Situation& s, const Heartbeat& said, Instant alive_at);
+
+/// The furthest that anybody who is known here heard of the leader of the current policy, in the
+/// term of that policy. A word from more than a lease before its last known renewal says nothing:
+/// that leader went on unheard, and nobody knows how far.
+std::optional<LastWord> furthest_word(const Situation& s);
+
+/// The word after which that leader may have gone on unheard: the furthest, or nothing if it
+/// answered the fence and was read.
+std::optional<LastWord> last_word_of_the_unread(const Situation& s);
+
+/// When nobody who led under an async policy can acknowledge any more: this node has known the
+/// record's `renewed` for the lease and its margin. Nothing while that is not known.
+std::optional<Instant> lease_end(const Situation& s);
+bool lease_has_ended(const Situation& s);
+
+/// What a failover needs beyond these nodes, the lease aside; empty if they would do. Where nothing
+/// but async policies is uncovered: a majority of the members, and a loss within max_loss.
+std::vector<std::string> what_a_failover_lacks(const Situation& s, const std::vector<Seat>& seats);
+
 /// Why `node` could not take over in a planned handover, where the leader stops and is read;
 /// nothing if it could. `insisted`: an operator wants it although it is tagged nofailover.
 std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& node,

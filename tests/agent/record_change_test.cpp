@@ -1,4 +1,7 @@
+#include <sqlite3.h>
+
 #include "agent/place.hpp"
+#include "core/loss.hpp"
 
 namespace evergres::agent::test {
 namespace {
@@ -92,7 +95,7 @@ TEST_F(RecordChange, OfATermThatIsTakenIsRefusedByEveryOperation) {
        {carry_out(core::ClaimTerm{Term{0}, "a test"}, own),
         carry_out(core::Vacate{Term{1}, "a test"}, own),
         carry_out(core::Vacate{Term{0}, "a test"}, own), carry_out(choose, own),
-        carry_out(core::RecordDurability{Term{0}, core::Durability::strict}, own),
+        carry_out(core::RecordDurability{Term{0}, core::Durability::strict, 0, Millis{5000}}, own),
         carry_out(core::AddMember{NodeName{"n3"}}, own)}) {
     EXPECT_FALSE(outcome);
   }
@@ -146,6 +149,41 @@ TEST_F(RecordChange, EndsUnderEndlessConflict) {
   ASSERT_FALSE(changed);
   EXPECT_EQ(changed.error().code(), ErrorCode::conflict);
   EXPECT_LT(tries, 100);
+}
+
+/// Others count the lease from the proposal: whoever hears too late that it was noted applies
+/// nothing, and proposes it anew.
+TEST_F(RecordChange, OfAPolicyToAsyncThatTheStoreNotesLateIsNotApplied) {
+  const core::Seat n1{NodeName{"n1"}, Incarnation{"i1"}};
+  meanwhile([&](core::Record& theirs) {
+    theirs.claim = Claim{"mine"};
+    theirs.phase = core::Phase::leading;
+    theirs.leader = n1;
+    theirs.lease_ms = 5000;
+  });
+  const core::Record before = stored().value;
+  const core::Policy async{core::Durability::async, before.term, n1, {}, 0};
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((root_ / "store.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  std::thread holds([other] {  // so long nobody can write
+    std::this_thread::sleep_for(core::lease_margin);
+    EXPECT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  });
+  auto own = hands();
+  const auto late = carry_out(core::ChangePolicy{before.term, async, "a test"}, own);
+  holds.join();
+  EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::timed_out);
+  EXPECT_EQ(late.error().message(), "the store took too long to note the async policy");
+  EXPECT_EQ(stored().value.policy.unproven, std::vector{async});
+  EXPECT_FALSE(told_.applied_names) << "applied all the same";
+  const auto soon = carry_out(core::ChangePolicy{before.term, async, "a test"}, own);
+  EXPECT_EQ(told_.applied_names, "");
+  ASSERT_FALSE(soon);  // there is no PostgreSQL to prove it
+  EXPECT_NE(soon.error().message(), late.error().message());
+  EXPECT_EQ(stored().value.renewed, before.renewed + 2) << "each proposal begins the lease anew";
 }
 
 TEST_F(RecordChange, NeedsARecord) {

@@ -188,6 +188,8 @@ TEST(Change, SettingsArePatchedInPatronisNamesAndInOurs) {
                                           "synchronous_node_count": 2})"),
             "0\ndurability: strict\nacknowledgements: 2\n");
   EXPECT_EQ(settings_asked(standby(), R"({"acknowledgements": 1})"), "0\nacknowledgements: 1\n");
+  EXPECT_EQ(settings_asked(standby(), R"({"synchronous_mode": false, "max_loss": "16MB"})"),
+            "0\ndurability: async\nmax_loss: 16MB\n");
   const View view = with_settings();
   const std::string rest =
       "postgresql:\n  parameters:\n    my.password: 'hidden'\n    work_mem: '8MB'\nallow:\n"

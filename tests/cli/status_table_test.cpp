@@ -145,6 +145,22 @@ TEST(HistoryTable, ShowsOneLinePerTerm) {
             "for 1.2 s [fence 31 ms, promote 52 ms]\n");
 }
 
+TEST(HistoryTable, SaysWhatAFailoverLost) {
+  cluster::HistoryEntry entry;
+  entry.term = 2;
+  entry.to = "n2";
+  entry.reason = "n1 was silent";
+  entry.lost = cluster::LostTail{"n1", "0/1000", "0/1800", 2048, 1400, false};
+  const auto reason = [&] { return history_rows({entry}).back().back().text; };
+  EXPECT_EQ(reason(),
+            "n1 was silent; lost 2048 bytes of n1 (0/1000 to 0/1800), and what it wrote in its "
+            "last 1.4 s");
+  entry.lost->measured = true;
+  EXPECT_EQ(reason(), "n1 was silent; lost 2048 bytes of n1 (0/1000 to 0/1800), measured");
+  entry.lost = cluster::LostTail{"n1", "0/1000", {}, {}, 0, false};
+  EXPECT_EQ(reason(), "n1 was silent; lost an unknown amount of n1 after 0/1000");
+}
+
 TEST(Readiness, NamesTheFirstThingThatIsMissing) {
   cluster::ClusterStatus is = healthy();
   EXPECT_EQ(demo::lacks(is, 3), "");

@@ -130,6 +130,31 @@ TEST_F(ClusterStoreTest, ContradictionsAreRefusedOnTheWayInAndOut) {
             "record.phase is leading, but record.leader is nobody.");
   EXPECT_EQ(refusal([](Record& r) { r.leader->incarnation = Incarnation("a\"b"); }),
             "record.leader is no node.");
+  for (const std::uint64_t lease : {std::uint64_t{0}, UINT64_MAX}) {
+    EXPECT_EQ(refusal([&](Record& r) { r.lease_ms = lease; }), "record.lease_ms is no lease.");
+  }
+  const auto make_async = [](core::Policy& policy) {
+    policy.mode = core::Durability::async;
+    policy.voters.clear();
+    policy.k = 0;
+  };
+  EXPECT_EQ(refusal([](Record& r) {
+              r.lease_ms = 5000;
+              r.policy.current.mode = core::Durability::async;
+            }),
+            "record.policy.current is async and has voters.");
+  const std::string no_lease =
+      "record.policy has an async policy, and there is no record.lease_ms.";
+  EXPECT_EQ(refusal([&](Record& r) { make_async(r.policy.current); }), no_lease);
+  EXPECT_EQ(refusal([&](Record& r) {
+              r.policy.unproven = {r.policy.current};
+              make_async(r.policy.unproven[0]);
+            }),
+            no_lease);
+  Record async = sound_record();
+  make_async(async.policy.current);
+  async.lease_ms = 5000;
+  EXPECT_TRUE(check_record(async));
 }
 
 TEST_F(ClusterStoreTest, SizesHaveLimits) {
@@ -184,6 +209,42 @@ TEST_F(ClusterStoreTest, CardsAreListedAndBadOnesNamed) {
   ASSERT_TRUE(
       cluster.remove_card(NodeName("n1"), store::Expect::at(cards->cards[0].revision), soon));
   EXPECT_EQ(cluster.list_cards(soon)->cards.size(), 1U);
+}
+
+TEST_F(ClusterStoreTest, WhatWasLostIsKnownBetterLater) {
+  core::Loss loss;
+  loss.leader = {NodeName("n1"), Incarnation("i1")};
+  loss.term = Term{3};
+  loss.from = Lsn{0x1000};
+  HistoryEntry entry;
+  entry.term = 3;
+  entry.kind = "failover";
+  entry.lost = lost_tail(loss);
+  EXPECT_FALSE(entry.lost->bytes);
+  ASSERT_TRUE(cluster.append_history(entry, soon));
+  loss.to = Lsn{0x1800};
+  loss.measured = true;
+  ASSERT_TRUE(cluster.amend_history(3, lost_tail(loss), soon));
+  ASSERT_TRUE(cluster.amend_history(4, lost_tail(loss), soon));  // a term without an entry
+  const auto history = cluster.list_history(soon);
+  ASSERT_TRUE(history);
+  ASSERT_EQ(history->size(), 1U);
+  ASSERT_TRUE(history->front().lost);
+  EXPECT_EQ(history->front().lost->bytes, 0x800U);
+  EXPECT_EQ(history->front().lost->to, "0/1800");
+  EXPECT_TRUE(history->front().lost->measured);
+  EXPECT_EQ(history->front().kind, "failover");
+}
+
+/// The leader notes in the record that it is measured only after this succeeded, and the old leader
+/// rewinds only then.
+TEST_F(ClusterStoreTest, AnUnreadableEntryDoesNotHoldUpWhatWasMeasured) {
+  const std::string entry = "/evergres/demo/events/00000000000000000003";
+  put_raw(entry, "garbage");
+  EXPECT_TRUE(cluster.amend_history(3, LostTail{}, soon));
+  const auto kept = raw->get(entry, soon);
+  ASSERT_TRUE(kept && *kept);
+  EXPECT_EQ((*kept)->value, "garbage");
 }
 
 TEST_F(ClusterStoreTest, HistoryIsOrderedByTermAndIdempotent) {

@@ -14,6 +14,7 @@ ClusterSettings full() {
   ClusterSettings settings;
   settings.durability = "strict";
   settings.acknowledgements = 2;
+  settings.max_loss = "64MB";
   settings.parameters = {{"work_mem", "8MB"}, {"log_line_prefix", "it's %m: "}};
   settings.allow = {{"10.0.0.0/8", "app", "app", "scram-sha-256", false},
                     {"::/0", "all", "all", "scram-sha-256", true}};
@@ -55,7 +56,10 @@ TEST(ClusterFile, WhatIsWrongIsNamedWithItsLineAndWhatToWrite) {
   EXPECT_EQ(complaint("durabilty: strict\n"),
             "file:1: unknown option \"durabilty\"; did you mean \"durability\"?");
   EXPECT_EQ(complaint("\ndurability: fast\n"),
-            "file:2: \"fast\" is no value for durability; write quorum or strict");
+            "file:2: \"fast\" is no value for durability; write quorum, strict or async");
+  EXPECT_EQ(complaint("max_loss: 5 miles\n"),
+            "file:1: \"5 miles\" is no value for max_loss; write a number of bytes with kB, MB or "
+            "GB, or unlimited");
   EXPECT_EQ(complaint("acknowledgements: 9\n"),
             "file:1: \"9\" is no value for acknowledgements; write a whole number from 0 to 8");
   EXPECT_EQ(complaint("parameters: {a: b}\n"),

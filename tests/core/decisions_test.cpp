@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "async_cases.hpp"
 #include "cluster/json.hpp"
 #include "wishes.hpp"
 
@@ -420,6 +421,8 @@ std::vector<Case> all_cases() {
   add_election(cases);
   add_leader(cases);
   add_durability(cases);
+  add_async(cases);
+  add_measuring(cases);
   add_follower(cases);
   add_maintenance(cases);
   add_tags(cases);

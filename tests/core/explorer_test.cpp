@@ -21,11 +21,23 @@ struct Walk {
   int opened = 0;
   std::size_t answered = 0;
   std::map<std::string, int> rules;
+  int given_up = 0;
+  int measured = 0;
 };
 
-Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, bool tagged = false) {
-  const std::size_t few = durability == Durability::strict ? 3 : 2;
-  World world(seed, (seed % 5 == 0 ? few : few + 1) + (tagged ? 1 : 0), durability, tagged);
+enum class Planted { nothing, impatience, forgetfulness, lost_proofs };
+
+struct How {
+  bool tagged = false;
+  Planted planted = Planted::nothing;
+};
+
+Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, const How& how = {}) {
+  const std::size_t few = durability == Durability::quorum ? 2 : 3;
+  World world(seed, (seed % 5 == 0 ? few : few + 1) + (how.tagged ? 1 : 0), durability, how.tagged);
+  world.impatient = how.planted == Planted::impatience;
+  world.forgetful = how.planted == Planted::forgetfulness;
+  world.proofs_fail = how.planted == Planted::lost_proofs;
   for (int i = 0; i < 60; ++i) world.step();  // it comes up first
   const int quiet = static_cast<int>(seed % 3);
   for (int i = 0; i < troubled_ticks && world.violation.empty(); ++i) {
@@ -41,13 +53,15 @@ Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, bool t
     missing = world.missing();
     calm = missing.empty() ? calm + 1 : 0;
   }
-  const std::string runs_on = tagged ? world.take_a_voter_out() : "";
+  const std::string runs_on = how.tagged ? world.take_a_voter_out() : "";
   Walk walk{world.violation,
             world.violation,
             world.trace.str(),
             world.opened,
             world.answered() - before,
-            world.rules_seen};
+            world.rules_seen,
+            world.given_up,
+            world.measured};
   if (walk.violation.empty()) walk.violation = runs_on;
   if (walk.failure.empty()) walk.failure = runs_on;
   if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
@@ -129,7 +143,7 @@ TEST(Explorer, TagsAndFencesByHandLoseNothing) {
   int opened = 0;
   std::map<std::string, int> seen;
   for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::quorum, true);
+    const Walk result = walk(seed, Durability::quorum, {.tagged = true});
     EXPECT_EQ(result.failure, "") << "tagged seed " << seed << "\n" << tail(result.trace);
     failures += result.failure.empty() ? 0 : 1;
     opened += result.opened;
@@ -151,7 +165,7 @@ TEST(Explorer, StrictOutweighsTagsAndFencesByHand) {
   int came_back = 0;
   std::map<std::string, int> seen;
   for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::strict, true);
+    const Walk result = walk(seed, Durability::strict, {.tagged = true});
     EXPECT_EQ(result.violation, "") << "strict tagged seed " << seed << "\n" << tail(result.trace);
     failures += result.violation.empty() ? 0 : 1;
     came_back += result.failure.empty() ? 1 : 0;
@@ -161,6 +175,79 @@ TEST(Explorer, StrictOutweighsTagsAndFencesByHand) {
   if (only != nullptr || failures > 0) return;
   EXPECT_GT(came_back, 100) << "the walks prove little";
   EXPECT_GT(seen["stay_out_by_hand"], 100);
+}
+
+/// The operator changes between async and quorum as well. Never do two leaders acknowledge beside
+/// each other, and what a failover says it lost is never less than what was lost.
+TEST(Explorer, AsyncLosesNoMoreThanItSays) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 400;
+  int failures = 0;
+  int given_up = 0;
+  int measured = 0;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::async);
+    EXPECT_EQ(result.failure, "") << "async seed " << seed << "\n" << tail(result.trace);
+    failures += result.failure.empty() ? 0 : 1;
+    given_up += result.given_up;
+    measured += result.measured;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(given_up, 100) << "the walks are too quiet to prove anything";
+  EXPECT_GT(measured, 50) << "too few old leaders came back to show what they had";
+}
+
+/// The same where nodes are tagged and fenced by hand. A failover may then wait for an operator: all
+/// that could lead are kept out, or what those hold is more than max_loss.
+TEST(Explorer, AsyncWithTagsLosesNoMoreThanItSays) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 300;
+  int failures = 0;
+  int came_back = 0;
+  int given_up = 0;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::async, {.tagged = true});
+    EXPECT_EQ(result.violation, "") << "async tagged seed " << seed << "\n" << tail(result.trace);
+    failures += result.violation.empty() ? 0 : 1;
+    came_back += result.failure.empty() ? 1 : 0;
+    given_up += result.given_up;
+    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(came_back, 150) << "the walks prove little";
+  EXPECT_GT(given_up, 50) << "the walks are too quiet to prove anything";
+}
+
+/// Operators change between quorum and async, and most changes stop before their proof is recorded:
+/// what was acknowledged under quorum is never lost (World::note_lost), whatever async loses.
+TEST(Explorer, AsyncThatIsNotProvenLosesNothingOfQuorum) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const std::uint64_t walks = only != nullptr ? 1 : 300;
+  int failures = 0;
+  int given_up = 0;
+  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
+    const Walk result = walk(seed, Durability::async, {.planted = Planted::lost_proofs});
+    EXPECT_EQ(result.failure, "") << "unproven seed " << seed << "\n" << tail(result.trace);
+    failures += result.failure.empty() ? 0 : 1;
+    given_up += result.given_up;
+  }
+  if (only != nullptr || failures > 0) return;
+  EXPECT_GT(given_up, 50) << "the walks are too quiet to prove anything";
+}
+
+/// Without the lease, or with a word of the leader that is older than it says, the walks must fail.
+TEST(Explorer, PlantedAsyncBugsAreCaught) {
+  for (const Planted planted : {Planted::impatience, Planted::forgetfulness}) {
+    int caught = 0;
+    for (std::uint64_t seed = 1; seed <= 400 && caught == 0; ++seed) {
+      caught += walk(seed, Durability::async, {.planted = planted}).failure.empty() ? 0 : 1;
+    }
+    EXPECT_GT(caught, 0) << (planted == Planted::impatience ? "impatience" : "forgetfulness");
+  }
 }
 
 TEST(Explorer, OneSeedIsOneStory) {

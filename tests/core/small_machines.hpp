@@ -8,8 +8,10 @@ namespace evergres::core::small {
 inline World::World(std::uint64_t seed, std::size_t size, Durability durability, bool tagged)
     : random_(seed),
       tagged_(tagged),
-      toggles_(durability == Durability::strict),
-      wanted_{durability, 2} {
+      mode_(durability),
+      toggles_(durability != Durability::quorum) {
+  const bool async = durability == Durability::async;
+  wanted_ = Wanted{durability, async ? 1U : 2U, seed % 3 == 0 ? unlimited_loss : seed % 7};
   cut_.assign(size, std::vector<bool>(size, false));
   for (std::size_t i = 0; i < size; ++i) {
     Node node;
@@ -24,7 +26,8 @@ inline World::World(std::uint64_t seed, std::size_t size, Durability durability,
   first.state = ServerState::stopped;
   Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
   register_.record = *finish_bootstrap(record, claim, SystemId{77},
-                                       Seat{nodes_[0].name, first.incarnation}, durability);
+                                       Seat{nodes_[0].name, first.incarnation},
+                                       async ? Durability::quorum : durability);
   if (tagged_) give_tags();
   for (Node& node : nodes_) start_agent(node);
 }
@@ -115,6 +118,7 @@ inline void World::trouble() {
     case 5: cut_[a][b] = true; break;
     case 6:
       for (std::size_t i = 0; i < nodes_.size(); ++i) cut_[a][i] = cut_[i][a] = i != a;
+      if (mode_ == Durability::async && chance(50)) nodes_[a].store_ok = false;  // from everything
       break;
     case 7:
     case 8:
@@ -137,9 +141,8 @@ inline void World::trouble() {
       break;
     }
     case 14:  // an operator changes the durability while things fail
-      if (!toggles_ || !chance(20)) break;
-      wanted_.durability =
-          wanted_.durability == Durability::strict ? Durability::quorum : Durability::strict;
+      if (!toggles_ || (!proofs_fail && !chance(20))) break;
+      wanted_.durability = wanted_.durability == mode_ ? Durability::quorum : mode_;
       for (Node& each : nodes_) each.s.wanted = wanted_;
       break;
     case 15:
@@ -231,9 +234,15 @@ inline void World::write_and_answer(Node& node) {
     own.wal.push_back(next_record_++);
     own.flushed = own.wal.size();
   }
+  // The gate is closed until the leadership is open: nobody is there who could be told.
+  if (mode_ == Durability::async && !own.gate_open) {
+    own.settled = own.flushed;
+    return;
+  }
   const std::size_t end = own.acknowledged_end();
   for (std::size_t i = own.settled; i < end; ++i) {
-    acknowledged_.insert(own.wal[i]);
+    acknowledged_.emplace(own.wal[i],
+                          Acknowledged{node.name, tick_, Lsn{i + 1}, own.names.mode});
     if (own.names.mode == Durability::strict) check_strictness(node, own.wal[i]);
     trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at "
           << i << '\n';
@@ -266,9 +275,30 @@ inline void World::read_store(Node& node) {
   if (!chance(70)) return;
   node.s.store_trouble.clear();
   node.s.store_read_at = at(tick_);
-  node.s.record = register_.record;
+  learn(node, register_.record);
   node.s.revision = Revision{register_.revision};
   ++node.card;
+  if (mode_ == Durability::async && tick_ % 8 == 0) renew_lease(node);
+}
+
+inline void World::learn(Node& node, const Record& record) {
+  if (!node.s.record || node.s.record->renewed != record.renewed) node.s.renewed_since = at(tick_);
+  if (impatient) node.s.renewed_since = at(-100);
+  // Also if the reply to our claim was lost.
+  const bool new_term = node.s.record && node.s.record->term != record.term;
+  if (new_term && record.claim == node.s.agent) node.s.claimed_at = at(tick_);
+  node.s.record = record;
+}
+
+inline void World::renew_lease(Node& node) {
+  const auto renewed = renew(register_.record, node.s.agent);
+  if (!renewed) return;
+  register_.record = *renewed;
+  ++register_.revision;
+  if (!calm_ && chance(5)) return;  // the reply was lost
+  node.s.renewed_at = at(tick_);
+  learn(node, register_.record);
+  node.s.revision = Revision{register_.revision};
 }
 
 inline void World::deliver() {
@@ -286,9 +316,13 @@ inline void World::deliver() {
     peer.alive_at = at(letter.sent - 1);
     peer.refused = false;
     if (letter.record && letter.heartbeat.revision > node.s.revision) {
-      node.s.record = letter.record;
+      learn(node, *letter.record);
       node.s.revision = letter.heartbeat.revision;
     }
+    const auto first_word = node.s.last_word;
+    note_last_word(node.s, letter.heartbeat, *peer.alive_at);
+    if (forgetful && first_word && first_word->leader == node.s.last_word->leader)
+      node.s.last_word->position = first_word->position;
   }
   post_ = std::move(later);
 }
@@ -300,12 +334,16 @@ inline bool World::put(Node& node, const Result<Record>& next) {
     return false;
   }
   Record record = *next;
-  if (register_.revision != node.s.revision.value) record.request = register_.record.request;
+  if (register_.revision != node.s.revision.value) {
+    record.request = register_.record.request;
+    record.renewed += register_.record.renewed - node.s.record->renewed;
+  }
   check_record(record);
+  check_loss(record);
   register_.record = record;
   ++register_.revision;
   if (!calm_ && chance(5)) return false;  // the reply was lost
-  node.s.record = record;
+  learn(node, record);
   node.s.revision = Revision{register_.revision};
   return true;
 }
@@ -323,11 +361,54 @@ inline void World::check_record(const Record& record) {
   ++opened;
   const Postgres& leader = nodes_[index_of(record.leader->node)].postgres;
   const std::set<int> held(leader.wal.begin(), leader.wal.end());
-  for (const int id : acknowledged_) {
+  if (record.loss && record.loss->term == record.term) note_lost(record, held);
+  for (const auto& [id, how] : acknowledged_) {
     if (held.contains(id)) continue;
     return complain(record.leader->node.value + " opened term " +
                     std::to_string(record.term.value) + " without the acknowledged record " +
                     std::to_string(id));
+  }
+}
+
+/// What a failover gave up is in what it says about it, and was acknowledged by an async leader
+/// alone: the given up one, or one before it whose WAL it had. A word of that leader says how far
+/// it was, and after the word it may have gone on.
+inline void World::note_lost(const Record& record, const std::set<int>& held) {
+  lost_.clear();
+  for (const auto& [id, how] : acknowledged_) {
+    if (!held.contains(id)) lost_.emplace(id, how);
+  }
+  const Loss& loss = *record.loss;
+  for (const auto& [id, how] : lost_) {
+    acknowledged_.erase(id);
+    const std::string what = "record " + std::to_string(id) + " of " + how.by.value;
+    if (how.mode != Durability::async) complain(what + " was acknowledged by more and is lost");
+    const bool told = loss.to && how.end <= *loss.to;
+    const bool later = loss.to && how.tick > last_word_tick_[record.term] &&
+                       how.by == loss.leader.node;
+    const bool unknown = !loss.to && record.max_loss_bytes == unlimited_loss;
+    if (!told && !later && !unknown) {
+      complain(what + " is lost and not in " + describe(loss));
+    }
+  }
+}
+
+/// Only async policies are given up, and within max_loss; what was read from the leader itself
+/// leaves nothing out.
+inline void World::check_loss(const Record& record) {
+  if (!record.loss || record.loss == register_.record.loss) return;
+  const Loss& loss = *record.loss;
+  if (!loss.measured) {
+    last_word_tick_[loss.term] = tick_ - static_cast<int>(loss.silent_ms / 100);
+    if (!some_async(register_.record.policy)) complain("a failover gave up more than async");
+    if (!is_tolerable(loss, record)) complain("a failover lost more than max_loss");
+    ++given_up;
+    return;
+  }
+  ++measured;
+  for (const auto& [id, how] : lost_) {
+    if (how.end > *loss.to)
+      complain("record " + std::to_string(id) + " is lost, but " + describe(loss));
   }
 }
 
@@ -357,7 +438,7 @@ inline std::string World::who_does_not_vote(const Record& record) const {
     if (!may && counts_node(policy, node.name)) return node.name.value + " votes and must not";
     if (may) (node.tags.nofailover ? reluctant : willing) += 1;
   }
-  const std::size_t wanted = toggles_ ? 2 : 1;
+  const std::size_t wanted = toggles_ ? wanted_.acknowledgements : 1;
   const std::size_t voters = willing >= wanted ? willing : std::min(willing + reluctant, wanted);
   return policy.voters.size() == voters ? "" : "not everybody votes who should";
 }
@@ -382,7 +463,10 @@ inline std::string World::missing() const {
            std::to_string(leader.postgres.timeline.value);
   }
   if (!record.policy.unproven.empty()) return "a policy is unproven";
-  if (auto who = who_does_not_vote(record); !who.empty()) return who;
+  if (toggles_ && record.durability != wanted_.durability) return "the durability is not recorded";
+  const bool async = record.durability == Durability::async;
+  if (async != (record.policy.current.mode == Durability::async)) return "the mode is another";
+  if (auto who = async ? "" : who_does_not_vote(record); !who.empty()) return who;
   if (leader.postgres.settled + 8 < leader.postgres.wal.size()) return "commits hang";
   return {};
 }

@@ -69,7 +69,8 @@ class Hand {
     return here(i.term) && put(vacate(*s.record, s.agent, i.why));
   }
   bool operator()(const ChooseLeader& i) {
-    Choice choice{i.leader, i.agent, i.position, i.policy, i.timeline, i.learned, i.facts};
+    Choice choice{i.leader, i.agent, i.position, i.policy, i.timeline, i.learned, i.facts, i.loss};
+    if (choice.loss) choice.loss->silent_ms = silence_since(op.word, at(w.tick_));
     return here(i.term) && put(choose_leader(*s.record, s.agent, choice, i.replace_book));
   }
   bool operator()(const Promote& i) {
@@ -77,7 +78,9 @@ class Hand {
       if (!here(i.term) || pg.state != ServerState::standby || !claim_is_mine(s)) return fail();
       pg.names = i.policy;
       pg.nobody = false;
-      pg.grant = Grant{GrantKind::promote, i.term, at(w.tick_ + 300)};
+      if (w.mode_ == Durability::async) pg.gate_open = false;  // its readers go
+      const int lasts = w.mode_ == Durability::async ? 50 : 300;
+      pg.grant = Grant{GrantKind::promote, i.term, at(w.tick_ + lasts)};
     } else if (op.step == 1) {
       if (!here(i.term) || !pg.grant || pg.state != ServerState::standby) return fail();
       pg.asked_to_promote = true;
@@ -100,6 +103,7 @@ class Hand {
   }
   bool operator()(const ChangePolicy& i) {
     if (!prove(i.term, i.policy)) return false;
+    if (!failed && w.proofs_fail && !w.calm_ && w.chance(70)) return fail();
     return failed || put(prove_policy(*s.record, s.agent, i.policy));
   }
   bool operator()(const ResumeLeadership& i) {
@@ -121,7 +125,11 @@ class Hand {
     return here(i.term) && put(set_rewind_ready(*s.record, s.agent));
   }
   bool operator()(const RecordDurability& i) {
-    return here(i.term) && put(set_durability(*s.record, s.agent, i.durability));
+    return here(i.term) &&
+           put(set_durability(*s.record, s.agent, i.durability, i.max_loss_bytes, i.lease));
+  }
+  bool operator()(const RecordLoss& i) {
+    return here(i.term) && put(record_loss(*s.record, s.agent, i.loss));
   }
   bool operator()(const AddMember& i) { return put(add_member(*s.record, s.agent, i.node)); }
   bool operator()(const BeginHandover& i) {

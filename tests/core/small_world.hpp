@@ -26,6 +26,7 @@ struct Running {
   int step = 0;
   int next = 0;           ///< tick of the next step
   std::size_t probe = 0;  ///< LSN after the probe
+  std::optional<LastWord> word = {};  ///< of a leader that was not read when it was decided
 };
 
 struct Node {
@@ -54,6 +55,14 @@ struct Letter {
   std::optional<Record> record;
 };
 
+/// Who told a client, when, and what the names in force were.
+struct Acknowledged {
+  NodeName by;
+  int tick = 0;
+  Lsn end;
+  Durability mode = Durability::quorum;
+};
+
 class World {
  public:
   World(std::uint64_t seed, std::size_t size, Durability durability = Durability::quorum,
@@ -73,7 +82,12 @@ class World {
 
   std::string violation;     ///< the first broken promise
   std::ostringstream trace;  ///< decisions that differ from the one before
+  bool impatient = false;  ///< planted: nobody waits for a lease
+  bool proofs_fail = false;  ///< in trouble most proofs of a policy cannot be recorded
+  bool forgetful = false;  ///< planted: the last word of a leader is its first
   int opened = 0;
+  int given_up = 0;  ///< failovers without an async leader
+  int measured = 0;  ///< whose loss was read from that leader later
   std::size_t answered() const { return acknowledged_.size(); }
   std::map<std::string, int> rules_seen;
 
@@ -107,11 +121,16 @@ class World {
   bool put(Node& node, const Result<Record>& next);
   void check_record(const Record& record);
   void check_strictness(const Node& node, int id);
+  void check_loss(const Record& record);
+  void note_lost(const Record& record, const std::set<int>& held);
+  void renew_lease(Node& node);
+  void learn(Node& node, const Record& record);
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
 
   std::mt19937_64 random_;
   bool tagged_ = false;   ///< nodes have tags, and operators fence nodes by hand
-  bool toggles_ = false;  ///< two acknowledgements are wanted, operators change the durability
+  Durability mode_;       ///< operators change between this and quorum
+  bool toggles_ = false;  ///< they do, and with strict two acknowledgements are wanted
   Wanted wanted_;         ///< by the operators, while `toggles_`
   int tick_ = 0;
   std::vector<Node> nodes_;
@@ -120,7 +139,9 @@ class World {
   std::deque<Letter> post_;
   bool calm_ = true;
   int next_record_ = 1;
-  std::set<int> acknowledged_;
+  std::map<int, Acknowledged> acknowledged_;
+  std::map<int, Acknowledged> lost_;           ///< and given up by an async failover
+  std::map<Term, int> last_word_tick_;  ///< of the leader that was given up, by the failover's term
   std::map<Term, NodeName> opened_by_;
   std::map<TimelineId, NodeName> promoted_to_;
   int next_incarnation_ = 1;

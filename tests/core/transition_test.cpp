@@ -236,12 +236,13 @@ TEST(Transition, OnlyAnOpenLeaderHandsOverRenewsAndResumes) {
 }
 
 TEST(Transition, TheOpenLeaderRecordsTheWantedDurability) {
-  const Record strict = *set_durability(leading(), other, Durability::strict);
+  const Record strict = *set_durability(leading(), other, Durability::strict, 0, Millis{5000});
   EXPECT_EQ(strict.durability, Durability::strict);
   EXPECT_EQ(strict.policy, leading().policy);  // the policy follows by a change of its own
-  EXPECT_EQ(refused(set_durability(leading(), mine, Durability::strict)),
+  EXPECT_EQ(refused(set_durability(leading(), mine, Durability::strict, 0, Millis{5000})),
             "the claim of term 1 is not ours");
-  EXPECT_EQ(refused(set_durability(electing(), mine, Durability::strict)), "no leader is open");
+  EXPECT_EQ(refused(set_durability(electing(), mine, Durability::strict, 0, Millis{5000})),
+            "no leader is open");
 }
 
 TEST(Transition, OneRequestAtATime) {

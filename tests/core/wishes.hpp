@@ -1,22 +1,10 @@
 #pragma once
 
-#include <functional>
-
-#include "worlds.hpp"
+#include "cases.hpp"
 
 /// Golden cases about what operators wish: tags, cascading, fences by hand (decisions 0027 and
 /// 0028).
 namespace evergres::core::worlds {
-
-struct Case {
-  std::string name;
-  Situation situation;
-};
-
-inline Situation with(Situation s, const std::function<void(Situation&)>& change) {
-  change(s);
-  return s;
-}
 
 inline Tags tags_with(const std::function<void(Tags&)>& change) {
   Tags tags;

@@ -95,6 +95,7 @@ Outcome carry_out(const core::MakeSlots& intent, Hands& hands);
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands);
 Outcome carry_out(const core::ChangePolicy& intent, Hands& hands);
 Outcome carry_out(const core::RecordDurability& intent, Hands& hands);
+Outcome carry_out(const core::RecordLoss& intent, Hands& hands);
 Outcome carry_out(const core::AddMember& intent, Hands& hands);
 Outcome carry_out(const core::BeginHandover& intent, Hands& hands);
 Outcome carry_out(const core::StopForHandover& intent, Hands& hands);

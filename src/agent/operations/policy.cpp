@@ -1,4 +1,5 @@
 #include "agent/operations/operation.hpp"
+#include "core/loss.hpp"
 #include "core/transition.hpp"
 #include "postgres/probe.hpp"
 
@@ -25,16 +26,28 @@ bool may_leave_empty(const core::Record& record) {
   return false;
 }
 
+/// Others count the lease from the moment that the store noted an async policy. We hear of it
+/// later: until then grants were extended on what voters confirm. The margin of the lease pays for
+/// no more than this.
+Outcome noted_in_time(const core::Policy& policy, Instant asked_at) {
+  if (policy.mode != core::Durability::async) return {};
+  if (boot_now() - asked_at <= core::lease_margin / 2) return {};
+  return Error(ErrorCode::timed_out, "the store took too long to note the async policy", "",
+               "It is proposed again.");
+}
+
 }  // namespace
 
 // Recorded as unproven, applied, proven, current: in this order (PROTOCOL section 4).
 Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
   const auto& agent = hands.situation().agent;
+  const Instant asked_at = boot_now();
   auto proposed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::propose_policy(std::move(record), agent, intent.policy);
   });
   if (!proposed) return proposed.error();
+  if (auto in_time = noted_in_time(intent.policy, asked_at); !in_time) return in_time;
   crash_point(hands, "proposed");
   const std::string names = core::synchronous_standby_names(intent.policy);
   postgres::ProofRequest request;

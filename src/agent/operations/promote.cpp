@@ -102,6 +102,8 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   entry.to = record.leader ? record.leader->node.value : "";
   entry.reason = record.why;
   entry.facts = record.facts;
+  if (record.loss && record.loss->term == record.term)
+    entry.lost = cluster::lost_tail(*record.loss);
   entry.wall_ms = wall_now_ms();
   entry.phases = times.phases();
   auto put = (*store)->append_history(entry, store_deadline);

@@ -1,5 +1,6 @@
 #include "agent/operations/operation.hpp"
 #include "core/transition.hpp"
+#include "core/view.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -45,6 +46,12 @@ Outcome carry_out(const core::ChooseLeader& intent, Hands& hands) {
   choice.timeline = intent.timeline;
   choice.learned = intent.learned;
   choice.facts = intent.facts;
+  choice.loss = intent.loss;
+  // The situation is the one in which it was decided, so that it is silent since the same word.
+  if (choice.loss) {
+    const auto word = core::last_word_of_the_unread(hands.situation());
+    choice.loss->silent_ms = core::silence_since(word, boot_now());
+  }
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return refused_since(record, intent.term).error();
     return core::choose_leader(std::move(record), hands.situation().agent, choice,
@@ -67,7 +74,23 @@ Outcome carry_out(const core::ResumeLeadership& intent, Hands& hands) {
 Outcome carry_out(const core::RecordDurability& intent, Hands& hands) {
   return outcome_of(hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return refused_since(record, intent.term).error();
-    return core::set_durability(std::move(record), hands.situation().agent, intent.durability);
+    return core::set_durability(std::move(record), hands.situation().agent, intent.durability,
+                                intent.max_loss_bytes, intent.lease);
+  }));
+}
+
+// First what people read, which may be written again and again; then the record. Once that says it
+// is measured nobody measures anew, and the old leader rewinds what could be measured.
+Outcome carry_out(const core::RecordLoss& intent, Hands& hands) {
+  auto store = hands.store();
+  if (!store) return store.error();
+  auto told = (*store)->amend_history(intent.loss.term.value, cluster::lost_tail(intent.loss),
+                                      store_deadline);
+  if (!told) return told;
+  crash_point(hands, "told");
+  return outcome_of(hands.change_record([&](core::Record record) -> Result<core::Record> {
+    if (record.term != intent.term) return refused_since(record, intent.term).error();
+    return core::record_loss(std::move(record), hands.situation().agent, intent.loss);
   }));
 }
 

@@ -12,6 +12,7 @@
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
+#include "core/grant.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/promotion.hpp"
@@ -212,7 +213,7 @@ Outcome ask_grant(Hands& hands, supervisor::GrantKind kind, Term term, Instant a
   ask.kind = kind;
   ask.term = term;
   ask.asked_at = asked_at;
-  ask.length = hands.setup.settings.grant_length;
+  ask.length = core::grant_length(hands.situation());
   ask.start_id = hands.known.supervisor.start_id;
   auto reply = hands.ask_supervisor(ask, Millis{2000});
   if (!reply) return reply.error();

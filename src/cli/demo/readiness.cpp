@@ -16,7 +16,7 @@ std::string lacks(const cluster::ClusterStatus& status, std::size_t nodes) {
   if (status.nodes.size() < nodes) {
     return fmt::format("{} more to join", nodes - status.nodes.size());
   }
-  if (status.voters.size() + 1 < nodes) {
+  if (status.durability != "async" && status.voters.size() + 1 < nodes) {
     return fmt::format("voters ({} of {})", status.voters.size(), nodes - 1);
   }
   if (status.unproven > 0) return "the proof of the policy";

@@ -68,8 +68,24 @@ ChooseLeader as_intent(const Choice& choice, const Record& record, bool replace_
   intent.timeline = choice.timeline;
   intent.learned = choice.learned;
   intent.facts = choice.facts;
+  intent.loss = choice.loss;
+  if (intent.loss) intent.loss->silent_ms = 0;  // it grows, and an intent must not change by itself
   intent.replace_book = replace_book;
   return intent;
+}
+
+/// Whether whoever led under the current policy is starting its PostgreSQL, in crash recovery
+/// perhaps: it comes up with everything. That is not waited for longer than a promotion may take.
+bool leader_is_coming_up(const Situation& s) {
+  const Seat& leader = s.record->policy.current.leader;
+  if (waited(s, s.tuning.promote_timeout)) return false;
+  if (leader.node == s.me) {
+    return my_seat(s) == leader && s.server.state == ServerState::starting;
+  }
+  const auto found = s.peers.find(leader.node);
+  if (found == s.peers.end() || found->second.refused || !is_heard(s, found->second)) return false;
+  const Heartbeat& said = *found->second.said;  // also if it has not seen this term yet
+  return said.seat == leader && said.server == ServerState::starting;
 }
 
 /// P' without the voters that died or do not attach: before the barrier a policy change follows the
@@ -168,7 +184,10 @@ Judgement choose_the_leader(const Situation& s) {
                             .accept_data_loss = loss_accepted(record),
                             .tags = all_tags(s),
                             .insisted_on = insisted_on(record),
-                            .why_no_answer = why_no_answer(s)};
+                            .why_no_answer = why_no_answer(s),
+                            .lease_ended = lease_has_ended(s),
+                            .leader_is_coming_up = leader_is_coming_up(s),
+                            .word = furthest_word(s)};
   const auto seats = counting_seats(answers, record.term, record.system_id);
   const bool covered = covers_all(record.policy, seats);
   // An accepted loss still waits a moment for everybody who might hold more.
@@ -192,13 +211,15 @@ Judgement choose_the_leader(const Situation& s) {
   if (!late.empty() && !waited(s, Millis{1000})) {
     return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};
   }
-  return Answer{
-      as_intent(*elected.choice, record, !elected.complete),
-      elected.choice->leader.node.value +
-          (elected.complete
-               ? " holds everything that was acknowledged"
-               : " holds the most of those that could lead, and an operator accepted the loss"),
-      elected.choice->facts};
+  const bool replaces = !elected.complete && loss_accepted(record);
+  std::string why = elected.choice->leader.node.value;
+  if (elected.complete) {
+    why += " holds everything that was acknowledged";
+  } else {
+    why += " holds the most of those that could lead, and ";
+    why += replaces ? "an operator accepted the loss" : "max_loss allows the loss";
+  }
+  return Answer{as_intent(*elected.choice, record, replaces), why, elected.choice->facts};
 }
 
 // A chosen node whose promotion failed gives the leadership back.
@@ -260,11 +281,18 @@ Judgement campaign_when_nobody_is_in_charge(const Situation& s) {
   if (in_charge.yes || pause_forbids_it(*s.record) || !store_works(s) || !my_seat(s))
     return std::nullopt;
   const auto seats = seats_behind_me(s);
-  const bool covered = covers_all(s.record->policy, seats);
-  if (!covered && !loss_accepted(*s.record)) {
+  const auto missing = what_a_failover_lacks(s, seats);
+  if (!missing.empty() && !loss_accepted(*s.record)) {
     if (s.server.state != ServerState::standby) return std::nullopt;
-    return Answer{StayPut{}, in_charge.why + "; a failover has to wait for more nodes",
-                  what_is_missing(s.record->policy, seats)};
+    const bool lossy = only_async_is_uncovered(s.record->policy, seats);
+    return Answer{StayPut{},
+                  in_charge.why + (lossy ? "; a failover without it has to wait, as explain says"
+                                         : "; a failover has to wait for more nodes"),
+                  missing};
+  }
+  if (!covers_all(s.record->policy, seats) && some_async(s.record->policy) && !lease_has_ended(s)) {
+    if (s.server.state != ServerState::standby) return std::nullopt;
+    return Answer{StayPut{}, in_charge.why + "; its lease has not ended yet", {}};
   }
   if (others_suffice_without_us(s)) {
     if (s.server.state != ServerState::standby) return std::nullopt;

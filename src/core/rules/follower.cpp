@@ -70,6 +70,12 @@ bool has_diverged(const Situation& s) {
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
 
+/// An async failover gave up the end of our WAL: it is not destroyed before it was measured.
+bool is_to_be_measured(const Situation& s) {
+  const auto& loss = s.record->loss;
+  return loss && !loss->measured && my_seat(s) == loss->leader && end_of_wal(s);
+}
+
 std::string end_text(const Situation& s) {
   const auto end = end_of_wal(s);
   if (!end) return "our WAL does not fit the leader's";
@@ -105,6 +111,10 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
   }
   const bool forged = beyond_rewinding(s);
+  if (!forged && is_to_be_measured(s)) {
+    return Answer{
+        StayPut{}, "the leader has yet to note how much of our WAL was given up", {facts}};
+  }
   if (!forged && !failed_in_this_term(s, Rewind::kind)) {
     return Answer{Rewind{*leader, s.record->term},
                   "our WAL leaves the lineage of " + leader->node.value,

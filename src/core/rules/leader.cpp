@@ -12,7 +12,8 @@ bool is_open_leader(const Situation& s) {
 }
 
 /// The heir of a switchover without a wish: of the voters that could lead now the one of the
-/// highest priority, then one in our zone, then the first.
+/// highest priority, then one in our zone, then the first. With async, which has no voters, it is a
+/// member; among equals the most advanced.
 std::optional<NodeName> some_heir(const Situation& s) {
   const Policy* policy = newest_policy(*s.record);
   if (policy == nullptr) return std::nullopt;
@@ -22,6 +23,19 @@ std::optional<NodeName> some_heir(const Situation& s) {
     return std::pair{tags.failover_priority, !zone.empty() && tags.zone == zone};
   };
   std::optional<NodeName> heir;
+  if (policy->mode == Durability::async) {
+    const auto whole_key = [&](const NodeName& node) {
+      const Heartbeat* said = fresh_word(s, node);
+      const bool known = said != nullptr && said->position;
+      return std::tuple{!tags_of(s, node).replicatefrom, key(node),
+                        known ? said->position->lsn : Lsn{}};
+    };
+    for (const NodeName& member : s.record->members) {
+      if (why_not_inherit(s, member)) continue;
+      if (!heir || whole_key(member) > whole_key(*heir)) heir = member;
+    }
+    return heir;
+  }
   for (const Seat& voter : policy->voters) {
     if (why_not_inherit(s, voter.node)) continue;
     if (!heir || key(voter.node) > key(*heir)) heir = voter.node;
@@ -118,12 +132,20 @@ Judgement hand_over_on_request(const Situation& s) {
 Judgement record_the_wanted_durability(const Situation& s) {
   if (!is_open_leader(s) || !s.wanted.durability) return std::nullopt;
   const Durability recorded = s.record->durability.value_or(Durability::quorum);
-  if (*s.wanted.durability == recorded) return std::nullopt;
+  const Durability wanted = *s.wanted.durability;
+  const bool same_loss =
+      wanted != Durability::async || s.record->max_loss_bytes == s.wanted.max_loss_bytes;
+  if (wanted == recorded && same_loss) return std::nullopt;
+  // Of before a reload that made grants shorter: the lease would end before it does.
+  const auto& grant = s.server.grant;
+  if (grant && grant->deadline > s.now + s.tuning.grant_length) return std::nullopt;
   if (!may_try(s, RecordDurability::kind, Millis{1000})) return std::nullopt;
-  return Answer{RecordDurability{s.record->term, *s.wanted.durability},
-                "the operator wants durability " + std::string(word_of(*s.wanted.durability)) +
-                    ", the record says " + std::string(word_of(recorded)),
-                {}};
+  return Answer{
+      RecordDurability{s.record->term, wanted, s.wanted.max_loss_bytes, s.tuning.grant_length},
+      wanted == recorded ? "the operator changed max_loss"
+                         : "the operator wants durability " + std::string(word_of(wanted)) +
+                               ", the record says " + std::string(word_of(recorded)),
+      {}};
 }
 
 // A silent voter leaves the policy, a caught-up member enters it.
@@ -148,6 +170,23 @@ Judgement apply_the_settings(const Situation& s) {
   return Answer{ApplySettings{*due},
                 "generation " + std::to_string(*due) + " of the settings is not in force here",
                 {}};
+}
+
+// A leader that comes back shows the end of its WAL under the fence: that is what was lost.
+Judgement note_what_was_lost(const Situation& s) {
+  const auto& loss = s.record->loss;
+  if (!is_open_leader(s) || !loss || loss->measured) return std::nullopt;
+  if (!may_try(s, RecordLoss::kind, Millis{1000})) return std::nullopt;
+  for (const Fenced& answer : fenced_answers(s)) {
+    if (answer.seat != loss->leader || !answer.position) continue;
+    TimelineTree tree(s.record->lineage);
+    tree.learn(answer.history);
+    return Answer{
+        RecordLoss{s.record->term, measured_loss(*s.record, *answer.position, tree)},
+        loss->leader.node.value + " shows how much of its WAL was given up",
+        {}};
+  }
+  return std::nullopt;
 }
 
 // After a checkpoint on its timeline the leader lets diverged nodes rewind.

@@ -45,6 +45,7 @@ Judgement hand_over_on_request(const Situation& s);
 Judgement record_the_wanted_durability(const Situation& s);
 Judgement settle_the_policy(const Situation& s);
 Judgement apply_the_settings(const Situation& s);
+Judgement note_what_was_lost(const Situation& s);
 Judgement allow_rewinds(const Situation& s);
 Judgement add_a_member(const Situation& s);
 

@@ -484,7 +484,8 @@ class Cluster:
             return False
         others = [n for n in status["nodes"] if n["name"] != status["leader"]]
         return (len(status["nodes"]) == len(self.nodes)
-                and len(status["voters"]) == len(self.nodes) - 1
+                and (status["durability"] == "async"
+                     or len(status["voters"]) == len(self.nodes) - 1)
                 and all(n["state"] == "streaming" for n in others)
                 and self._streams(self[status["leader"]]))
 

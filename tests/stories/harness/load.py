@@ -53,12 +53,13 @@ class _Watchdog(threading.Thread):
 class Writer(threading.Thread):
     """Inserts the rows first, first + step, … with one commit each and reconnects for ever."""
 
-    def __init__(self, dsn, table, first, step, watchdog, pause=0.002, deadline=4.0):
+    def __init__(self, dsn, table, first, step, watchdog, pause=0.002, deadline=4.0, ends=False):
         super().__init__(daemon=True)
         self.dsn, self.table, self.pause, self.deadline = dsn, table, pause, deadline
         self.numbers = itertools.count(first, step)
         self.watchdog = watchdog
         self.acked, self.unknown, self.failed = {}, {}, {}
+        self.ends = {} if ends else None  # with ends: by row, where WAL ended after its commit
         self.errors = []
         self.ended = threading.Event()
 
@@ -93,12 +94,19 @@ class Writer(threading.Thread):
                 self.unknown[number] = time.monotonic()
                 return False
             self.acked[number] = time.monotonic()
+            if self.ends is not None:
+                self._note_end(connection, number)
             return True
         except psycopg2.Error as error:
             self._note(error)
             outcome = self.failed if error.pgcode == READ_ONLY else self.unknown
             outcome[number] = time.monotonic()
             return False
+
+    def _note_end(self, connection, number):
+        with self.watchdog.watch(connection, self.deadline), connection.cursor() as cursor:
+            cursor.execute("select pg_current_wal_flush_lsn() - '0/0'::pg_lsn")
+            self.ends[number] = int(cursor.fetchone()[0])
 
     def _note(self, error):
         if len(self.errors) < 2000:
@@ -133,6 +141,9 @@ class Load:
 
     def unknown(self):
         return {number for writer in self.writers for number in list(writer.unknown)}
+
+    def ends(self):
+        return {number: end for writer in self.writers for number, end in list(writer.ends.items())}
 
     def wait_acks(self, count=20, seconds=60):
         """Waits for `count` further acknowledgements."""

@@ -1,0 +1,131 @@
+#include "core/loss.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/quorum.hpp"
+
+namespace evergres::core {
+namespace {
+
+bool is_async(const Policy& policy) {
+  return policy.mode == Durability::async;
+}
+
+/// Where a server that went on after a failover that never opened left this timeline.
+std::optional<Lsn> where_it_leaves(Position position, TimelineId timeline,
+                                   const TimelineTree& tree) {
+  constexpr int longest_chain = 1000;  // a history file may claim anything
+  for (int step = 0; step < longest_chain; ++step) {
+    const auto fork = tree.fork_of(position.timeline);
+    if (!fork) return std::nullopt;
+    if (fork->parent == timeline) return std::min(fork->at, position.lsn);
+    position.timeline = fork->parent;
+  }
+  return std::nullopt;
+}
+
+std::string seconds_text(std::uint64_t millis) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(millis) / 1e3);
+  return text;
+}
+
+}  // namespace
+
+bool some_async(const PolicyBook& book) {
+  return is_async(book.current) ||
+         std::any_of(book.unproven.begin(), book.unproven.end(), is_async);
+}
+
+bool lease_is_fixed(const Record& record) {
+  return record.durability == Durability::async || some_async(record.policy);
+}
+
+bool only_async_is_uncovered(const PolicyBook& book, const std::vector<Seat>& fenced) {
+  const auto may_stay_uncovered = [&](const Policy& policy) {
+    return is_async(policy) || covers(policy, fenced);
+  };
+  return some_async(book) && may_stay_uncovered(book.current) &&
+         std::all_of(book.unproven.begin(), book.unproven.end(), may_stay_uncovered);
+}
+
+bool is_majority(const Record& record, const std::vector<Seat>& seats) {
+  std::size_t count = 0;
+  for (const NodeName& member : record.members) {
+    const auto is_it = [&](const Seat& seat) { return seat.node == member; };
+    count += std::any_of(seats.begin(), seats.end(), is_it) ? 1U : 0U;
+  }
+  return 2 * count > record.members.size();
+}
+
+Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Position chosen,
+                   const TimelineTree& tree) {
+  // A policy of anybody else in the book was never opened: nobody was told of a commit under it.
+  const Policy& lost = record.policy.current;
+  Loss loss;
+  loss.leader = lost.leader;
+  loss.term = record.term;
+  loss.from = tree.normalised(chosen).lsn;
+  if (!word || word->leader != lost.leader || word->term != lost.term) return loss;
+  if (tree.is_prefix(chosen, word->position)) {
+    loss.to = std::max(loss.from, word->position.lsn);
+  } else if (tree.is_prefix(word->position, chosen)) {
+    loss.to = loss.from;
+  } else if (const auto left = where_it_leaves(chosen, word->position.timeline, tree)) {
+    loss.from = *left;
+    loss.to = std::max(*left, word->position.lsn);
+  }
+  return loss;
+}
+
+std::uint64_t silence_since(const std::optional<LastWord>& word, Instant now) {
+  if (!word) return 0;
+  const auto silent = std::chrono::duration_cast<Millis>(now - word->heard_at).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(silent, 0));
+}
+
+Loss measured_loss(const Record& record, Position end, const TimelineTree& tree) {
+  Loss loss = *record.loss;
+  for (const Lineage& entry : record.lineage) {
+    if (entry.term == loss.term && entry.begins) loss.from = *entry.begins;
+  }
+  const bool has_nothing_else = tree.fits(end, record.lineage.back().timeline);
+  loss.to = has_nothing_else ? loss.from : std::max(loss.from, end.lsn);
+  loss.silent_ms = 0;
+  loss.measured = true;
+  return loss;
+}
+
+std::optional<std::uint64_t> bytes_of(const Loss& loss) {
+  if (!loss.to) return std::nullopt;
+  return bytes_between(loss.from, *loss.to);
+}
+
+bool is_tolerable(const Loss& loss, const Record& record) {
+  const std::uint64_t most = record.max_loss_bytes.value_or(0);
+  if (most == 0) return false;
+  if (most == unlimited_loss) return true;
+  const auto bytes = bytes_of(loss);
+  return bytes && *bytes <= most;
+}
+
+std::string too_much(const Loss& loss, const Record& record) {
+  const std::string text = "it would lose " + describe(loss) + "; max_loss ";
+  const std::uint64_t most = record.max_loss_bytes.value_or(0);
+  if (most == 0) return text + "0 never gives a leader up";
+  return text + "is " + std::to_string(most) + " bytes";
+}
+
+std::string describe(const Loss& loss) {
+  const std::string whose = " of " + loss.leader.node.value;
+  const auto bytes = bytes_of(loss);
+  if (!bytes) return "an unknown number of bytes" + whose + " after " + loss.from.text();
+  std::string text = std::to_string(*bytes) + " bytes" + whose;
+  if (*bytes > 0) text += " (" + loss.from.text() + " to " + loss.to->text() + ")";
+  if (loss.measured) return text + ", read from its own WAL";
+  if (loss.silent_ms == 0) return text + ", as far as it is known";
+  return text + ", and what it wrote in its last " + seconds_text(loss.silent_ms);
+}
+
+}  // namespace evergres::core
