@@ -21,10 +21,6 @@ std::string receiver_name(const core::Seat& seat, Term term, bool voteless) {
   return voteless ? core::voteless_name(seat, term) : core::application_name(seat, term);
 }
 
-bool never_votes(const Hands& hands) {
-  return core::tags_of(hands.situation(), hands.situation().me).replicatefrom.has_value();
-}
-
 core::Upstream known_upstream(const NodeName& node, Term term, bool voteless) {
   core::Upstream upstream{node, term};
   if (voteless) upstream.voteless = true;
@@ -163,11 +159,13 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
       hands.server(), core::leader_timeline(*hands.situation().record));
   if (!forgotten) return forgotten;
   const core::Seat seat{hands.situation().me, *fresh};
-  source->application_name = receiver_name(seat, intent.term, never_votes(hands));
+  source->application_name =
+      receiver_name(seat, intent.term, core::streams_voteless(hands.situation()));
   hands.progress("streaming up to where " + intent.leader.node.value + " was");
   if (auto started = start_streaming(hands, *source); !started) return started;
   if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
-  const auto learned = known_upstream(intent.leader.node, intent.term, never_votes(hands));
+  const auto learned =
+      known_upstream(intent.leader.node, intent.term, core::streams_voteless(hands.situation()));
   hands.learn([learned](Knowledge& k) {
     learn_upstream(k, learned);
     k.situation.server.rebuilding = false;
