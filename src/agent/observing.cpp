@@ -135,7 +135,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   }
   server.receiving = receiving;
   server.senders = senders_of(seen);
-  learn_slots(k, seen.slots, seen.at);
+  if (seen.slots) learn_slots(k, *seen.slots, seen.at);
   server.names = seen.synchronous_standby_names;
   k.details = details_of(seen);
   const bool waits =

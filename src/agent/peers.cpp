@@ -11,13 +11,19 @@ namespace {
 
 constexpr std::size_t longest_message = std::size_t{512} << 10U;
 
-/// Positions change all the time; nobody must be woken for them while a leader is open.
+/// Positions change all the time; nobody must be woken for them while a leader is open. The age of
+/// a last word never wakes anybody: two who told each other at once would not stop.
 core::Heartbeat what_matters(core::Heartbeat beat, bool positions_matter) {
   beat.revision = Revision{};
   beat.lag_seconds.reset();
   beat.replay.reset();
   beat.doing.clear();
-  if (!positions_matter) beat.position.reset();
+  beat.last_word_age.reset();
+  if (beat.last_word) beat.last_word->heard_at = Instant{};
+  if (!positions_matter) {
+    beat.position.reset();
+    beat.last_word.reset();
+  }
   return beat;
 }
 
@@ -170,6 +176,11 @@ net::awaitable<void> Peers::listen_to(net::Channel channel) {
 void Peers::take(const NodeName& from, const PeerMessage& message) {
   core::Peer& peer = know_.situation.peers[from];
   last_sent_of_[from] = message.sent;
+  const core::Situation& s = know_.situation;
+  // Beside an open leader a peer that says the same again can wait for the next regular look.
+  const bool leader_open = s.record && s.record->phase == core::Phase::leading;
+  const bool news = !leader_open || message.record || !peer.said || !core::is_heard(s, peer) ||
+                    what_matters(*peer.said, true) != what_matters(message.beat, true);
   // An echo of another run of ours, or of the future, proves nothing.
   const bool plausible = message.echo >= know_.situation.started_at && message.echo <= boot_now();
   if (plausible && (!peer.alive_at || *peer.alive_at < message.echo)) peer.alive_at = message.echo;
@@ -182,7 +193,7 @@ void Peers::take(const NodeName& from, const PeerMessage& message) {
     learn_record(know_, *message.record, message.record_revision, boot_now());
   }
   if (peer.alive_at) core::note_last_word(know_.situation, message.beat, *peer.alive_at);
-  changed_();
+  if (news) changed_();
 }
 
 }  // namespace evergres::agent

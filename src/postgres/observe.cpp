@@ -9,7 +9,7 @@ namespace evergres::postgres {
 namespace {
 
 constexpr const char* statement = "observe";
-constexpr unsigned pending_restart_each = 10;
+constexpr unsigned seldom = 10;
 
 /// One row per walsender, or one row without any. The functions of a primary fail in recovery and
 /// the other way round, hence the CASEs. pg_stat_get_activity() is the view without its joins.
@@ -33,9 +33,10 @@ SELECT f.in_recovery,
        to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', f.form),
        to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', f.form),
        q.waits, q.oldest,
-       (SELECT json_agg(r.slot_name ORDER BY r.slot_name) FROM pg_get_replication_slots() r
-         WHERE r.slot_type = 'physical' AND r.slot_name LIKE 'evg\_%'
-           AND (r.active OR coalesce(r.wal_status, 'lost') <> 'lost')),
+       CASE WHEN $1::boolean THEN coalesce(
+         (SELECT json_agg(r.slot_name ORDER BY r.slot_name) FROM pg_get_replication_slots() r
+           WHERE r.slot_type = 'physical' AND r.slot_name LIKE 'evg\_%'
+             AND (r.active OR coalesce(r.wal_status, 'lost') <> 'lost')), '[]') END,
        s.pid, s.application_name, s.state, s.sync_state, s.sent_lsn, s.flush_lsn, s.replay_lsn,
        (extract(epoch FROM clock_timestamp() - s.reply_time) * 1000)::bigint,
        s.usename, host(s.client_addr), s.sync_priority
@@ -109,12 +110,12 @@ std::vector<PendingSetting> pending_of(const std::optional<std::string>& cell) {
 }
 
 /// ["evg_n1", "evg_n2"]
-std::vector<std::string> slots_of(const std::optional<std::string>& cell) {
-  std::vector<std::string> slots;
-  if (!cell) return slots;
+std::optional<std::vector<std::string>> slots_of(const std::optional<std::string>& cell) {
+  if (!cell) return std::nullopt;
   boost::json::error_code failure;
   const auto parsed = boost::json::parse(*cell, failure);
-  if (failure || !parsed.is_array()) return slots;
+  if (failure || !parsed.is_array()) return std::nullopt;
+  std::vector<std::string> slots;
   const auto& names = parsed.get_array();
   for (std::size_t i = 0; i < names.size(); ++i) slots.push_back(text_at(names, i));
   return slots;
@@ -191,16 +192,16 @@ Result<Observation> Observer::observe(Instant deadline) {
     return error;
   };
   if (auto connected = connect(deadline); !connected) return give_up(connected.error());
-  const bool ask_restart = asked_++ % pending_restart_each == 0;
+  const bool ask_all = asked_++ % seldom == 0;
   const Instant at = boot_now();
-  const auto rows = sql_->execute(statement, {ask_restart ? "t" : "f"}, deadline);
+  const auto rows = sql_->execute(statement, {ask_all ? "t" : "f"}, deadline);
   if (!rows) return give_up(rows.error());
   auto seen = observation_of(*rows, at);
   if (!seen) return give_up(seen.error());
   const auto identity = replication_->simple("IDENTIFY_SYSTEM", deadline);
   if (!identity) return give_up(identity.error());
   if (auto added = add_identity(*seen, *identity); !added) return give_up(added.error());
-  if (ask_restart) pending_restart_ = seen->pending_restart;
+  if (ask_all) pending_restart_ = seen->pending_restart;
   seen->pending_restart = pending_restart_;
   return seen;
 }

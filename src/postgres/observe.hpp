@@ -67,8 +67,8 @@ struct Observation {
   std::optional<ReceiverFacts> receiver;
   std::vector<SenderFacts> senders;
   /// Names of the physical slots evg_* that keep WAL: without those that lost theirs (wal_status
-  /// 'lost') and that nobody uses
-  std::vector<std::string> slots;
+  /// 'lost') and that nobody uses; asked each 10th time, else absent
+  std::optional<std::vector<std::string>> slots;
   std::vector<PendingSetting> pending_restart;  ///< asked each 10th time
   int version = 0;                              ///< server_version_num
   std::string started;  ///< pg_postmaster_start_time(), "2026-11-21 06:28:24.123456+00:00"

@@ -68,6 +68,43 @@ class PeersTest : public Place {
     boost::asio::cancellation_signal end_;
   };
 
+  /// n2's own port, and what arrives there.
+  class Listening {
+   public:
+    explicit Listening(PeersTest& test)
+        : port_(free_port()),
+          listener_(net::Listener::open(test.context_.get_executor(), "127.0.0.1", port_,
+                                        test.identity("n2"))),
+          service_(test, listener_->serve(on_channel_)) {}
+    [[nodiscard]] const std::vector<PeerMessage>& received() const { return received_; }
+    [[nodiscard]] cluster::NodeCard card() const {
+      cluster::NodeCard card;
+      card.name = "n2";
+      card.peer_host = "127.0.0.1";
+      card.peer_port = port_;
+      return card;
+    }
+
+   private:
+    net::awaitable<void> take(net::Channel channel) {
+      for (;;) {
+        auto receiving = channel.receive();
+        auto text = co_await std::move(receiving);
+        if (!text) co_return;
+        auto parsed = cluster::parse_json<PeerMessage>(*text, 1U << 20U, "message");
+        if (parsed) received_.push_back(*parsed);
+      }
+    }
+
+    int port_;
+    std::vector<PeerMessage> received_;
+    net::Listener::OnChannel on_channel_ = [this](net::Channel channel) {
+      return take(std::move(channel));
+    };
+    Result<net::Listener> listener_;
+    Service service_;
+  };
+
   bool soon(const std::function<bool()>& condition) {
     const Instant until = boot_now() + generous;
     while (!condition()) {
@@ -144,27 +181,11 @@ TEST_F(PeersTest, AnEchoOfThisRunAndNotOfTheFutureProvesLife) {
 }
 
 TEST_F(PeersTest, WhatIsSentEchoesTheNewestThatWasReceived) {
-  const int port = free_port();
-  auto listener = net::Listener::open(context_.get_executor(), "127.0.0.1", port, identity("n2"));
-  ASSERT_TRUE(listener);
-  std::vector<PeerMessage> received;
-  net::Listener::OnChannel take = [&](net::Channel channel) -> net::awaitable<void> {
-    for (;;) {
-      auto receiving = channel.receive();
-      auto text = co_await std::move(receiving);
-      if (!text) co_return;
-      auto parsed = cluster::parse_json<PeerMessage>(*text, 1U << 20U, "message");
-      if (parsed) received.push_back(*parsed);
-    }
-  };
-  const Service listening(*this, listener->serve(take));
+  const Listening other(*this);
+  const auto& received = other.received();
   know_.situation.record = fresh_record();
   know_.situation.revision = Revision{3};
-  cluster::NodeCard card;
-  card.name = "n2";
-  card.peer_host = "127.0.0.1";
-  card.peer_port = port;
-  know_.cards[NodeName{"n2"}] = card;
+  know_.cards[NodeName{"n2"}] = other.card();
   const Instant before = boot_now();
   peers_->refresh();
   ASSERT_TRUE(soon([&] { return !received.empty(); }));
@@ -186,6 +207,33 @@ TEST_F(PeersTest, WhatIsSentEchoesTheNewestThatWasReceived) {
   context_.restart();
   context_.run_for(Millis{700});  // three heartbeats
   EXPECT_LE(received.size(), heard + 1);
+}
+
+// Two nodes that told each other at once what the other's message had changed sent ten thousand
+// messages a second.
+TEST_F(PeersTest, WhatOnlyGrowsOlderWakesNobody) {
+  const Listening other(*this);
+  know_.situation.record = fresh_record();
+  know_.situation.revision = Revision{3};
+  know_.situation.now = boot_now();
+  core::LastWord word;
+  word.heard_at = know_.situation.now;
+  know_.situation.last_word = word;
+  know_.cards[NodeName{"n2"}] = other.card();
+  const Instant began = boot_now();
+  peers_->refresh();
+  ASSERT_TRUE(soon([&] { return !other.received().empty(); }));
+  constexpr int times = 100;
+  for (int i = 0; i < times; ++i) {
+    know_.situation.now = know_.situation.now + Millis{1};
+    know_.situation.last_word->heard_at = know_.situation.now - Millis{i % 7};
+    peers_->refresh();
+    context_.restart();
+    context_.run_for(Millis{2});
+  }
+  const auto heartbeats = static_cast<std::size_t>((boot_now() - began) / Millis{200});
+  EXPECT_LE(other.received().size(), heartbeats + 10);
+  EXPECT_LT(heartbeats + 10, std::size_t{times}) << "too slow to say anything";
 }
 
 TEST_F(PeersTest, ARecordOfThisClusterIsLearnedFromAPeer) {
