@@ -132,6 +132,22 @@ std::string impact_of(const config::ClusterSettings& before, const config::Clust
   return text;
 }
 
+/// A logical slot needs more in the WAL than a standby does.
+Outcome check_slots(const config::ClusterSettings& settings,
+                    const postgres::Configuration& configuration) {
+  const auto chosen = postgres::chosen_parameters(configuration);
+  const auto level = chosen.find("wal_level");
+  if (level != chosen.end() && level->second.value == "logical") return {};
+  for (const auto& [name, slot] : settings.slots) {
+    if (!slot.logical) continue;
+    return refusal("slots." + name + " is logical, and wal_level is not",
+                   "PostgreSQL writes what logical slots need only with wal_level = logical.",
+                   "Set postgresql.parameters.wal_level to logical as well; the slot is made after "
+                   "`evergres restart --pending`.");
+  }
+  return {};
+}
+
 Outcome check_edit(Hands& hands, const config::ClusterSettings& settings) {
   Spec spec;
   spec.settings = settings;
@@ -149,6 +165,7 @@ Outcome check_edit(Hands& hands, const config::ClusterSettings& settings) {
   }
   if (auto fits = postgres::try_configuration(hands.server(), configuration, deadline); !fits)
     return with_near_name(fits.error(), *session);
+  if (auto fits = check_slots(settings, configuration); !fits) return fits;
   return check_limits(*session, configuration);
 }
 

@@ -108,6 +108,11 @@ void learn_slots(Knowledge& knowledge, const std::vector<std::string>& names, In
   }
 }
 
+void learn_all_slots(Knowledge& knowledge, std::vector<core::Slot> slots, Instant at) {
+  if (at < knowledge.all_slots_changed_at) return;
+  knowledge.situation.server.slots = std::move(slots);
+}
+
 void forget_server_run(Knowledge& knowledge) {
   core::Server& server = knowledge.situation.server;
   knowledge.situation.fenced.reset();
@@ -123,6 +128,7 @@ void forget_server_run(Knowledge& knowledge) {
   knowledge.settings.edited.clear();
   server.senders.clear();
   server.slots_of.clear();
+  server.slots.reset();
   server.receiving = false;
   server.receiving_since.reset();
   server.not_receiving_since.reset();
@@ -223,7 +229,10 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.doing = doing(knowledge);
   beat.trouble = s.server.trouble;
   beat.tags = s.tags;
-  if (s.server.state == core::ServerState::primary) beat.weak_commits = knowledge.weak_commits;
+  if (s.server.state == core::ServerState::primary) {
+    beat.weak_commits = knowledge.weak_commits;
+    beat.slots = s.server.slots;
+  }
   return beat;
 }
 

@@ -56,6 +56,7 @@ struct Knowledge {
       gate_hosts;             ///< that this run wrote into pg_hba.conf last
   Instant server_changed_at;  ///< observations that were begun earlier are out of date
   Instant slots_changed_at;   ///< the same of the slots
+  Instant all_slots_changed_at;  ///< the same of server.slots
   std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
   std::optional<std::string>
       upstream_name;          ///< application name in the service file that we found at our start
@@ -96,6 +97,9 @@ void learn_slot(Knowledge& knowledge, const NodeName& node, bool exists);
 
 /// What our server says of its slots, by their names; `at`: when it was asked.
 void learn_slots(Knowledge& knowledge, const std::vector<std::string>& names, Instant at);
+
+/// All slots of our server; `at`: when it was asked.
+void learn_all_slots(Knowledge& knowledge, std::vector<core::Slot> slots, Instant at);
 
 /// Forgets what was true of the last start of the server.
 void forget_server_run(Knowledge& knowledge);

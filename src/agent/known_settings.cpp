@@ -34,6 +34,11 @@ core::Wanted wanted_of(const KnownSettings& known) {
   if (said.acknowledgements) wanted.acknowledgements = *said.acknowledgements;
   if (const auto bytes = config::parse_size(said.max_loss.value_or("")))
     wanted.max_loss_bytes = *bytes;
+  wanted.slots.emplace();
+  for (const auto& [name, slot] : said.slots) {
+    wanted.slots->push_back({name, slot.logical, slot.database, slot.plugin});
+  }
+  wanted.member_slot_limit = config::parse_size(said.member_slot_limit.value_or(""));
   return wanted;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/differences.hpp"
+#include "agent/made_slots.hpp"
 #include "core/view.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
@@ -195,6 +196,10 @@ void Observing::look_at_running(const supervisor::Status& status) {
   const std::uint64_t start_id = status.start_id;
   if (seen) {
     time_replies(*seen);
+    // Soon, but not while an opening may be under way.
+    if (answered_start_ != start_id || was_in_recovery_ != seen->in_recovery)
+      seldom_looked_at_ = boot_now() - Millis{9'000};
+    was_in_recovery_ = seen->in_recovery;
     answered_start_ = start_id;
     const bool quiet = seen->in_recovery && !seen->receiver;
     tell_([observation = *seen, start_id](Knowledge& k) {
@@ -204,7 +209,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
     if (quiet) look_for_removed_wal();
     // Never both: the next observation is what keeps a leader's names proven.
     const bool looked = look_for_drift(start_id);
-    if (!looked && !seen->in_recovery) look_for_weak_commits();
+    if (!looked) look_seldom(start_id, seen->in_recovery);
     return;
   }
   const bool answered_before = answered_start_ == start_id;
@@ -297,16 +302,43 @@ bool Observing::look_for_drift(std::uint64_t start_id) {
   return true;
 }
 
-// Catalogues change seldom, and nobody waits for this: it gives up rather than hold up the next
-// look.
-void Observing::look_for_weak_commits() {
+// Catalogues and slots change seldom, and nobody waits for this: it gives up rather than hold up
+// the next look. A standby is asked only where permanent slots are declared, or were.
+void Observing::look_seldom(std::uint64_t start_id, bool in_recovery) {
   const Instant now = boot_now();
-  if (now - weak_looked_at_ < Millis{10'000}) return;
-  weak_looked_at_ = now;
+  if (!seldom_due_ && now - seldom_looked_at_ < Millis{10'000}) return;
+  seldom_due_ = false;
+  seldom_looked_at_ = now;
+  if (in_recovery && !cares_for_slots()) return;
   const Instant deadline = now + Millis{500};
   auto session = postgres::Session::connect(setup_.server, {}, deadline);
   if (!session) return;
-  auto found = postgres::weak_commits(*session, local_is_enough_, deadline);
+  look_for_slots(*session, start_id, deadline);
+  if (!in_recovery) look_for_weak_commits(*session, deadline);
+}
+
+bool Observing::cares_for_slots() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (spec_ && !spec_->settings.slots.empty()) return true;
+  }
+  const auto made = read_made_slots(setup_.settings.state_directory);
+  return made && !made->empty();
+}
+
+void Observing::look_for_slots(postgres::Session& session, std::uint64_t start_id,
+                               Instant deadline) {
+  const Instant at = boot_now();
+  auto slots = look_at_slots(setup_.settings.state_directory, session, deadline);
+  if (!slots) return;
+  tell_([start_id, at, slots = std::move(*slots)](Knowledge& k) {
+    if (k.supervisor.start_id == start_id && at >= k.server_changed_at)
+      learn_all_slots(k, slots, at);
+  });
+}
+
+void Observing::look_for_weak_commits(postgres::Session& session, Instant deadline) {
+  auto found = postgres::weak_commits(session, local_is_enough_, deadline);
   if (!found) return;
   std::optional<core::WeakCommits> weak;
   if (!found->settings.empty()) weak = core::WeakCommits{found->sessions, found->settings};

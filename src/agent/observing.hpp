@@ -30,6 +30,7 @@ class Observing {
   /// What postgresql.conf is rendered from; null: node.yaml alone.
   void set_settings(std::shared_ptr<const cluster::Spec> spec) {
     const std::lock_guard lock(mutex_);
+    if ((spec_ ? spec_->generation : 0) != (spec ? spec->generation : 0)) seldom_due_ = true;
     spec_ = std::move(spec);
   }
   /// With durability async only `off` is weaker than the mode.
@@ -46,7 +47,10 @@ class Observing {
   void look_for_removed_wal();
   /// Whether it looked.
   bool look_for_drift(std::uint64_t start_id);
-  void look_for_weak_commits();
+  void look_seldom(std::uint64_t start_id, bool in_recovery);
+  void look_for_weak_commits(postgres::Session& session, Instant deadline);
+  void look_for_slots(postgres::Session& session, std::uint64_t start_id, Instant deadline);
+  [[nodiscard]] bool cares_for_slots();
   void time_replies(postgres::Observation& seen);
   void bound_log();
 
@@ -67,7 +71,9 @@ class Observing {
   std::optional<std::string> expected_names_;
   std::shared_ptr<const cluster::Spec> spec_;
   Instant drift_looked_at_;
-  Instant weak_looked_at_;
+  Instant seldom_looked_at_;
+  std::atomic<bool> seldom_due_{false};  ///< before its time
+  bool was_in_recovery_ = false;
   postgres::Observer observer_;
   std::uint64_t answered_start_ = 0;  ///< start id that has answered at least once
   std::string files_seen_of_;         ///< run and start whose files were read while stopped

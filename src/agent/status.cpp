@@ -137,6 +137,38 @@ std::optional<core::WeakCommits> weak_commits(const Knowledge& knowledge) {
   return said != nullptr ? said->weak_commits : std::nullopt;
 }
 
+/// Those of the leader, with the nodes and the settings that they are for.
+std::optional<std::vector<cluster::SlotStatus>> slots_of_leader(const core::Situation& s) {
+  const auto* slots = core::leader_slots(s);
+  if (slots == nullptr) return std::nullopt;
+  std::vector<cluster::SlotStatus> told;
+  for (const core::Slot& slot : *slots) {
+    cluster::SlotStatus one;
+    one.name = slot.name;
+    one.type = slot.logical ? "logical" : "physical";
+    for (const auto& [node, ignored] : s.peers) {
+      if (core::slot_name(node) == slot.name) one.node = node.value;
+    }
+    if (core::slot_name(s.me) == slot.name) one.node = s.me.value;
+    one.declared = s.wanted.slots && std::any_of(s.wanted.slots->begin(), s.wanted.slots->end(),
+                                                 [&](const core::PermanentSlot& wanted) {
+                                                   return wanted.name == slot.name;
+                                                 });
+    one.active = slot.active;
+    if (slot.restart) one.restart_lsn = slot.restart->text();
+    one.retained_bytes = slot.retained_bytes;
+    one.wal_status = slot.wal_status;
+    one.note = slot.note;
+    if (one.declared && !slot.ours) {
+      one.note += std::string(one.note.empty() ? "" : "; ") +
+                  "made by others: when it is no longer declared, Evergres does not drop it, but "
+                  "select pg_drop_replication_slot('" + slot.name + "') does";
+    }
+    told.push_back(std::move(one));
+  }
+  return told;
+}
+
 }  // namespace
 
 cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& cluster_name) {
@@ -179,6 +211,7 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
     status.weak_settings = weak->settings;
     status.weak_sessions = weak->sessions;
   }
+  status.slots = slots_of_leader(s);
   for (const NodeName& name : names) {
     status.nodes.push_back(name == s.me ? own_status(knowledge) : peer_status(knowledge, name));
   }

@@ -116,10 +116,35 @@ Outcome change_postgresql(ClusterSettings& settings, const json::value* given, b
   return change_parameters(settings, json::object(), true);
 }
 
+/// A PATCH changes the slots that it names: null takes one away.
+Outcome change_slots(ClusterSettings& settings, const ChangeBody& body) {
+  if (!body.mentions("slots")) return {};
+  const json::value* const given = body.value("slots");
+  if (given == nullptr) settings.slots.clear();
+  if (given == nullptr) return {};
+  if (!given->is_object()) return bad("\"slots\" is no object");
+  for (const auto& member : given->get_object()) {
+    const std::string name(member.key().data(), member.key().size());
+    if (member.value().is_null()) {
+      settings.slots.erase(name);
+      continue;
+    }
+    json::object alone;
+    alone[name] = member.value();
+    ClusterSettings read;
+    if (auto set = config::set_option(read, "slots=" + json::serialize(alone)); !set) return set;
+    settings.slots.insert_or_assign(name, read.slots[name]);
+  }
+  if (settings.slots.size() > config::most_slots)
+    return bad("there would be more than " + std::to_string(config::most_slots) + " slots");
+  return {};
+}
+
 /// The members of `body` that are not Patroni's: our own options, as JSON, which is YAML too.
 Outcome change_own(ClusterSettings& settings, const ChangeBody& body) {
   for (const config::ClusterOption& option : config::cluster_options()) {
-    if (option.name == config::parameters_option || !body.mentions(option.name)) continue;
+    const bool patronis = option.name == config::parameters_option || option.name == "slots";
+    if (patronis || !body.mentions(option.name)) continue;
     const json::value* const value = body.value(option.name);
     const std::string text = value == nullptr ? "" : json::serialize(*value);
     const auto set = config::set_option(settings, std::string(option.name) + "=" + text);
@@ -132,6 +157,7 @@ Result<ClusterSettings> changed(ClusterSettings settings, const ChangeBody& body
   if (replace) {
     settings.durability.reset();
     settings.acknowledgements.reset();
+    settings.slots.clear();
   }
   if (auto done = change_mode(settings, body); !done) return done.error();
   if (body.mentions("synchronous_node_count")) {
@@ -144,6 +170,7 @@ Result<ClusterSettings> changed(ClusterSettings settings, const ChangeBody& body
     auto done = change_postgresql(settings, body.value("postgresql"), replace);
     if (!done) return done.error();
   }
+  if (auto done = change_slots(settings, body); !done) return done.error();
   if (auto done = change_own(settings, body); !done) return done.error();
   return settings;
 }

@@ -261,6 +261,23 @@ json::value history_document(const View& view) {
   return rows;
 }
 
+namespace {
+
+/// As Patroni shows its permanent slots.
+json::object slots_document(const config::ClusterSettings& settings) {
+  json::object slots;
+  for (const auto& [name, slot] : settings.slots) {
+    json::object one;
+    one["type"] = slot.logical ? "logical" : "physical";
+    if (slot.logical) one["database"] = slot.database;
+    if (slot.logical) one["plugin"] = slot.plugin;
+    slots[name] = std::move(one);
+  }
+  return slots;
+}
+
+}  // namespace
+
 std::optional<json::value> config_document(const View& view) {
   if (!view.record_known || view.settings == nullptr) return std::nullopt;
   const config::NodeSettings& settings = *view.settings;
@@ -277,6 +294,8 @@ std::optional<json::value> config_document(const View& view) {
   body["synchronous_node_count"] = view.cluster.wanted_k;
   body["pause"] = view.paused;
   body["postgresql"] = std::move(postgresql);
+  if (view.cluster_settings && !view.cluster_settings->settings.slots.empty())
+    body["slots"] = slots_document(view.cluster_settings->settings);
   json::object own;
   own["suspect_after_ms"] = settings.suspect_after.count();
   own["voter_timeout_ms"] = settings.voter_timeout.count();

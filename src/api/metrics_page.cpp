@@ -130,6 +130,15 @@ void add_cluster(Page& page, const View& view) {
   page.add(Metric::weak_commit_sessions, std::uint64_t{status.weak_sessions.value_or(0)});
 }
 
+void add_slots(Page& page, const View& view) {
+  if (!view.cluster.slots) return;
+  for (const cluster::SlotStatus& slot : *view.cluster.slots) {
+    const metrics::Labels labels{{"slot", slot.name}, {"slot_type", slot.type}};
+    page.add(Metric::slot_retained_bytes, slot.retained_bytes, labels);
+    page.add(Metric::slot_active, std::int64_t{slot.active ? 1 : 0}, labels);
+  }
+}
+
 void add_nodes(Page& page, const View& view) {
   for (const cluster::NodeStatus& node : view.cluster.nodes) {
     const metrics::Labels member{{"member", node.name}};
@@ -189,6 +198,7 @@ std::string metrics_page(const View& view) {
   add_agent(page, view);
   add_tally(page, view.tally);
   add_cluster(page, view);
+  add_slots(page, view);
   add_nodes(page, view);
   add_history(page, view);
   return page.text();

@@ -181,6 +181,12 @@ std::string status_table(const ClusterStatus& status, bool colour) {
         joined(*status.weak_settings, "; "), status.weak_sessions.value_or(0));
     text += " " + painted(line, Colour::yellow, colour) + "\n";
   }
+  const std::vector<cluster::SlotStatus> none;
+  for (const cluster::SlotStatus& slot : status.slots ? *status.slots : none) {
+    if (slot.note.empty() || !(slot.declared || slot.wal_status == "lost")) continue;
+    const std::string line = fmt::format("slot {}: {}", shown(slot.name), shown(slot.note));
+    text += " " + painted(line, Colour::yellow, colour) + "\n";
+  }
   if (status.store_trouble) {
     text += " " + painted("Store: " + shown(*status.store_trouble), Colour::yellow, colour) + "\n";
   }

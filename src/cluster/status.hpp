@@ -75,6 +75,30 @@ constexpr auto fields(const NodeStatus*) {
                     Field{"fenced_by", &NodeStatus::fenced_by}};
 }
 
+/// A replication slot of the leader, as it was within the last ten seconds.
+struct SlotStatus {
+  std::string name;
+  std::string type;  ///< "physical" or "logical"
+  std::string node;  ///< the node that it keeps WAL for; "" if none
+  bool declared = false;  ///< in the settings of the cluster
+  bool active = false;
+  std::optional<std::string> restart_lsn;  ///< WAL is kept from here
+  std::uint64_t retained_bytes = 0;
+  std::string wal_status;  ///< "reserved", "extended", "unreserved", "lost"; "" if it keeps none
+  std::string note;        ///< a sentence for its consumer, "" if there is nothing to say
+};
+constexpr auto fields(const SlotStatus*) {
+  return std::tuple{Field{"name", &SlotStatus::name},
+                    Field{"type", &SlotStatus::type},
+                    Field{"node", &SlotStatus::node},
+                    Field{"declared", &SlotStatus::declared},
+                    Field{"active", &SlotStatus::active},
+                    Field{"restart_lsn", &SlotStatus::restart_lsn},
+                    Field{"retained_bytes", &SlotStatus::retained_bytes},
+                    Field{"wal_status", &SlotStatus::wal_status},
+                    Field{"note", &SlotStatus::note}};
+}
+
 struct ClusterStatus {
   std::string cluster;
   std::string answered_by;
@@ -98,6 +122,7 @@ struct ClusterStatus {
   std::optional<std::vector<std::string>>
       weak_settings;  ///< of synchronous_commit, weaker than the durability: "role app: off"
   std::optional<std::uint32_t> weak_sessions;  ///< connected under them; absent: none are known
+  std::optional<std::vector<SlotStatus>> slots;  ///< absent: the leader has not said
   std::vector<std::string> guards;  ///< of the answering node: "subreaper", "memory locked", …
   std::vector<NodeStatus> nodes;
 };
@@ -122,6 +147,7 @@ constexpr auto fields(const ClusterStatus*) {
                     Field{"settings_trouble", &ClusterStatus::settings_trouble},
                     Field{"weak_settings", &ClusterStatus::weak_settings},
                     Field{"weak_sessions", &ClusterStatus::weak_sessions},
+                    Field{"slots", &ClusterStatus::slots},
                     Field{"guards", &ClusterStatus::guards},
                     Field{"nodes", &ClusterStatus::nodes}};
 }

@@ -42,6 +42,18 @@ struct ValueText {
     }
     return lines;
   }
+  std::string operator()(std::map<std::string, DeclaredSlot> ClusterSettings::*field) const {
+    std::string lines;
+    for (const auto& [name, slot] : settings.*field) {
+      lines += fmt::format("\n  {}:\n    type: {}", in_quotes(name),
+                           slot.logical ? "logical" : "physical");
+      if (slot.logical) {
+        lines += fmt::format("\n    database: {}\n    plugin: {}", in_quotes(slot.database),
+                             in_quotes(slot.plugin));
+      }
+    }
+    return lines;
+  }
 };
 
 /// "postgresql.parameters" stands as two lines.

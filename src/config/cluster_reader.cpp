@@ -19,6 +19,7 @@ template <typename Type>
 using Field = Type ClusterSettings::*;
 
 constexpr std::array durabilities{"quorum", "strict", "async"};
+constexpr std::array slot_keys{"type", "database", "plugin"};
 constexpr std::array allow_keys{"address", "database", "user", "method", "world_open"};
 
 /// Names in pg_hba.conf are written in quotes; what may stand in them is narrow all the same.
@@ -78,6 +79,7 @@ class ClusterPass : private YamlWalk {
     switch (option->kind) {
       case ClusterKind::parameters: return take_parameters(key, node);
       case ClusterKind::allow: return take_allow(key, node);
+      case ClusterKind::slots: return take_slots(key, node);
       default: break;
     }
     if (node.IsNull()) return;
@@ -145,6 +147,70 @@ class ClusterPass : private YamlWalk {
         say(line_of(name), fmt::format("option \"parameters.{}\" is given twice", folded), "");
       }
     });
+  }
+
+  void take_slots(const YAML::Node& key, const YAML::Node& node) {
+    if (node.IsNull()) return;
+    if (!node.IsMap()) {
+      return say(line_of(key), "\"slots\" is not a list of names",
+                 "write below it, for example, \"archive: {type: physical}\"");
+    }
+    if (node.size() > most_slots) {
+      return say(line_of(key), fmt::format("more than {} slots", most_slots), "");
+    }
+    each_entry(node, "slots.", [this](auto& name, auto& value) { take_slot(name, value); });
+  }
+
+  void take_slot(const YAML::Node& key, const YAML::Node& node) {
+    const std::string name = key.Scalar();
+    if (const std::string why = why_no_slot_name(name); !why.empty()) {
+      return say(line_of(key),
+                 fmt::format("\"{}\" cannot be the name of a slot", name.substr(0, 100)), why);
+    }
+    const std::string path = "slots." + name;
+    if (!node.IsMap()) {
+      return say(line_of(key), path + " has no type", "write {type: physical} behind it");
+    }
+    DeclaredSlot slot;
+    const std::size_t problems = said_.size();
+    each_entry(node, path + ".", [&](auto& inner, auto& value) {
+      take_slot_value(slot, path, inner, value);
+    });
+    if (said_.size() > problems) return;
+    if (slot.logical && slot.database.empty()) {
+      return say(line_of(key), path + " is logical and names no database",
+                 "add \"database: NAME\" to it");
+    }
+    if (!slot.logical && !(slot.database + slot.plugin).empty()) {
+      return say(line_of(key), path + " is physical: it has no database and no plugin",
+                 "write \"type: logical\", or take both away");
+    }
+    if (slot.logical && slot.plugin.empty()) slot.plugin = "pgoutput";
+    settings_.slots.emplace(name, std::move(slot));
+  }
+
+  void take_slot_value(DeclaredSlot& slot, const std::string& path, const YAML::Node& key,
+                       const YAML::Node& value) {
+    const std::string word = key.Scalar();
+    if (std::ranges::find(slot_keys, word) == slot_keys.end()) {
+      const auto meant = nearest(word, {slot_keys.begin(), slot_keys.end()});
+      return say(line_of(key), fmt::format("unknown option \"{}.{}\"", path, word.substr(0, 100)),
+                 meant ? fmt::format("did you mean \"{}\"?", *meant) : "");
+    }
+    if (!value.IsScalar()) return say(line_of(key), path + "." + word + " has no value", "");
+    const std::string& text = value.Scalar();
+    const auto wrong = [&](const char* hint) {
+      say(line_of(value),
+          fmt::format("\"{}\" is no value for {}.{}", text.substr(0, 100), path, word), hint);
+    };
+    if (word == "type") {
+      if (text != "physical" && text != "logical") return wrong("write physical or logical");
+      slot.logical = text == "logical";
+    } else if (!is_hba_name(text)) {
+      wrong("write one name of letters, digits, _, -, . and $");
+    } else {
+      (word == "database" ? slot.database : slot.plugin) = text;
+    }
   }
 
   void take_allow(const YAML::Node& key, const YAML::Node& node) {

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -39,6 +40,20 @@ constexpr std::array option_list{
                   "address (CIDR), and may name a database and a user; without them it means all. "
                   "A range of everybody needs `world_open: yes` in its line. What the gate closes, "
                   "no line opens; superuser and replication stay closed."},
+    ClusterOption{"slots", &C::slots, ClusterKind::slots, "none",
+                  "\n  archive: {type: physical}\n"
+                  "  cdc: {type: logical, database: app, plugin: pgoutput}",
+                  "Replication slots that outlive a failover, name: {type, database, plugin}, at "
+                  "most 8. Whoever leads has them. A physical one is also on every node that may "
+                  "lead, never ahead of the leader's. A logical one (it needs wal_level: logical) "
+                  "is made anew by the next leader before it admits writers, and begins there: "
+                  "changes that its consumer had not fetched before are not in it. Taken away "
+                  "here, a slot is dropped if Evergres made it and nobody uses it."},
+    ClusterOption{"member_slot_limit", &C::member_slot_limit, ClusterKind::size,
+                  "none beside max_slot_wal_keep_size", "10GB",
+                  "How much WAL the leader keeps for a node that no commit waits for. The slot of "
+                  "one that is further behind is dropped, so that the disk of the leader lives; "
+                  "that node may have to be cloned then."},
 };
 
 template <typename Aggregate, std::size_t... Index>
@@ -91,9 +106,21 @@ std::string_view kind_text(ClusterKind kind) {
     case ClusterKind::size: return "a number of bytes with kB, MB or GB, or unlimited";
     case ClusterKind::count: return "a whole number";
     case ClusterKind::parameters: return "name: value lines";
+    case ClusterKind::slots: return "names, each with type, database and plugin";
     case ClusterKind::allow: return "a list of lines with address, database, user, world_open";
   }
   return "a value";
+}
+
+std::string why_no_slot_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  if (name.empty() || name.size() > 63 || !std::ranges::all_of(name, fits))
+    return "write 1 to 63 of a-z, 0-9 and _";
+  if (name.starts_with("evg_") || name.starts_with("evgc_"))
+    return "names that begin with evg_ are those of the nodes";
+  return "";
 }
 
 bool is_world(std::string_view text) {

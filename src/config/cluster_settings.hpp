@@ -24,20 +24,31 @@ struct Allow {
   auto operator<=>(const Allow&) const = default;
 };
 
+/// A replication slot that every leader has, whoever leads.
+struct DeclaredSlot {
+  bool logical = false;
+  std::string database;  ///< of a logical one; "" of a physical one
+  std::string plugin;    ///< the same
+  auto operator<=>(const DeclaredSlot&) const = default;
+};
+
 struct ClusterSettings {
   std::optional<std::string> durability;  ///< "quorum", "strict" or "async"
   std::optional<std::uint32_t> acknowledgements;
   std::optional<std::string> max_loss;  ///< as parse_size reads it
   std::map<std::string, std::string> parameters;
   std::vector<Allow> allow;
+  std::map<std::string, DeclaredSlot> slots;     ///< by name
+  std::optional<std::string> member_slot_limit;  ///< as parse_size reads it
   auto operator<=>(const ClusterSettings&) const = default;
 };
 
-enum class ClusterKind { durability, count, size, parameters, allow };
+enum class ClusterKind { durability, count, size, parameters, allow, slots };
 
 using ClusterTarget = std::variant<
     std::optional<std::string> ClusterSettings::*, std::optional<std::uint32_t> ClusterSettings::*,
-    std::map<std::string, std::string> ClusterSettings::*, std::vector<Allow> ClusterSettings::*>;
+    std::map<std::string, std::string> ClusterSettings::*, std::vector<Allow> ClusterSettings::*,
+    std::map<std::string, DeclaredSlot> ClusterSettings::*>;
 
 struct ClusterOption {
   std::string_view name;  ///< "postgresql.parameters" is "parameters" below "postgresql"
@@ -61,6 +72,13 @@ inline constexpr std::string_view parameters_option = "postgresql.parameters";
 inline constexpr std::size_t most_allowed = 256;
 /// How many parameters there may be.
 inline constexpr std::size_t most_parameters = 512;
+
+/// How many slots may be declared: beside them the 16 of max_replication_slots hold those of eight
+/// other nodes.
+inline constexpr std::size_t most_slots = 8;
+
+/// Why PostgreSQL or Evergres would not have a declared slot of this name; "" if it is fine.
+std::string why_no_slot_name(std::string_view name);
 
 /// Whether the address stands for everybody ("0.0.0.0/0", "::/0", or a range of half of them).
 bool is_world(std::string_view cidr);

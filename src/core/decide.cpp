@@ -72,6 +72,10 @@ constexpr std::array rule_list{
     Rule{"open_the_gate", "The open leader admits applications.", open_the_gate},
     Rule{"give_every_node_a_slot", "The leader keeps WAL for every node that it knows.",
          give_every_node_a_slot},
+    Rule{"release_the_wal_of_stragglers",
+         "The slot of a node that no policy counts and that is further behind than its limit is "
+         "dropped.",
+         release_the_wal_of_stragglers},
     Rule{"hand_over_on_request", "An operator's switchover or restart of the leader is a handover.",
          hand_over_on_request},
     Rule{"record_the_wanted_durability",
@@ -110,6 +114,10 @@ constexpr std::array rule_list{
          follow_the_leader},
     Rule{"keep_wal_for_our_followers", "A standby keeps WAL for the nodes that stream from it.",
          keep_wal_for_our_followers},
+    Rule{"keep_permanent_slots",
+         "The slots that the operator declared are on the leader, and the physical ones on whoever "
+         "may lead, never ahead of the leader's.",
+         keep_permanent_slots},
     Rule{"carry_on", "Nothing to do.", carry_on},
 };
 

@@ -166,6 +166,59 @@ std::string wishes_about(const Situation& s, const NodeName& node) {
   return text;
 }
 
+std::string kept_text(const Slot& slot) {
+  return std::to_string(slot.retained_bytes) + " bytes of WAL" +
+         (slot.restart ? " from " + slot.restart->text() : "") +
+         (slot.wal_status.empty() ? "" : ", " + slot.wal_status) +
+         (slot.active ? ", in use" : ", not in use") +
+         (slot.note.empty() ? "" : "; " + slot.note);
+}
+
+/// WAL is kept by whole segments; larger ones than PostgreSQL's default only make this careful.
+constexpr std::uint64_t wal_segment = 16U << 20U;
+
+/// The permanent slots of this standby, which a consumer would go on with.
+std::string own_slots(const Situation& s, const std::vector<Slot>& of_leader) {
+  std::string text;
+  if (!s.server.slots) return text;
+  for (const Slot& slot : *s.server.slots) {
+    if (!slot.ours) continue;
+    text += "  slot " + slot.name + " here: " + kept_text(slot) + "\n";
+    for (const Slot& theirs : of_leader) {
+      const bool gap = theirs.name == slot.name && theirs.restart && slot.restart &&
+                       theirs.restart->value / wal_segment < slot.restart->value / wal_segment;
+      if (gap)
+        text += "    its consumer has confirmed " + theirs.restart->text() +
+                " only: a failover to this node now would leave a gap\n";
+    }
+  }
+  return text;
+}
+
+/// What the leader keeps for this node; of the leader all other slots.
+std::string slots_about(const Situation& s, const NodeName& node) {
+  std::string text;
+  const auto* slots = leader_slots(s);
+  if (slots == nullptr) return text;
+  const bool leads = s.record->leader->node == node;
+  const std::string& leader = s.record->leader->node.value;
+  bool has_slot = leads;
+  for (const Slot& slot : *slots) {
+    if (slot.name == slot_name(node)) {
+      has_slot = true;
+      text += "  " + leader + " keeps for it: " + kept_text(slot) + "\n";
+    } else if (leads && !slot.name.starts_with("evg_")) {
+      text += "  slot " + slot.name + ": " + kept_text(slot) + "\n";
+    }
+  }
+  if (!leads && node == s.me) text += own_slots(s, *slots);
+  if (!has_slot && s.wanted.member_slot_limit) {
+    text += "  " + leader + " keeps no WAL for it: it was silent and beyond member_slot_limit, or "
+            "streams elsewhere; back, it may have to be rewound or cloned\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string explain_node(const Situation& s, const NodeName& node) {
@@ -187,6 +240,7 @@ std::string explain_node(const Situation& s, const NodeName& node) {
     text += peer_line(s, node, found->second) + "\n";
   }
   text += wishes_about(s, node);
+  text += slots_about(s, node);
   const auto reason = why_not_lead(s, node);
   text += reason ? "  could not lead now: " + *reason + "\n" : "  could lead now\n";
   return text;

@@ -47,6 +47,18 @@ struct Describer {
     for (const NodeName& node : i.drop) names += " -" + node.value;
     return names;
   }
+  std::string operator()(const ReleaseSlots& i) const {
+    std::string names;
+    for (const NodeName& node : i.nodes) names += " of " + node.value;
+    return names;
+  }
+  std::string operator()(const KeepSlots& i) const {
+    std::string names;
+    for (const PermanentSlot& slot : i.make) names += " " + slot.name;
+    for (const SlotAdvance& one : i.advance) names += " " + one.name + " at " + one.to.text();
+    for (const std::string& name : i.drop) names += " -" + name;
+    return names;
+  }
   std::string operator()(const AllowRewinds& i) const { return term_text(i.term); }
   std::string operator()(const ChangePolicy& i) const {
     return " to \"" + describe(i.policy) + "\"" + term_text(i.term);

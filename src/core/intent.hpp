@@ -7,6 +7,7 @@
 
 #include "core/election.hpp"
 #include "core/record.hpp"
+#include "core/slot.hpp"
 
 /// Everything a decision may want. Each alternative is a small value; `kind` is its word in log,
 /// journal and `attempts`. The performer must cover all of them (std::visit).
@@ -123,6 +124,27 @@ struct MakeSlots {
   std::vector<NodeName> drop = {};
   auto operator<=>(const MakeSlots&) const = default;
 };
+/// Drop the slots of these nodes although they may be in use: too much WAL is kept for them.
+struct ReleaseSlots {
+  static constexpr const char* kind = "release_slots";
+  std::vector<NodeName> nodes;
+  std::uint64_t limit = 0;  ///< bytes; a slot that keeps less by now stays
+  auto operator<=>(const ReleaseSlots&) const = default;
+};
+/// Move a permanent slot here on to where the leader's keeps WAL from.
+struct SlotAdvance {
+  std::string name;
+  Lsn to;
+  auto operator<=>(const SlotAdvance&) const = default;
+};
+/// Make, move and drop permanent slots on this server.
+struct KeepSlots {
+  static constexpr const char* kind = "keep_slots";
+  std::vector<PermanentSlot> make;
+  std::vector<SlotAdvance> advance = {};
+  std::vector<std::string> drop = {};
+  auto operator<=>(const KeepSlots&) const = default;
+};
 /// CHECKPOINT on the new timeline, then record that others may rewind.
 struct AllowRewinds {
   static constexpr const char* kind = "allow_rewinds";
@@ -210,9 +232,9 @@ struct ClearRequest {
 using Intent =
     std::variant<StayPut, Wait, StartServer, StopServer, RestartServer, Fence, ClaimTerm, Vacate,
                  ChooseLeader, Promote, ProveBarrier, ResumeLeadership, OpenGate, MendSettings,
-                 ApplySettings, MakeSlots, AllowRewinds, ChangePolicy, RecordDurability,
-                 RecordLoss, AddMember, BeginHandover, StopForHandover, Follow, Rewind, Clone,
-                 ClearRequest>;
+                 ApplySettings, MakeSlots, ReleaseSlots, KeepSlots, AllowRewinds, ChangePolicy,
+                 RecordDurability, RecordLoss, AddMember, BeginHandover, StopForHandover, Follow,
+                 Rewind, Clone, ClearRequest>;
 
 /// The word of an intent.
 std::string_view kind_of(const Intent& intent);

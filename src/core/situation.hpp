@@ -9,6 +9,7 @@
 #include "core/loss.hpp"
 #include "core/quorum.hpp"
 #include "core/record.hpp"
+#include "core/slot.hpp"
 #include "core/tags.hpp"
 
 /// Everything a decision may look at: values only. What is not known is absent, and what was
@@ -36,12 +37,17 @@ struct Wanted {
   std::optional<Durability> durability;      ///< absent: nobody said; what the record wants stays
   std::uint32_t acknowledgements = 1;        ///< k
   std::uint64_t max_loss_bytes = 1U << 20U;  ///< async: an automatic failover may lose this much
+  std::optional<std::vector<PermanentSlot>> slots = {};  ///< absent: the settings are not known
+  std::optional<std::uint64_t> member_slot_limit =
+      {};  ///< bytes of WAL kept for a node that no policy counts; absent: no limit
   auto operator<=>(const Wanted&) const = default;
 };
 constexpr auto fields(const Wanted*) {
   return std::tuple{Field{"durability", &Wanted::durability},
                     Field{"acknowledgements", &Wanted::acknowledgements},
-                    Field{"max_loss_bytes", &Wanted::max_loss_bytes}};
+                    Field{"max_loss_bytes", &Wanted::max_loss_bytes},
+                    Field{"slots", &Wanted::slots},
+                    Field{"member_slot_limit", &Wanted::member_slot_limit}};
 }
 
 /// The durable promise of a node: it obeys no order of a lower term.
@@ -132,6 +138,7 @@ struct Server {
   std::vector<Sender> senders;
   std::vector<std::string> drift;  ///< safety settings that are not as Evergres wrote them
   std::vector<NodeName> slots_of;  ///< nodes for which a slot here keeps WAL
+  std::optional<std::vector<Slot>> slots;  ///< all; absent: not looked yet
   std::optional<double> lag_seconds;
   bool wal_removed = false;  ///< the leader no longer has the WAL that this node needs
   bool diverged = false;     ///< the upstream refused our timeline or position
@@ -163,6 +170,7 @@ constexpr auto fields(const Server*) {
                     Field{"gate_outdated", &Server::gate_outdated},
                     Field{"drift", &Server::drift},
                     Field{"slots_of", &Server::slots_of},
+                    Field{"slots", &Server::slots},
                     Field{"lag_seconds", &Server::lag_seconds},
                     Field{"wal_removed", &Server::wal_removed},
                     Field{"diverged", &Server::diverged},
@@ -217,6 +225,7 @@ struct Heartbeat {
   std::string trouble;                      ///< for people
   std::optional<Tags> tags;                 ///< absent: of a version that knows none
   std::optional<WeakCommits> weak_commits;  ///< on a primary; absent: none, or not looked yet
+  std::optional<std::vector<Slot>> slots;   ///< on a primary; absent: not looked yet
   auto operator<=>(const Heartbeat&) const = default;
 };
 constexpr auto fields(const Heartbeat*) {
@@ -242,7 +251,8 @@ constexpr auto fields(const Heartbeat*) {
                     Field{"doing", &Heartbeat::doing},
                     Field{"trouble", &Heartbeat::trouble},
                     Field{"tags", &Heartbeat::tags},
-                    Field{"weak_commits", &Heartbeat::weak_commits}};
+                    Field{"weak_commits", &Heartbeat::weak_commits},
+                    Field{"slots", &Heartbeat::slots}};
 }
 
 /// A peer as this node knows it.

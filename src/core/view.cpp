@@ -87,6 +87,11 @@ bool record_names_me(const Situation& s) {
   return s.record && seat && s.record->leader == seat;
 }
 
+bool is_open_leader(const Situation& s) {
+  return s.record->phase == Phase::leading && record_names_me(s) && claim_is_mine(s) &&
+         s.server.state == ServerState::primary && entitled_to_be_primary(s).yes;
+}
+
 bool claim_is_mine(const Situation& s) {
   return s.record && !s.agent.empty() && s.record->claim == s.agent;
 }
@@ -249,11 +254,22 @@ bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
   return static_cast<std::uint32_t>(others) >= policy.k;
 }
 
+const std::vector<Slot>* leader_slots(const Situation& s) {
+  if (!s.record || s.record->phase != Phase::leading) return nullptr;
+  const NodeName& leader = s.record->leader->node;
+  const Heartbeat* said = leader == s.me ? nullptr : fresh_word(s, leader);
+  if (leader == s.me)
+    return s.server.state == ServerState::primary && s.server.slots ? &*s.server.slots : nullptr;
+  return said != nullptr && said->slots ? &*said->slots : nullptr;
+}
+
 std::vector<NodeName> nodes_without_slot(const Situation& s) {
   const auto& have = s.server.slots_of;
   std::vector<NodeName> missing;
   for (const auto& [name, peer] : s.peers) {
     if (streams_elsewhere(s, name)) continue;
+    // The slot of an absent node was dropped for its limit; a new one would only fill up again.
+    if (s.wanted.member_slot_limit && !is_heard(s, peer)) continue;
     if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
   }
   return missing;

@@ -21,6 +21,9 @@ std::optional<Seat> my_seat(const Situation& s);
 /// The record names us, in this incarnation, as its leader (in whatever phase).
 bool record_names_me(const Situation& s);
 
+/// The record names us as the open leader, this run holds its claim, and our primary has its grant.
+bool is_open_leader(const Situation& s);
+
 /// This run of the agent holds the claim of the record.
 bool claim_is_mine(const Situation& s);
 
@@ -58,6 +61,9 @@ Verdict entitled_to_be_primary(const Situation& s);
 
 /// Whether this node must still fence itself for the term of the record.
 Verdict must_fence(const Situation& s);
+
+/// The slots of the open leader, from its own look or its heartbeat; null if they are not known.
+const std::vector<Slot>* leader_slots(const Situation& s);
 
 /// The tags of a node as it said last; none if it never spoke.
 Tags tags_of(const Situation& s, const NodeName& node);

@@ -59,18 +59,21 @@ Outcome check_ready(const Server& server, const RewindRequest& request, Instant 
   return {};
 }
 
-/// Slots of members belong to the server that leads; the directories survive a rewind.
-Outcome remove_member_slots(const fs::path& data) {
+/// Slots of members, and permanent ones, belong to the WAL that goes; the directories survive a
+/// rewind.
+Outcome remove_slots(const fs::path& data, const std::vector<std::string>& others) {
   std::error_code failed;
   std::vector<fs::path> slots;
   for (fs::directory_iterator entry(data / "pg_replslot", failed), end; !failed && entry != end;
        entry.increment(failed)) {
-    if (entry->path().filename().string().starts_with("evg_")) slots.push_back(entry->path());
+    const std::string name = entry->path().filename().string();
+    const bool named = std::find(others.begin(), others.end(), name) != others.end();
+    if (named || name.starts_with("evg_")) slots.push_back(entry->path());
   }
   for (const auto& slot : slots) {
     if (!failed) fs::remove_all(slot, failed);
   }
-  if (failed) return error_from_errno("could not remove the member slots", failed.value());
+  if (failed) return error_from_errno("could not remove the replication slots", failed.value());
   return sync_directory(data / "pg_replslot");
 }
 
@@ -115,7 +118,7 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
   for (const char* leftover : {"postmaster.pid", "postmaster.opts", "standby.signal"}) {
     if (auto gone = remove_durably(server.data / leftover); !gone) return gone;
   }
-  if (auto gone = remove_member_slots(server.data); !gone) return gone;
+  if (auto gone = remove_slots(server.data, request.slots); !gone) return gone;
   auto configured =
       write_configuration(server, server.data, request.configuration, Gate::closed, request.major);
   if (!configured) return configured;

@@ -20,14 +20,15 @@ struct RewindRequest {
   Incarnation incarnation;  ///< the new one; the caller has replaced it and written the sentinel
   Configuration configuration;
   int major = 0;
+  std::vector<std::string> slots = {};  ///< to remove: they belong to WAL that goes
 };
 
 /// pg_rewind of the stopped server.data. Refused unless it was stopped cleanly (start once without
 /// upstream otherwise) and both the new incarnation and the sentinel are on disk. Afterwards
 /// incarnation and configuration are our own again (pg_rewind copies the source's), slots named
-/// evg_* are gone. The sentinel stays in every case: a rewound server is consistent only once it
-/// has streamed up to where the source was, and the caller removes it then. After a failure the
-/// next rung of the ladder is a clone.
+/// evg_* and those of the request are gone. The sentinel stays in every case: a rewound server is
+/// consistent only once it has streamed up to where the source was, and the caller removes it then.
+/// After a failure the next rung of the ladder is a clone.
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop = {});
 

@@ -101,7 +101,7 @@ Result<Session> Session::connect(const Server& server, const SessionOptions& opt
   const char* const keys[] = {"host",    "port",        "user", "dbname", "application_name",
                               "options", "replication", nullptr};
   const char* const values[] = {
-      server.run_dir.c_str(), port.c_str(),     server.superuser.c_str(),       "postgres",
+      server.run_dir.c_str(), port.c_str(),     server.superuser.c_str(), options.database.c_str(),
       "evergres agent",       settings.c_str(), replication ? "true" : "false", nullptr};
   Session session(PQconnectStartParams(keys, values, 0));
   PGconn* connection = session.connection_.get();

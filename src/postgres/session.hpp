@@ -22,12 +22,13 @@ using Row = std::vector<Cell>;
 using Rows = std::vector<Row>;
 
 enum class SessionKind {
-  sql,          ///< database postgres
+  sql,          ///< of one database
   replication,  ///< a physical walsender: IDENTIFY_SYSTEM and its like
 };
 
 struct SessionOptions {
   SessionKind kind = SessionKind::sql;
+  std::string database = "postgres";
   /// Of this session. `local` by default, so that nothing the agent does waits for a standby.
   std::string synchronous_commit = "local";
   Millis statement_timeout{30'000};  ///< enforced by the server, behind our own deadline

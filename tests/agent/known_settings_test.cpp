@@ -34,7 +34,9 @@ TEST_F(KnownSettingsTest, WithoutSettingsNodeYamlSaysEverything) {
   known_.store_read = true;
   EXPECT_EQ(wanted_of(known_), known_.node_wanted);
   learn_settings(known_, spec(1, "8MB"));
-  EXPECT_EQ(wanted_of(known_), known_.node_wanted);
+  core::Wanted no_slots = known_.node_wanted;
+  no_slots.slots.emplace();
+  EXPECT_EQ(wanted_of(known_), no_slots);
   cluster::Spec said = spec(2, "8MB");
   said.settings.acknowledgements = 1;
   said.settings.durability = "quorum";
@@ -98,6 +100,21 @@ TEST_F(KnownSettingsTest, WhatACardTellsIsBoundedAndNeverCutShortForAdoption) {
   EXPECT_EQ(told.altered.begin()->second.size(), 200U);
   EXPECT_LT(cluster::json_text(told).size(), 12'000U);
   EXPECT_EQ(told.generation, 7U);
+}
+
+// As long as nobody knows what is declared, no slot is taken for one that is no longer.
+TEST_F(KnownSettingsTest, SlotsAreWantedOnceTheSettingsAreKnown) {
+  known_.store_read = true;
+  EXPECT_FALSE(wanted_of(known_).slots);
+  cluster::Spec said = spec(1, "8MB");
+  said.settings.slots["cdc"] = {true, "app", "pgoutput"};
+  said.settings.slots["archive"] = {};
+  said.settings.member_slot_limit = "10GB";
+  learn_settings(known_, said);
+  const auto wanted = wanted_of(known_);
+  EXPECT_EQ(wanted.slots, (std::vector<core::PermanentSlot>{{"archive", false, "", ""},
+                                                            {"cdc", true, "app", "pgoutput"}}));
+  EXPECT_EQ(wanted.member_slot_limit, std::uint64_t{10} << 30U);
 }
 
 }  // namespace

@@ -204,6 +204,34 @@ TEST(Change, SettingsArePatchedInPatronisNamesAndInOurs) {
             "unchanged");
 }
 
+TEST(Change, SlotsAreMergedAsPatroniMergesThem) {
+  const std::string archive = "slots:\n  'archive':\n    type: physical\n";
+  const std::string cdc =
+      "  'cdc':\n    type: logical\n    database: 'app'\n    plugin: 'wal2json'\n";
+  EXPECT_EQ(settings_asked(standby(), R"({"slots": {"archive": {"type": "physical"}}})"),
+            "0\n" + archive);
+  auto spec = std::make_shared<cluster::Spec>();
+  spec->generation = 3;
+  spec->settings.slots = {{"archive", {}}, {"cdc", {true, "app", "wal2json"}}};
+  View view = standby();
+  view.cluster_settings = spec;
+  EXPECT_EQ(settings_asked(view, R"({"slots": {"cdc": null}})"), "3\n" + archive);
+  EXPECT_EQ(settings_asked(view, R"({"slots": null})"), "3\n");
+  EXPECT_EQ(settings_asked(view, R"({"acknowledgements": 1})"),
+            "3\nacknowledgements: 1\n" + archive + cdc);
+  const json::value shown = config_document(view).value();
+  EXPECT_EQ(json::serialize(shown.at("slots")),
+            R"({"archive":{"type":"physical"},"cdc":{"type":"logical","database":"app",)"
+            R"("plugin":"wal2json"}})");
+  EXPECT_NE(settings_asked(view, json::serialize(shown), "PUT").find(archive + cdc),
+            std::string::npos);
+  EXPECT_EQ(settings_asked(view, R"({"slots": {"a": {"type": "logical"}}})"),
+            "400 -s slots: slots.a is logical and names no database");
+  EXPECT_EQ(settings_asked(view, R"({"slots": {"a=b": {"type": "physical"}}})"),
+            "400 -s slots: \"a=b\" cannot be the name of a slot");
+  EXPECT_EQ(settings_asked(view, R"({"slots": ["a"]})"), "400 \"slots\" is no object");
+}
+
 // Whoever reads /config, edits it and sends it back takes away nothing that it did not show.
 TEST(Change, WhatConfigShowsCanBePutBack) {
   View view = with_settings();

@@ -96,6 +96,41 @@ TEST(ClusterFile, AllowOpensNothingByMistake) {
             "file:1: the method \"md5\" is refused; scram-sha-256 is the only one");
 }
 
+TEST(ClusterFile, SlotsAreNamedAsPostgresNamesThem) {
+  const auto reading = parse_cluster_text(
+      "slots: {archive: {type: physical}, cdc: {type: logical, database: app}}\n", "file");
+  ASSERT_TRUE(reading.diagnostics.empty()) << reading.diagnostics.front().message;
+  EXPECT_EQ(reading.settings.slots.at("archive"), DeclaredSlot{});
+  EXPECT_EQ(reading.settings.slots.at("cdc"), (DeclaredSlot{true, "app", "pgoutput"}));
+  EXPECT_EQ(parse_cluster_text(cluster_text(reading.settings), "again").settings,
+            reading.settings);
+  EXPECT_EQ(complaint("slots: {Archive: {type: physical}}\n"),
+            "file:1: \"Archive\" cannot be the name of a slot; write 1 to 63 of a-z, 0-9 and _");
+  EXPECT_EQ(complaint("slots: {evg_n1: {type: physical}}\n"),
+            "file:1: \"evg_n1\" cannot be the name of a slot; names that begin with evg_ are those "
+            "of the nodes");
+  EXPECT_EQ(complaint("slots: {a: {typ: physical}}\n"),
+            "file:1: unknown option \"slots.a.typ\"; did you mean \"type\"?");
+  EXPECT_EQ(complaint("slots: {a: {type: logicl}}\n"),
+            "file:1: \"logicl\" is no value for slots.a.type; write physical or logical");
+  EXPECT_EQ(complaint("slots: {a: {type: logical}}\n"),
+            "file:1: slots.a is logical and names no database; add \"database: NAME\" to it");
+  EXPECT_EQ(complaint("slots: {a: {type: physical, database: app}}\n"),
+            "file:1: slots.a is physical: it has no database and no plugin; write \"type: "
+            "logical\", or take both away");
+  EXPECT_EQ(complaint("slots: {a: physical}\n"),
+            "file:1: slots.a has no type; write {type: physical} behind it");
+  EXPECT_EQ(complaint("slots: [a]\n"),
+            "file:1: \"slots\" is not a list of names; write below it, for example, \"archive: "
+            "{type: physical}\"");
+  std::string many = "slots:\n";
+  for (int i = 0; i < 9; ++i) many += "  s" + std::to_string(i) + ": {type: physical}\n";
+  EXPECT_EQ(complaint(many), "file:1: more than 8 slots");
+  EXPECT_EQ(complaint("member_slot_limit: some\n"),
+            "file:1: \"some\" is no value for member_slot_limit; write a number of bytes with kB, "
+            "MB or GB, or unlimited");
+}
+
 TEST(ClusterFile, SingleOptionsAreSetAndTakenAway) {
   ClusterSettings settings;
   ASSERT_TRUE(set_option(settings, "durability=strict"));

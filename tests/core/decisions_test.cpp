@@ -8,6 +8,7 @@
 
 #include "async_cases.hpp"
 #include "cluster/json.hpp"
+#include "slot_cases.hpp"
 #include "wishes.hpp"
 
 /// Golden cases: what is decided in situations that matter. EVERGRES_GOLDEN=rewrite writes
@@ -428,6 +429,7 @@ std::vector<Case> all_cases() {
   add_tags(cases);
   add_cascade(cases);
   add_hand_fences(cases);
+  add_slots(cases);
   return cases;
 }
 

@@ -116,6 +116,11 @@ class Hand {
   }
   bool operator()(const MendSettings&) { return true; }
   bool operator()(const ApplySettings&) { return true; }
+  bool operator()(const KeepSlots&) { return true; }
+  bool operator()(const ReleaseSlots& i) {
+    for (const NodeName& node_gone : i.nodes) pg.slots.erase(node_gone);
+    return true;
+  }
   bool operator()(const MakeSlots& i) {
     for (const NodeName& gone : i.drop) pg.slots.erase(gone);
     pg.slots.insert(i.nodes.begin(), i.nodes.end());

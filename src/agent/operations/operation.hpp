@@ -92,6 +92,8 @@ Outcome carry_out(const core::OpenGate& intent, Hands& hands);
 Outcome carry_out(const core::MendSettings& intent, Hands& hands);
 Outcome carry_out(const core::ApplySettings& intent, Hands& hands);
 Outcome carry_out(const core::MakeSlots& intent, Hands& hands);
+Outcome carry_out(const core::ReleaseSlots& intent, Hands& hands);
+Outcome carry_out(const core::KeepSlots& intent, Hands& hands);
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands);
 Outcome carry_out(const core::ChangePolicy& intent, Hands& hands);
 Outcome carry_out(const core::RecordDurability& intent, Hands& hands);

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "agent/operations/operation.hpp"
+#include "agent/operations/slots.hpp"
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
 #include "core/transition.hpp"
@@ -12,6 +13,9 @@
 
 namespace evergres::agent {
 namespace {
+
+/// The opening waits this long for logical slots; usually they are there before its proof.
+constexpr Millis logical_slots_deadline{1000};
 
 /// The run of PostgreSQL that is asked, as promise_file remembers it.
 std::string run_of_server(const Hands& hands) {
@@ -90,7 +94,7 @@ void note_step(Hands& hands, const char* name) {
 
 /// What people read about this term. After the opening: nobody waits for it.
 void write_history(Hands& hands, const core::Record& record, const core::Fork& fork,
-                   const TermTimes& times) {
+                   const TermTimes& times, const std::vector<std::string>& of_slots) {
   auto store = hands.store();
   if (!store) return;
   cluster::HistoryEntry entry;
@@ -102,6 +106,7 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   entry.to = record.leader ? record.leader->node.value : "";
   entry.reason = record.why;
   entry.facts = record.facts;
+  entry.facts.insert(entry.facts.end(), of_slots.begin(), of_slots.end());
   if (record.loss && record.loss->term == record.term)
     entry.lost = cluster::lost_tail(*record.loss);
   entry.wall_ms = wall_now_ms();
@@ -205,6 +210,7 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   hands.learn([timeline = intent.timeline, with_slots](Knowledge& k) {
     for (const NodeName& node : with_slots) learn_slot(k, node, true);
     k.situation.server.state = core::ServerState::primary;
+    k.situation.server.slots.reset();
     if (k.situation.server.position) k.situation.server.position->timeline = timeline;
     k.server_changed_at = boot_now();
     k.times.note("promotion", boot_now());
@@ -236,6 +242,10 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   request.leaving_empty =
       false;  // nothing else than the resting names was in force before the promotion
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
+  // Beside the proof: without declared logical slots, or once they are there, nothing waits.
+  auto renewing = std::async(
+      has_logical_slots(s.wanted) ? std::launch::async : std::launch::deferred,
+      [&hands] { return renew_logical_slots(hands, boot_now() + logical_slots_deadline); });
   auto proof = postgres::prove(hands.server(), request,
                                boot_now() + hands.setup.settings.voter_timeout, hands.stop);
   if (!proof) return proof.error();
@@ -243,6 +253,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   auto fork = fork_of(hands, intent.timeline);
   if (!fork) return fork.error();
   crash_point(hands, "barrier");
+  const auto of_slots = renewing.get();
   const Instant asked_at = boot_now();
   auto opened = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
@@ -262,7 +273,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     k.times = times;
     k.server_changed_at = boot_now();  // a look from before the names were written says nothing
   });
-  write_history(hands, *opened, *fork, times);
+  write_history(hands, *opened, *fork, times, of_slots);
   return {};
 }
 

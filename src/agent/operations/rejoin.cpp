@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "agent/operations/operation.hpp"
+#include "agent/operations/slots.hpp"
 #include "core/cascade.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
@@ -151,6 +152,7 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   request.incarnation = *fresh;
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
+  request.slots = names_of_made_slots(hands);
   hands.progress("rewinding from " + intent.leader.node.value);
   auto done = postgres::rewind(hands.server(), request, teller(hands),
                                boot_now() + rebuild_deadline, hands.stop);

@@ -6,11 +6,6 @@
 namespace evergres::core {
 namespace {
 
-bool is_open_leader(const Situation& s) {
-  return s.record->phase == Phase::leading && record_names_me(s) && claim_is_mine(s) &&
-         s.server.state == ServerState::primary && entitled_to_be_primary(s).yes;
-}
-
 /// The heir of a switchover without a wish: of the voters that could lead now the one of the
 /// highest priority, then one in our zone, then the first. With async, which has no voters, it is a
 /// member; among equals the most advanced.
@@ -96,6 +91,36 @@ Judgement give_every_node_a_slot(const Situation& s) {
   if (!change.nodes.empty()) return Answer{change, "nodes without a slot here are known", {}};
   if (change.drop.empty()) return std::nullopt;
   return Answer{change, "a cascaded node streams from another one", {}};
+}
+
+// The slot of a node that no policy counts and that is further behind than its limit is dropped.
+Judgement release_the_wal_of_stragglers(const Situation& s) {
+  const auto& limit = s.wanted.member_slot_limit;
+  if (!is_open_leader(s) || !limit || !s.server.slots) return std::nullopt;
+  if (!may_try(s, ReleaseSlots::kind, Millis{10'000})) return std::nullopt;
+  ReleaseSlots release{{}, *limit};
+  std::vector<std::string> facts;
+  for (const NodeName& node : s.server.slots_of) {
+    const auto slot = std::find_if(
+        s.server.slots->begin(), s.server.slots->end(),
+        [&](const Slot& one) { return one.name == slot_name(node) && !one.logical; });
+    if (slot == s.server.slots->end() || slot->retained_bytes <= *limit) continue;
+    const auto& unproven = s.record->policy.unproven;
+    const bool counts =
+        counts_node(s.record->policy.current, node) ||
+        std::any_of(unproven.begin(), unproven.end(),
+                    [&](const Policy& policy) { return counts_node(policy, node); });
+    if (counts) continue;  // its commits are worth more than the disk
+    release.nodes.push_back(node);
+    facts.push_back(node.value + " is " + std::to_string(slot->retained_bytes) +
+                    " bytes behind, " + (slot->active ? "streaming" : "absent") +
+                    "; it may need a clone or a rewind");
+  }
+  if (release.nodes.empty()) return std::nullopt;
+  return Answer{release,
+                "more than member_slot_limit, " + std::to_string(*limit) +
+                    " bytes, is kept for nodes that no policy counts",
+                facts};
 }
 
 // An operator's switchover or restart of the leader is a handover.

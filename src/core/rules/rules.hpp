@@ -41,6 +41,7 @@ Judgement resume_our_own_leadership(const Situation& s);
 Judgement step_down_when_cut_off(const Situation& s);
 Judgement open_the_gate(const Situation& s);
 Judgement give_every_node_a_slot(const Situation& s);
+Judgement release_the_wal_of_stragglers(const Situation& s);
 Judgement hand_over_on_request(const Situation& s);
 Judgement record_the_wanted_durability(const Situation& s);
 Judgement settle_the_policy(const Situation& s);
@@ -56,6 +57,10 @@ Judgement follow_the_leader(const Situation& s);
 Judgement keep_wal_for_our_followers(const Situation& s);
 Judgement clone_when_wal_is_gone(const Situation& s);
 Judgement rejoin_a_diverged_server(const Situation& s);
+
+// rules/slots.cpp
+Judgement keep_permanent_slots(const Situation& s);
+
 Judgement carry_on(const Situation& s);
 
 }  // namespace evergres::core

@@ -1,0 +1,95 @@
+#include "agent/made_slots.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/file.hpp"
+#include "cluster/json.hpp"
+
+namespace evergres::agent {
+namespace {
+
+struct SlotsDocument {
+  MadeSlots slots;
+};
+constexpr auto fields(const SlotsDocument*) {
+  return std::tuple{Field{"slots", &SlotsDocument::slots}};
+}
+
+constexpr std::size_t slots_file_limit = std::size_t{64} << 10U;
+
+std::filesystem::path slots_file(const std::filesystem::path& state_directory) {
+  return state_directory / "slots.json";
+}
+
+const MadeSlot* find_slot(const MadeSlots& made, const std::string& name, bool logical) {
+  const auto found = std::find_if(made.begin(), made.end(), [&](const MadeSlot& one) {
+    return one.name == name && one.logical == logical;
+  });
+  return found == made.end() ? nullptr : &*found;
+}
+
+std::string note_of(const postgres::SlotFacts& slot, const MadeSlot* made) {
+  if (slot.wal_status == "lost")
+    return "its WAL is gone, nothing can be read from it; dropped by hand it is made anew";
+  if (made == nullptr || !made->anew) return "";
+  return "made anew at " + made->begins + " in term " + std::to_string(made->term) +
+         ": changes before that which its consumer had not fetched are not in it";
+}
+
+}  // namespace
+
+Result<MadeSlots> read_made_slots(const std::filesystem::path& state_directory) {
+  const auto text = read_file_if_present(slots_file(state_directory), slots_file_limit);
+  if (!text) return text.error();
+  if (!*text) return MadeSlots();
+  auto document = cluster::parse_json<SlotsDocument>(**text, slots_file_limit, "slots.json");
+  if (!document) return document.error();
+  return std::move(document->slots);
+}
+
+Outcome change_made_slots(const std::filesystem::path& state_directory,
+                          const std::function<void(MadeSlots&)>& change) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  const auto before = read_made_slots(state_directory);
+  SlotsDocument document{before ? *before : MadeSlots()};
+  change(document.slots);
+  if (before && document.slots == *before) return {};
+  return write_file_durably(slots_file(state_directory), cluster::json_text(document), 0600);
+}
+
+// What is noted is read first: a slot that is made meanwhile is not taken for one that is gone.
+Result<std::vector<core::Slot>> look_at_slots(const std::filesystem::path& state_directory,
+                                              postgres::Session& session, Instant deadline) {
+  const auto read = read_made_slots(state_directory);
+  const MadeSlots made = read ? *read : MadeSlots();
+  const auto found = postgres::list_slots(session, deadline);
+  if (!found) return found.error();
+  std::vector<core::Slot> slots;
+  for (const postgres::SlotFacts& facts : *found) {
+    const MadeSlot* ours = find_slot(made, facts.name, facts.logical);
+    core::Slot slot{facts.name,           facts.logical,    facts.active,   ours != nullptr,
+                    facts.restart,        facts.retained_bytes, facts.wal_status, facts.database,
+                    note_of(facts, ours)};
+    slots.push_back(std::move(slot));
+  }
+  const auto is_gone = [&](const MadeSlot& one) {
+    return std::none_of(found->begin(), found->end(), [&](const postgres::SlotFacts& facts) {
+      return facts.name == one.name && facts.logical == one.logical;
+    });
+  };
+  MadeSlots gone;
+  std::copy_if(made.begin(), made.end(), std::back_inserter(gone), is_gone);
+  if (!gone.empty()) {
+    auto forgotten = change_made_slots(state_directory, [&](MadeSlots& noted) {
+      std::erase_if(noted, [&](const MadeSlot& one) {
+        return std::find(gone.begin(), gone.end(), one) != gone.end();
+      });
+    });
+    if (!forgotten) return forgotten.error();
+  }
+  return slots;
+}
+
+}  // namespace evergres::agent
