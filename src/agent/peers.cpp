@@ -127,23 +127,26 @@ net::awaitable<void> Peers::dial(NodeName name, Line& line) {
 }
 
 net::awaitable<void> Peers::talk(NodeName name, Line& line, net::Channel channel) {
+  bool greets = true;
   while (!know_.yields) {  // then another one speaks in our name
-    auto sending = channel.send(message_for(name));
+    auto sending = channel.send(message_for(name, greets));
     auto sent = co_await std::move(sending);
     if (!sent) co_return;
+    greets = false;
     auto waiting = line.wake.wait(Millis{200});
     co_await std::move(waiting);
   }
 }
 
-std::string Peers::message_for(const NodeName& name) {
+// Whoever begins a connection anew may be another run, which forgot what the last one said it knew.
+std::string Peers::message_for(const NodeName& name, bool greets) {
   PeerMessage message;
   message.beat = heartbeat_of(know_);
   message.sent = boot_now();
   const auto echo = last_sent_of_.find(name);
   if (echo != last_sent_of_.end()) message.echo = echo->second;
   const core::Peer& peer = know_.situation.peers[name];
-  const bool behind = !peer.said || peer.said->revision < know_.situation.revision;
+  const bool behind = greets || !peer.said || peer.said->revision < know_.situation.revision;
   if (behind && know_.situation.record) {
     message.record = know_.situation.record;
     message.record_revision = know_.situation.revision;

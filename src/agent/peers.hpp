@@ -47,7 +47,7 @@ class Peers {
   net::awaitable<void> talk(NodeName name, Line& line, net::Channel channel);
   net::awaitable<void> listen_to(net::Channel channel);
   void take(const NodeName& from, const PeerMessage& message);
-  std::string message_for(const NodeName& name);
+  std::string message_for(const NodeName& name, bool greets);
   bool record_is_news();
 
   boost::asio::any_io_executor executor_;

@@ -209,6 +209,22 @@ TEST_F(PeersTest, WhatIsSentEchoesTheNewestThatWasReceived) {
   EXPECT_LE(received.size(), heard + 1);
 }
 
+// An agent that began anew without a store knows nobody's address: it learns the record only from
+// those who dial it, and they remember what its last run knew.
+TEST_F(PeersTest, ANewConnectionBeginsWithTheRecord) {
+  know_.situation.record = fresh_record();
+  know_.situation.revision = Revision{3};
+  auto channel = connect();
+  auto said = message();
+  said.beat.revision = Revision{3};
+  say(channel, said);
+  const Listening other(*this);
+  know_.cards[NodeName{"n2"}] = other.card();
+  peers_->refresh();
+  ASSERT_TRUE(soon([&] { return !other.received().empty(); }));
+  EXPECT_EQ(other.received().front().record, know_.situation.record);
+}
+
 // Two nodes that told each other at once what the other's message had changed sent ten thousand
 // messages a second.
 TEST_F(PeersTest, WhatOnlyGrowsOlderWakesNobody) {
