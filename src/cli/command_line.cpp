@@ -111,6 +111,8 @@ int parse_and_run(int argc, char** argv, Session& session) {
       "-c,--config", session.config_file,
       "node.yaml; else $EVERGRES_CONFIG, /etc/evergres/node.yaml or this user's demo");
   parser.set_help_flag("-h,--help", "show this help");
+  parser.set_version_flag("-V,--version", "evergres " + session.wiring.version,
+                          "show the version of this program");
   parser.footer("`evergres help exit-codes` explains the exit status.");
   std::map<const CLI::App*, Action> actions;
   for (const Command& command : commands()) {
@@ -127,6 +129,9 @@ int parse_and_run(int argc, char** argv, Session& session) {
     parser.parse(own_words(argc, argv, session), argv);
   } catch (const CLI::CallForHelp&) {
     session.out << deepest(parser).help();
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    session.out << version.what() << "\n";
     return 0;
   } catch (const CLI::ParseError& problem) {
     return fail(session, usage_error(parser, problem));

@@ -70,6 +70,7 @@ TEST(CommandLine, UnknownWordsGetASuggestion) {
 
 TEST(CommandLine, PrintsHelpAndVersion) {
   EXPECT_EQ(call({"version"}).out, "evergres 1.2.3\n");
+  EXPECT_EQ(call({"--version"}).out, "evergres 1.2.3\n");
   const Printed help = call({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_NE(help.out.find("switchover"), std::string::npos);
