@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "agent/control.hpp"
 #include "agent/control_answer.hpp"
@@ -132,12 +133,69 @@ std::string impact_of(const config::ClusterSettings& before, const config::Clust
   return text;
 }
 
-/// A logical slot needs more in the WAL than a standby does.
-Outcome check_slots(const config::ClusterSettings& settings,
-                    const postgres::Configuration& configuration) {
-  const auto chosen = postgres::chosen_parameters(configuration);
-  const auto level = chosen.find("wal_level");
-  if (level != chosen.end() && level->second.value == "logical") return {};
+using Values = std::map<std::string, std::string>;
+
+/// How many slots the leader has to have room for: those of the other nodes, the declared ones, and
+/// those of others that it holds now.
+std::size_t slots_needed(const Hands& hands, const config::ClusterSettings& settings) {
+  const core::Situation& s = hands.situation();
+  std::set<NodeName> nodes{s.me};
+  for (const auto& [name, card] : hands.known.cards) nodes.insert(name);
+  for (const auto& [name, peer] : s.peers) nodes.insert(name);
+  const auto* const there = core::leader_slots(s);
+  const auto of_others = there == nullptr ? 0 : std::count_if(
+      there->begin(), there->end(), [&](const core::Slot& slot) {
+        return !slot.ours && !slot.name.starts_with("evg_") && !settings.slots.contains(slot.name);
+      });
+  return nodes.size() - 1 + settings.slots.size() + static_cast<std::size_t>(of_others);
+}
+
+/// Neither more slots than PostgreSQL has room for now and after its next start, nor less room than
+/// they need: a leader that cannot have the slots of its nodes is none, and a server with more slots
+/// than its limit does not start. What was so before does not keep anybody from other edits.
+Outcome check_room(Hands& hands, postgres::Session& session,
+                   const config::ClusterSettings& settings,
+                   const postgres::Configuration& configuration, const Values& altered) {
+  const auto rows = session.query("select setting from pg_settings where name = "
+                                  "'max_replication_slots'", boot_now() + sql_deadline);
+  if (!rows) return rows.error();
+  if (rows->empty()) return Error(ErrorCode::data_invalid, "PostgreSQL shows no limit of slots");
+  const std::int64_t now = number_of(rows->front().front().value_or(""));
+  const std::int64_t then =
+      number_of(postgres::value_at_start(configuration, altered, "max_replication_slots"));
+  const auto needed = static_cast<std::int64_t>(slots_needed(hands, settings));
+  const cluster::Spec* before = settings_in_use(hands.known.settings);
+  const std::size_t declared = before == nullptr ? 0 : before->settings.slots.size();
+  const bool makes_it_worse = settings.slots.size() > declared || then < now;
+  if (!makes_it_worse || needed <= std::min(now, then)) return {};
+  return refusal("max_replication_slots has no room for " + std::to_string(needed) + " slots",
+                 "It is " + std::to_string(now) + ", and would be " + std::to_string(then) +
+                     " after the next start. Each other node needs a slot, beside the declared ones "
+                     "and those that others made.",
+                 "Raise postgresql.parameters.max_replication_slots, `evergres restart --pending`, "
+                 "then declare the slots; to lower it, take slots away first.");
+}
+
+/// A logical slot needs more in the WAL than a standby does, and PostgreSQL does not start with one
+/// when it is not there.
+Outcome check_slots(const Hands& hands, postgres::Session& session,
+                    const config::ClusterSettings& settings,
+                    const postgres::Configuration& configuration, const Values& altered) {
+  if (postgres::writes_logical_wal(configuration, altered)) return {};
+  const auto level = session.query("select setting from pg_settings where name = 'wal_level'",
+                                   boot_now() + sql_deadline);
+  if (!level) return level.error();
+  const bool lowers = !level->empty() && level->front().front().value_or("") == "logical";
+  const auto* const there = core::leader_slots(hands.situation());
+  const auto held = there == nullptr || !lowers ? std::vector<core::Slot>() : *there;
+  for (const core::Slot& slot : held) {
+    if (!slot.logical || settings.slots.contains(slot.name)) continue;
+    return refusal("the leader has the logical slot " + slot.name + ", and wal_level is not logical",
+                   "PostgreSQL does not start with a logical slot unless wal_level is logical.",
+                   slot.ours ? "Take it from `slots` first, and lower wal_level once it is gone."
+                             : "Drop it first: select pg_drop_replication_slot('" + slot.name +
+                                   "').");
+  }
   for (const auto& [name, slot] : settings.slots) {
     if (!slot.logical) continue;
     return refusal("slots." + name + " is logical, and wal_level is not",
@@ -148,7 +206,7 @@ Outcome check_slots(const config::ClusterSettings& settings,
   return {};
 }
 
-Outcome check_edit(Hands& hands, const config::ClusterSettings& settings) {
+Outcome check_edit(Hands& hands, const config::ClusterSettings& settings, bool take_back) {
   Spec spec;
   spec.settings = settings;
   postgres::Configuration configuration = hands.configuration(core::names_nobody);
@@ -165,7 +223,9 @@ Outcome check_edit(Hands& hands, const config::ClusterSettings& settings) {
   }
   if (auto fits = postgres::try_configuration(hands.server(), configuration, deadline); !fits)
     return with_near_name(fits.error(), *session);
-  if (auto fits = check_slots(settings, configuration); !fits) return fits;
+  const Values altered = take_back ? Values() : hands.known.settings.altered;
+  if (auto fits = check_slots(hands, *session, settings, configuration, altered); !fits) return fits;
+  if (auto fits = check_room(hands, *session, settings, configuration, altered); !fits) return fits;
   return check_limits(*session, configuration);
 }
 
@@ -180,7 +240,7 @@ Error changed_meanwhile(const Spec& theirs) {
 Result<boost::json::value> carry_out_edit(Hands& hands, const Edit& edit) {
   const auto reading = config::parse_cluster_text(edit.text, "settings");
   if (!reading.diagnostics.empty()) return config::config_error(reading.diagnostics);
-  if (auto fits = check_edit(hands, reading.settings); !fits) return fits.error();
+  if (auto fits = check_edit(hands, reading.settings, edit.take_back); !fits) return fits.error();
   auto store = hands.store();
   if (!store) return store.error();
   const auto& newest = hands.known.settings.newest;

@@ -202,6 +202,25 @@ std::string doing(const Knowledge& knowledge) {
               : "";
 }
 
+namespace {
+
+/// A message has an end: what decisions look at comes first.
+std::optional<std::vector<core::Slot>> slots_to_tell(const core::Situation& s) {
+  constexpr std::size_t most = 128;
+  auto slots = s.server.slots;
+  if (!slots || slots->size() <= most) return slots;
+  const auto matters = [&](const core::Slot& slot) {
+    const bool declared = s.wanted.slots && std::any_of(s.wanted.slots->begin(), s.wanted.slots->end(),
+        [&](const core::PermanentSlot& wanted) { return wanted.name == slot.name; });
+    return declared || slot.ours || slot.name.starts_with("evg_");
+  };
+  std::stable_partition(slots->begin(), slots->end(), matters);
+  slots->resize(most);
+  return slots;
+}
+
+}  // namespace
+
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   const core::Situation& s = knowledge.situation;
   core::Heartbeat beat;
@@ -231,7 +250,7 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.tags = s.tags;
   if (s.server.state == core::ServerState::primary) {
     beat.weak_commits = knowledge.weak_commits;
-    beat.slots = s.server.slots;
+    beat.slots = slots_to_tell(s);
   }
   return beat;
 }

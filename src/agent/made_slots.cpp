@@ -29,6 +29,24 @@ const MadeSlot* find_slot(const MadeSlots& made, const std::string& name, bool l
   return found == made.end() ? nullptr : &*found;
 }
 
+/// As PostgreSQL's ReplicationSlotValidateName has them: nothing else becomes a path.
+bool is_slot_name(const std::string& name) {
+  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+/// By its state file (PostgreSQL: slot.c, ReplicationSlotOnDisk): behind 16 bytes of header and 64
+/// of name stands the database, which only a logical one has.
+bool is_logical_on_disk(const std::filesystem::path& directory) {
+  constexpr std::size_t begins = 80;
+  constexpr std::size_t ends = begins + 4;
+  const auto state = read_file_if_present(directory / "state");
+  if (!state || !*state || (*state)->size() < ends) return false;
+  const std::string database = (*state)->substr(begins, ends - begins);
+  return std::any_of(database.begin(), database.end(), [](char c) { return c != '\0'; });
+}
+
 std::string note_of(const postgres::SlotFacts& slot, const MadeSlot* made) {
   if (slot.wal_status == "lost")
     return "its WAL is gone, nothing can be read from it; dropped by hand it is made anew";
@@ -59,6 +77,30 @@ Outcome change_made_slots(const std::filesystem::path& state_directory,
   return write_file_durably(slots_file(state_directory), cluster::json_text(document), 0600);
 }
 
+Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::path& state_directory,
+                                                      const std::filesystem::path& data) {
+  const auto made = read_made_slots(state_directory);
+  if (!made) return made.error();
+  const std::filesystem::path slots = data / "pg_replslot";
+  std::vector<std::string> removed;
+  for (const MadeSlot& one : *made) {
+    if (!one.logical || !is_slot_name(one.name) || !is_logical_on_disk(slots / one.name)) continue;
+    std::error_code problem;
+    std::filesystem::remove_all(slots / one.name, problem);
+    if (problem) return error_from_errno("could not remove the slot " + one.name, problem.value());
+    removed.push_back(one.name);
+  }
+  if (removed.empty()) return removed;
+  if (auto synced = sync_directory(slots); !synced) return synced.error();
+  auto noted = change_made_slots(state_directory, [&](MadeSlots& all) {
+    std::erase_if(all, [&](const MadeSlot& one) {
+      return one.logical && std::find(removed.begin(), removed.end(), one.name) != removed.end();
+    });
+  });
+  if (!noted) return noted.error();
+  return removed;
+}
+
 // What is noted is read first: a slot that is made meanwhile is not taken for one that is gone.
 Result<std::vector<core::Slot>> look_at_slots(const std::filesystem::path& state_directory,
                                               postgres::Session& session, Instant deadline) {
@@ -72,6 +114,7 @@ Result<std::vector<core::Slot>> look_at_slots(const std::filesystem::path& state
     core::Slot slot{facts.name,           facts.logical,    facts.active,   ours != nullptr,
                     facts.restart,        facts.retained_bytes, facts.wal_status, facts.database,
                     note_of(facts, ours)};
+    if (facts.logical) slot.plugin = facts.plugin;
     slots.push_back(std::move(slot));
   }
   const auto is_gone = [&](const MadeSlot& one) {

@@ -38,6 +38,12 @@ Result<MadeSlots> read_made_slots(const std::filesystem::path& state_directory);
 Outcome change_made_slots(const std::filesystem::path& state_directory,
                           const std::function<void(MadeSlots&)>& change);
 
+/// Of a stopped server that will not start with wal_level = logical: it refuses to while it has a
+/// logical slot. Removes those that are noted as ours from `data`/pg_replslot, durably, and the notes
+/// of them; returns their names. What bears such a name and is not logical stays.
+Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::path& state_directory,
+                                                      const std::filesystem::path& data);
+
 /// The slots of this server with what is noted of them. Asks PostgreSQL; notes of slots that are
 /// gone are removed, so that nothing that others make under such a name is taken for ours.
 Result<std::vector<core::Slot>> look_at_slots(const std::filesystem::path& state_directory,

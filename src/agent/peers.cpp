@@ -12,12 +12,14 @@ namespace {
 constexpr std::size_t longest_message = std::size_t{512} << 10U;
 
 /// Positions change all the time; nobody must be woken for them while a leader is open. The age of
-/// a last word never wakes anybody: two who told each other at once would not stop.
+/// a last word never wakes anybody: two who told each other at once would not stop. Slots move with
+/// each look at a busy primary.
 core::Heartbeat what_matters(core::Heartbeat beat, bool positions_matter) {
   beat.revision = Revision{};
   beat.lag_seconds.reset();
   beat.replay.reset();
   beat.doing.clear();
+  beat.slots.reset();
   beat.last_word_age.reset();
   if (beat.last_word) beat.last_word->heard_at = Instant{};
   if (!positions_matter) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/explain.hpp"
+#include "core/intent.hpp"
 #include "core/view.hpp"
 
 namespace evergres::agent {
@@ -137,6 +138,55 @@ std::optional<core::WeakCommits> weak_commits(const Knowledge& knowledge) {
   return said != nullptr ? said->weak_commits : std::nullopt;
 }
 
+const core::PermanentSlot* declared_slot(const core::Situation& s, const std::string& name) {
+  if (!s.wanted.slots) return nullptr;
+  const auto found = std::find_if(s.wanted.slots->begin(), s.wanted.slots->end(),
+                                  [&](const core::PermanentSlot& one) { return one.name == name; });
+  return found == s.wanted.slots->end() ? nullptr : &*found;
+}
+
+void add_note(cluster::SlotStatus& slot, const std::string& text) {
+  if (text.empty()) return;
+  slot.note += (slot.note.empty() ? "" : "; ") + text;
+}
+
+/// How a slot is not what is declared under its name; "" if it is.
+std::string how_it_differs(const core::Slot& slot, const core::PermanentSlot& wanted) {
+  std::string text;
+  if (slot.logical != wanted.logical) {
+    text = wanted.logical ? "declared as logical, and it is physical"
+                          : "declared as physical, and it is logical";
+  } else if (slot.logical && slot.database != wanted.database) {
+    text = "declared in database " + wanted.database + ", and it is of " + slot.database;
+  } else if (slot.logical && slot.plugin.value_or(wanted.plugin) != wanted.plugin) {
+    text = "declared with plugin " + wanted.plugin + ", and it has " + *slot.plugin;
+  }
+  if (!text.empty() && slot.ours) text += ": it is made anew once nobody uses it";
+  return text;
+}
+
+/// Declared slots that the leader does not have yet. Why not, only the leader itself knows.
+void add_missing_slots(std::vector<cluster::SlotStatus>& told, const core::Situation& s) {
+  if (!s.wanted.slots) return;
+  const bool leads = s.record->leader->node == s.me;
+  const auto tried = s.attempts.find(core::KeepSlots::kind);
+  for (const core::PermanentSlot& wanted : *s.wanted.slots) {
+    const bool there = std::any_of(told.begin(), told.end(), [&](const cluster::SlotStatus& one) {
+      return one.name == wanted.name;
+    });
+    if (there) continue;
+    cluster::SlotStatus one;
+    one.name = wanted.name;
+    one.type = wanted.logical ? "logical" : "physical";
+    one.declared = true;
+    one.note = "not made yet, it is tried again within 30 s";
+    if (wanted.logical) one.note += "; an open transaction holds a logical slot up";
+    if (leads && tried != s.attempts.end() && tried->second.failures > 0)
+      add_note(one, tried->second.error);
+    told.push_back(std::move(one));
+  }
+}
+
 /// Those of the leader, with the nodes and the settings that they are for.
 std::optional<std::vector<cluster::SlotStatus>> slots_of_leader(const core::Situation& s) {
   const auto* slots = core::leader_slots(s);
@@ -150,22 +200,21 @@ std::optional<std::vector<cluster::SlotStatus>> slots_of_leader(const core::Situ
       if (core::slot_name(node) == slot.name) one.node = node.value;
     }
     if (core::slot_name(s.me) == slot.name) one.node = s.me.value;
-    one.declared = s.wanted.slots && std::any_of(s.wanted.slots->begin(), s.wanted.slots->end(),
-                                                 [&](const core::PermanentSlot& wanted) {
-                                                   return wanted.name == slot.name;
-                                                 });
+    const core::PermanentSlot* wanted = declared_slot(s, slot.name);
+    one.declared = wanted != nullptr;
     one.active = slot.active;
     if (slot.restart) one.restart_lsn = slot.restart->text();
     one.retained_bytes = slot.retained_bytes;
     one.wal_status = slot.wal_status;
     one.note = slot.note;
+    if (wanted != nullptr) add_note(one, how_it_differs(slot, *wanted));
     if (one.declared && !slot.ours) {
-      one.note += std::string(one.note.empty() ? "" : "; ") +
-                  "made by others: when it is no longer declared, Evergres does not drop it, but "
-                  "select pg_drop_replication_slot('" + slot.name + "') does";
+      add_note(one, "made by others: when it is no longer declared, Evergres does not drop it, but "
+                    "select pg_drop_replication_slot('" + slot.name + "') does");
     }
     told.push_back(std::move(one));
   }
+  add_missing_slots(told, s);
   return told;
 }
 

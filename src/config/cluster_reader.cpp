@@ -111,7 +111,9 @@ class ClusterPass : private YamlWalk {
       }
       settings_.*std::get<Field<std::optional<std::string>>>(option.field) = text;
     } else if (option.kind == ClusterKind::size) {
-      if (!parse_size(text)) return wrong(fmt::format("write {}", kind_text(option.kind)));
+      const auto size = parse_size(text);
+      if (!size) return wrong(fmt::format("write {}", kind_text(option.kind)));
+      if (*size < option.least) return wrong(fmt::format("write at least {}MB", option.least >> 20U));
       settings_.*std::get<Field<std::optional<std::string>>>(option.field) = text;
     } else {
       const auto number = parse_integer(text);

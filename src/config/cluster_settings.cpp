@@ -53,7 +53,8 @@ constexpr std::array option_list{
                   "none beside max_slot_wal_keep_size", "10GB",
                   "How much WAL the leader keeps for a node that no commit waits for. The slot of "
                   "one that is further behind is dropped, so that the disk of the leader lives; "
-                  "that node may have to be cloned then."},
+                  "that node may have to be cloned then. At least 32MB.",
+                  std::uint64_t{32} << 20U},
 };
 
 template <typename Aggregate, std::size_t... Index>

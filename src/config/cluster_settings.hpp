@@ -57,7 +57,7 @@ struct ClusterOption {
   std::string_view default_text;
   std::string_view sample;  ///< YAML as it stands behind the name; several lines for a list
   std::string_view help;    ///< sentences
-  std::uint64_t least = 0;  ///< for count
+  std::uint64_t least = 0;  ///< for count, and bytes for size
   std::uint64_t most = 0;
 };
 

@@ -37,6 +37,7 @@ struct Slot {
   std::string wal_status;  ///< pg_replication_slots: "reserved", "extended", "unreserved", "lost"
   std::string database;    ///< of a logical one
   std::string note;        ///< what its consumer has to know; "" if nothing
+  std::optional<std::string> plugin = {};  ///< of a logical one; absent: an older version said it
   auto operator<=>(const Slot&) const = default;
 };
 constexpr auto fields(const Slot*) {
@@ -48,7 +49,8 @@ constexpr auto fields(const Slot*) {
                     Field{"retained_bytes", &Slot::retained_bytes},
                     Field{"wal_status", &Slot::wal_status},
                     Field{"database", &Slot::database},
-                    Field{"note", &Slot::note}};
+                    Field{"note", &Slot::note},
+                    Field{"plugin", &Slot::plugin}};
 }
 
 }  // namespace evergres::core

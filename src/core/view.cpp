@@ -224,6 +224,14 @@ bool counts_node(const Policy& policy, const NodeName& node) {
                      [&](const Seat& voter) { return voter.node == node; });
 }
 
+bool any_policy_counts(const Situation& s, const NodeName& node) {
+  if (!s.record) return false;
+  const PolicyBook& book = s.record->policy;
+  return counts_node(book.current, node) ||
+         std::any_of(book.unproven.begin(), book.unproven.end(),
+                     [&](const Policy& policy) { return counts_node(policy, node); });
+}
+
 bool streams_voteless(const Situation& s) {
   if (!tags_of(s, s.me).replicatefrom) return false;
   const Policy* policy = s.record ? newest_policy(*s.record) : nullptr;
@@ -269,7 +277,9 @@ std::vector<NodeName> nodes_without_slot(const Situation& s) {
   for (const auto& [name, peer] : s.peers) {
     if (streams_elsewhere(s, name)) continue;
     // The slot of an absent node was dropped for its limit; a new one would only fill up again.
-    if (s.wanted.member_slot_limit && !is_heard(s, peer)) continue;
+    // That of one whose commits count was not dropped so: without it they would not be kept for it.
+    const bool released = s.wanted.member_slot_limit && !is_heard(s, peer);
+    if (released && !any_policy_counts(s, name)) continue;
     if (std::find(have.begin(), have.end(), name) == have.end()) missing.push_back(name);
   }
   return missing;

@@ -71,6 +71,9 @@ Tags tags_of(const Situation& s, const NodeName& node);
 /// Whether this policy counts the node, in whatever incarnation, as its leader or as a voter.
 bool counts_node(const Policy& policy, const NodeName& node);
 
+/// Whether the current or an unproven policy counts the node.
+bool any_policy_counts(const Situation& s, const NodeName& node);
+
 /// Whether this node streams under a name that never counts: it is tagged replicatefrom, and with
 /// strict no policy keeps it as a voter until others take its place.
 bool streams_voteless(const Situation& s);

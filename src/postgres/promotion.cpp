@@ -4,6 +4,7 @@
 
 #include "postgres/cells.hpp"
 #include "postgres/look_again.hpp"
+#include "postgres/slots.hpp"
 
 namespace evergres::postgres {
 
@@ -119,6 +120,22 @@ Outcome create_member_slots(Session& session, const std::vector<std::string>& na
     if (auto made = create_member_slot(session, name, deadline); !made) return made;
   }
   return {};
+}
+
+Result<std::vector<std::string>> create_member_slots_first(Session& session,
+                                                           const std::vector<std::string>& names,
+                                                           const std::vector<std::string>& spare,
+                                                           Instant deadline) {
+  std::vector<std::string> dropped;
+  const auto made = create_member_slots(session, names, deadline);
+  if (made) return dropped;
+  if (made.error().one_line().find("SQLSTATE 53400") == std::string::npos) return made.error();
+  for (const auto& name : spare) {  // one that is in use stays: another one may make room
+    if (drop_slot(session, name, deadline)) dropped.push_back(name);
+  }
+  if (dropped.empty()) return made.error();
+  if (auto again = create_member_slots(session, names, deadline); !again) return again.error();
+  return dropped;
 }
 
 Result<std::vector<std::string>> drop_member_slots(Session& session,

@@ -44,6 +44,12 @@ Outcome create_member_slot(Session& session, const std::string& name, Instant de
 /// All of them; the first error ends it.
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
                             Instant deadline);
+/// The same; where max_replication_slots has no room (SQLSTATE 53400), the idle ones of `spare` are
+/// dropped and it is tried once more. Returns which were dropped.
+Result<std::vector<std::string>> create_member_slots_first(Session& session,
+                                                           const std::vector<std::string>& names,
+                                                           const std::vector<std::string>& spare,
+                                                           Instant deadline);
 /// Drops the idle slots named evg_* that are not in `keep`: on a server that does not lead they
 /// would hold WAL for ever. Returns the dropped names; one that cannot be dropped keeps no other
 /// from it, and its error is returned at the end.

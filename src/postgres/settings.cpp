@@ -93,6 +93,20 @@ std::map<std::string, ChosenParameter> chosen_parameters(const Configuration& co
   return chosen;
 }
 
+std::string value_at_start(const Configuration& configuration,
+                           const std::map<std::string, std::string>& altered,
+                           const std::string& name) {
+  if (const auto set = altered.find(name); set != altered.end()) return set->second;
+  const auto chosen = chosen_parameters(configuration);
+  const auto found = chosen.find(name);
+  return found == chosen.end() ? "" : found->second.value;
+}
+
+bool writes_logical_wal(const Configuration& configuration,
+                        const std::map<std::string, std::string>& altered) {
+  return lower(value_at_start(configuration, altered, "wal_level")) == "logical";
+}
+
 std::string render_settings(const Server& server, const Configuration& configuration) {
   std::string text(banner);
   for (const auto& [name, chosen] : chosen_parameters(configuration)) add(text, name, chosen.value);

@@ -41,6 +41,15 @@ struct ChosenParameter {
 /// By name in lower case, without what is Evergres' own.
 std::map<std::string, ChosenParameter> chosen_parameters(const Configuration& configuration);
 
+/// The value with which a server starts: what ALTER SYSTEM left goes before the chosen one; "" if
+/// neither names it.
+std::string value_at_start(const Configuration& configuration,
+                           const std::map<std::string, std::string>& altered,
+                           const std::string& name);
+/// Whether that is wal_level = logical, in whatever case.
+bool writes_logical_wal(const Configuration& configuration,
+                        const std::map<std::string, std::string>& altered);
+
 /// The lines of postgresql.auto.conf in their order: name and value.
 std::vector<std::pair<std::string, std::string>> safety_values(const SafetySettings& safety);
 

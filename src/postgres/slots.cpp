@@ -8,7 +8,9 @@
 namespace evergres::postgres {
 namespace {
 
-constexpr std::size_t columns = 7;
+/// Less would be used up before PostgreSQL began.
+constexpr Millis least_time_for_logical{80};
+constexpr std::size_t columns = 8;
 
 Error exists(const std::string& name) {
   return Error(ErrorCode::conflict, "a replication slot " + name + " exists already");
@@ -26,7 +28,8 @@ Result<bool> slot_exists(Session& session, const std::string& name, Instant dead
 Result<std::vector<SlotFacts>> list_slots(Session& session, Instant deadline) {
   const auto rows = session.query(
       "SELECT r.slot_name, r.slot_type = 'logical', r.active, d.datname, r.restart_lsn,"
-      "       greatest(pg_wal_lsn_diff(e.ends, r.restart_lsn), 0)::bigint, r.wal_status"
+      "       greatest(pg_wal_lsn_diff(e.ends, r.restart_lsn), 0)::bigint, r.wal_status,"
+      "       r.plugin"
       "  FROM pg_get_replication_slots() r"
       "  LEFT JOIN pg_database d ON d.oid = r.datoid"
       " CROSS JOIN (SELECT CASE WHEN pg_is_in_recovery()"
@@ -48,6 +51,7 @@ Result<std::vector<SlotFacts>> list_slots(Session& session, Instant deadline) {
     slot.restart = lsn_of(row[4]);
     slot.retained_bytes = number_of<std::uint64_t>(row[5]).value_or(0);
     slot.wal_status = row[6].value_or("");
+    slot.plugin = row[7].value_or("");
     slots.push_back(std::move(slot));
   }
   return slots;
@@ -63,18 +67,25 @@ Outcome make_physical_slot(Session& session, const std::string& name, Instant de
   return {};
 }
 
-// A slot that is not finished when its statement is cancelled vanishes with it, so the server's
-// own timeout comes before our deadline.
+// A slot that is not finished when its statement is cancelled vanishes with it. The three steps have
+// a quarter of the time each, so that the server's own timeout comes before our deadline: one that
+// was made after we gave up would never be noted as ours.
 Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
                               const std::string& database, const std::string& plugin,
                               Instant deadline) {
-  const auto left = std::chrono::duration_cast<Millis>(deadline - boot_now());
+  const Instant began = boot_now();
+  const auto left = std::chrono::duration_cast<Millis>(deadline - began);
+  if (left < least_time_for_logical) {
+    return Error(ErrorCode::timed_out, "could not create the replication slot " + name,
+                 "There was not enough time left for it.");
+  }
+  const Millis quarter = left / 4;
   SessionOptions options;
   options.database = database;
-  options.statement_timeout = std::max(left * 3 / 4, Millis{10});
-  auto session = Session::connect(server, options, deadline);
+  options.statement_timeout = quarter;
+  auto session = Session::connect(server, options, began + quarter);
   if (!session) return session.error().while_doing("could not create the replication slot " + name);
-  const auto found = slot_exists(*session, name, deadline);
+  const auto found = slot_exists(*session, name, began + 2 * quarter);
   if (!found) return found.error();
   if (*found) return exists(name);
   const auto made = session->query(

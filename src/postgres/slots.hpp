@@ -23,6 +23,7 @@ struct SlotFacts {
   std::optional<Lsn> restart;  ///< absent: it never reserved WAL, or lost it
   std::uint64_t retained_bytes = 0;  ///< from there to the end of WAL here
   std::string wal_status;            ///< "" if it keeps none
+  std::string plugin;                ///< of a logical one
 };
 
 /// Temporary slots are left out: they end with their session.
@@ -32,8 +33,9 @@ Result<std::vector<SlotFacts>> list_slots(Session& session, Instant deadline);
 /// restartpoint). `conflict` if a slot of this name exists.
 Outcome make_physical_slot(Session& session, const std::string& name, Instant deadline);
 
-/// On a primary; returns where it begins. It waits for the transactions that are open now; after
-/// the deadline there is no slot. `conflict` if a slot of this name exists.
+/// On a primary; returns where it begins. It waits for the transactions that are open now, for half
+/// of the time that is left at most; after the deadline there is no slot. `timed_out` at once if
+/// less than 80 ms are left, `conflict` if a slot of this name exists.
 Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
                               const std::string& database, const std::string& plugin,
                               Instant deadline);

@@ -85,6 +85,22 @@ TEST_F(KnowledgeTest, SlotsAreWhatTheServerSaysNow) {
   EXPECT_EQ(slots, std::vector<NodeName>{second});
 }
 
+TEST_F(KnowledgeTest, AHeartbeatCarriesNotMoreSlotsThanDecisionsNeed) {
+  auto& server = know_.situation.server;
+  server.state = core::ServerState::primary;
+  server.slots.emplace(1000);
+  for (std::size_t i = 0; i < 1000; ++i) server.slots->at(i).name = "s" + std::to_string(i);
+  server.slots->at(998).name = "evg_n2";
+  know_.situation.wanted.slots = {{core::PermanentSlot{"s999", false, "", ""}}};
+  const auto told = heartbeat_of(know_).slots;
+  ASSERT_TRUE(told);
+  ASSERT_EQ(told->size(), 128U);
+  EXPECT_EQ(told->at(0).name, "evg_n2");
+  EXPECT_EQ(told->at(1).name, "s999");
+  EXPECT_EQ(told->at(2).name, "s0");
+  EXPECT_EQ(server.slots->size(), 1000U);
+}
+
 TEST_F(KnowledgeTest, AnotherRunOfTheServerHasNoFenceAndNoPosition) {
   know_.situation.fenced = core::Fenced{};
   know_.situation.server.position = core::Position{};

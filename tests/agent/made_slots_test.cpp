@@ -30,5 +30,34 @@ TEST_F(MadeSlotsTest, ADamagedFileSaysNothing) {
   EXPECT_EQ(read_made_slots(state()).value(), MadeSlots{archive});
 }
 
+/// The beginning of PostgreSQL's state file: 16 bytes of header, 64 of name, the database.
+std::string state_file(char database) {
+  return std::string(80, 'x') + std::string{database, 0, 0, 0} + "more";
+}
+
+// PostgreSQL does not start with them when wal_level is not logical.
+TEST_F(MadeSlotsTest, OnlyOurLogicalSlotsAreRemovedFromAStoppedServer) {
+  const auto slots = state() / "data" / "pg_replslot";
+  for (const char* name : {"cdc", "archive", "theirs", "other"}) {
+    std::filesystem::create_directories(slots / name);
+    const bool logical = name != std::string_view("archive") && name != std::string_view("other");
+    ASSERT_TRUE(write_file_durably(slots / name / "state", state_file(logical ? 5 : 0), 0600));
+  }
+  const MadeSlot archive{"archive", false, false, 4, ""};
+  const MadeSlot cdc{"cdc", true, false, 4, "0/3000060"};
+  const MadeSlot other{"other", true, false, 4, "0/3000060"};  // made anew as a physical one
+  const MadeSlot damaged{"../../data", true, false, 4, ""};
+  ASSERT_TRUE(change_made_slots(state(), [&](MadeSlots& all) {
+    all = {archive, cdc, other, damaged};
+  }));
+  const auto removed = remove_logical_slots(state(), state() / "data");
+  ASSERT_TRUE(removed.ok()) << removed.error().one_line();
+  EXPECT_EQ(*removed, std::vector<std::string>{"cdc"});
+  EXPECT_FALSE(std::filesystem::exists(slots / "cdc"));
+  for (const char* name : {"archive", "theirs", "other"})
+    EXPECT_TRUE(std::filesystem::exists(slots / name / "state")) << name;
+  EXPECT_EQ(read_made_slots(state()).value(), (MadeSlots{archive, other, damaged}));
+}
+
 }  // namespace
 }  // namespace evergres::agent::test

@@ -235,6 +235,8 @@ TEST_F(PeersTest, WhatOnlyGrowsOlderWakesNobody) {
   core::LastWord word;
   word.heard_at = know_.situation.now;
   know_.situation.last_word = word;
+  know_.situation.server.state = core::ServerState::primary;
+  know_.situation.server.slots.emplace(1);
   know_.cards[NodeName{"n2"}] = other.card();
   const Instant began = boot_now();
   peers_->refresh();
@@ -243,6 +245,7 @@ TEST_F(PeersTest, WhatOnlyGrowsOlderWakesNobody) {
   for (int i = 0; i < times; ++i) {
     know_.situation.now = know_.situation.now + Millis{1};
     know_.situation.last_word->heard_at = know_.situation.now - Millis{i % 7};
+    know_.situation.server.slots->front().retained_bytes += 1;
     peers_->refresh();
     context_.restart();
     context_.run_for(Millis{2});

@@ -129,6 +129,9 @@ TEST(ClusterFile, SlotsAreNamedAsPostgresNamesThem) {
   EXPECT_EQ(complaint("member_slot_limit: some\n"),
             "file:1: \"some\" is no value for member_slot_limit; write a number of bytes with kB, "
             "MB or GB, or unlimited");
+  EXPECT_EQ(complaint("member_slot_limit: 31MB\n"),
+            "file:1: \"31MB\" is no value for member_slot_limit; write at least 32MB");
+  EXPECT_EQ(complaint("member_slot_limit: 32MB\n"), "");
 }
 
 TEST(ClusterFile, SingleOptionsAreSetAndTakenAway) {

@@ -48,6 +48,23 @@ inline void add_stragglers(std::vector<Case>& cases) {
                    with(World().voters({"n2"}).as_seen_by("n1"), voter_behind)});
   cases.push_back({"a voter of an unproven policy beyond its limit keeps its slot",
                    with(World().voters({"n2"}).unproven({"n2", "n3"}).as_seen_by("n1"), behind)});
+  const auto streams_beyond = [&](Situation& s) {
+    behind(s);
+    s.server.slots->back().active = true;
+  };
+  cases.push_back({"a node beyond its limit streams, and the policy lacks voters: it keeps its slot",
+                   with(leader, [&](Situation& s) {
+                     streams_beyond(s);
+                     s.wanted.acknowledgements = 2;
+                   })});
+  cases.push_back({"a node beyond its limit streams, and nothing is lacking",
+                   with(leader, streams_beyond)});
+  cases.push_back({"a silent voter without a slot gets one in spite of the limit",
+                   with(World().voters({"n2", "n3"}).silent("n3").as_seen_by("n1"),
+                        [&](Situation& s) {
+                          s.wanted.member_slot_limit = gigabyte;
+                          s.server.slots_of = {node("n2")};
+                        })});
   cases.push_back({"a silent node whose slot was released gets none before it is heard",
                    with(leader, [&](Situation& s) {
                      behind(s);
@@ -76,9 +93,46 @@ inline void add_permanent_slots(std::vector<Case>& cases) {
     };
   };
   add("declared slots: the leader makes them", leader, nothing);
-  add("declared slots: a standby makes the physical one", standby, nothing);
+  const auto leader_made_both = [&](Situation& s) {
+    leader_has(100U << 20U)(s);
+    s.server.slots.emplace();
+  };
+  add("declared slots: a standby makes the physical one", standby, leader_made_both);
+  add("declared slots: a standby waits until the leader has said its own", standby, nothing);
+  add("declared slots: a standby makes none before the leader has it", standby, [&](Situation& s) {
+    leader_made_both(s);
+    s.peers[node("n1")].said->slots.emplace();
+  });
+  add("declared slots: a standby makes none while the leader's keeps no WAL", standby,
+      [&](Situation& s) {
+        leader_made_both(s);
+        s.peers[node("n1")].said->slots->front().restart.reset();
+      });
+  add("the leader's slot of this name is logical: ours goes", standby, [&](Situation& s) {
+    leader_has(200U << 20U)(s);
+    s.peers[node("n1")].said->slots = {{logical_slot("archive")}};
+  });
+  add("the leader has no slot of this name any more: ours goes", standby, [&](Situation& s) {
+    leader_has(200U << 20U)(s);
+    s.peers[node("n1")].said->slots.emplace();
+  });
+  const auto plugin_is = [](const char* plugin, bool ours) {
+    return [plugin, ours](Situation& s) {
+      s.server.slots = {{slot("archive", 4000), logical_slot("cdc")}};
+      s.server.slots->back().plugin = plugin;
+      s.server.slots->back().ours = ours;
+    };
+  };
+  add("a logical slot with the declared plugin stays", leader, plugin_is("pgoutput", true));
+  add("a logical slot with another plugin: ours is dropped", leader,
+      plugin_is("test_decoding", true));
+  add("a logical slot with another plugin: one of others stays", leader,
+      plugin_is("test_decoding", false));
   add("declared slots: a standby that may not lead makes none", standby,
-      [](Situation& s) { s.tags.emplace().nofailover = true; });
+      [&](Situation& s) {
+        leader_made_both(s);
+        s.tags.emplace().nofailover = true;
+      });
   add("declared slots: nobody looked yet", leader, [](Situation& s) { s.server.slots.reset(); });
   add("the settings are not known: nothing is dropped", leader, [](Situation& s) {
     s.wanted.slots.reset();

@@ -43,6 +43,28 @@ TEST(RealSlots, OneThatLostItsWalIsMadeAnew) {
   EXPECT_EQ(a.ask("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"), "evg_c");
 }
 
+// Permanent slots may have used the limit up: a leader that cannot have those of its nodes is none.
+TEST(RealSlots, ThoseOfTheNodesComeFirstWhereThereIsNoRoom) {
+  const TemporaryDirectory root;
+  Node a(root.path(), "a");
+  a.configuration.cluster_parameters["max_replication_slots"] = "3";
+  ASSERT_NO_FATAL_FAILURE(a.create());
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  auto session = a.session();
+  for (const char* name : {"archive", "theirs"})
+    ASSERT_TRUE(make_physical_slot(session, name, soon()).ok());
+  const auto with_room = create_member_slots_first(session, {"evg_b"}, {"archive"}, soon());
+  ASSERT_TRUE(with_room.ok());
+  EXPECT_EQ(*with_room, Names{}) << "nothing goes while there is room";
+  EXPECT_FALSE(create_member_slots(session, {"evg_c"}, soon()).ok());
+  EXPECT_FALSE(create_member_slots_first(session, {"evg_c"}, {}, soon()).ok());
+  const auto done = create_member_slots_first(session, {"evg_b", "evg_c"}, {"archive"}, soon());
+  ASSERT_TRUE(done.ok()) << done.error().one_line();
+  EXPECT_EQ(*done, Names{"archive"});
+  EXPECT_EQ(a.ask("SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots"),
+            "evg_b evg_c theirs");
+}
+
 std::optional<SlotFacts> slot_of(Node& node, const std::string& name) {
   auto session = node.session();
   const auto slots = list_slots(session, soon());
@@ -113,6 +135,7 @@ TEST(RealSlots, ALogicalOneIsMadeInItsDatabaseOrNotAtAll) {
   ASSERT_TRUE(made);
   EXPECT_TRUE(made->logical);
   EXPECT_EQ(made->database, "postgres");
+  EXPECT_EQ(made->plugin, "pgoutput");
   EXPECT_EQ(make_logical_slot(a.server, "cdc", "postgres", "pgoutput", soon()).error().code(),
             ErrorCode::conflict);
   EXPECT_FALSE(make_logical_slot(a.server, "other", "nowhere", "pgoutput", soon()).ok());
@@ -123,6 +146,9 @@ TEST(RealSlots, ALogicalOneIsMadeInItsDatabaseOrNotAtAll) {
   EXPECT_FALSE(make_logical_slot(a.server, "late", "postgres", "pgoutput",
                                  boot_now() + Millis{400}).ok());
   EXPECT_FALSE(slot_of(a, "late"));
+  EXPECT_EQ(make_logical_slot(a.server, "later", "postgres", "pgoutput", boot_now() + Millis{40})
+                .error().code(),
+            ErrorCode::timed_out);
   auto session = a.session();
   EXPECT_TRUE(drop_slot(session, "cdc", soon()).ok());
   EXPECT_FALSE(slot_of(a, "cdc"));

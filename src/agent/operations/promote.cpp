@@ -2,6 +2,8 @@
 #include <future>
 #include <thread>
 
+#include <spdlog/spdlog.h>
+
 #include "agent/operations/operation.hpp"
 #include "agent/operations/slots.hpp"
 #include "agent/promise_file.hpp"
@@ -43,6 +45,18 @@ std::vector<std::string> slots_of_others(const Hands& hands) {
     if (name != hands.situation().me) slots.push_back(core::slot_name(name));
   }
   return slots;
+}
+
+// A consumer's place is worth less than a leader: permanent slots give way.
+Outcome make_slots_of_others(Hands& hands, postgres::Session& session, Instant deadline) {
+  const auto dropped = postgres::create_member_slots_first(
+      session, slots_of_others(hands), names_of_made_slots(hands), deadline);
+  if (!dropped) return dropped.error();
+  for (const std::string& name : *dropped) {
+    spdlog::warn("max_replication_slots has no room: the permanent slot {} was dropped for those of "
+                 "the nodes", name);
+  }
+  return {};
 }
 
 std::vector<std::string> voter_names(const core::Policy& policy) {
@@ -141,8 +155,7 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
       const bool primary =
           rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
       if (primary)
-        return postgres::create_member_slots(*session, slots_of_others(hands),
-                                             boot_now() + sql_deadline);
+        return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
     }
     std::this_thread::sleep_for(Millis{10});
   }
@@ -173,9 +186,7 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Result<postgres:
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
   if (auto ended = postgres::terminate_clients(*session, deadline); !ended) return ended.error();
   note_step(hands, "names");
-  if (auto slots = postgres::create_member_slots(*session, slots_of_others(hands), deadline);
-      !slots)
-    return slots;
+  if (auto slots = make_slots_of_others(hands, *session, deadline); !slots) return slots;
   note_step(hands, "slots");
   return ask_to_promote(hands, *session, intent);
 }

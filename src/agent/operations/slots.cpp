@@ -11,6 +11,9 @@
 namespace evergres::agent {
 namespace {
 
+/// Of a whole KeepSlots: what it did not reach is tried again at a later look.
+constexpr Millis keeping_deadline{1000};
+
 const std::filesystem::path& state_of(const Hands& hands) {
   return hands.setup.settings.state_directory;
 }
@@ -48,9 +51,9 @@ Outcome make_slot(Hands& hands, postgres::Session& session, const core::Permanen
 }
 
 /// What PostgreSQL shows now; looks that were begun before do not count any more.
-Outcome learn_slots_again(Hands& hands, postgres::Session& session) {
+Outcome learn_slots_again(Hands& hands, postgres::Session& session, Instant deadline) {
   const Instant at = boot_now();
-  auto slots = look_at_slots(state_of(hands), session, at + sql_deadline);
+  auto slots = look_at_slots(state_of(hands), session, deadline);
   if (!slots) return slots.error();
   hands.learn([at, slots = std::move(*slots)](Knowledge& k) {
     learn_all_slots(k, slots, at);
@@ -125,26 +128,56 @@ std::vector<std::string> names_of_made_slots(const Hands& hands) {
   return names;
 }
 
-// One that cannot be made, moved or dropped keeps nobody from the others.
+Outcome remove_what_refuses_the_start(Hands& hands, const postgres::Configuration& configuration) {
+  const auto altered = postgres::read_altered(hands.server(), configuration.safety);
+  if (!altered) return altered.error();
+  if (postgres::writes_logical_wal(configuration, *altered)) return {};
+  const auto made = read_made_slots(state_of(hands));
+  const bool none = !made || std::none_of(made->begin(), made->end(),
+                                          [](const MadeSlot& one) { return one.logical; });
+  if (none) return {};
+  const auto status = hands.supervisor_status();
+  if (!status) return status.error();
+  if (status->state != supervisor::State::stopped) return {};
+  const auto removed = remove_logical_slots(state_of(hands), hands.server().data);
+  if (!removed) return removed.error();
+  for (const std::string& name : *removed) {
+    spdlog::warn("removed the logical slot {}: wal_level is not logical any more, and PostgreSQL "
+                 "does not start with it", name);
+  }
+  return {};
+}
+
+// One that cannot be made, moved or dropped keeps nobody from the others. Logical ones come last: an
+// open transaction holds them up, and a fence or a policy must not wait for that.
 Outcome carry_out(const core::KeepSlots& intent, Hands& hands) {
-  const Instant deadline = boot_now() + sql_deadline;
+  const Instant deadline = boot_now() + keeping_deadline;
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
   if (!session) return session.error();
   Outcome outcome;
   const auto note = [&outcome](Outcome step) {
     if (!step && outcome) outcome = std::move(step);
   };
+  const auto make = [&](bool logical) {
+    for (const core::PermanentSlot& slot : intent.make) {
+      if (hands.stopped()) return;
+      if (slot.logical != logical) continue;
+      const bool anew = was_elsewhere(hands.situation(), slot.name);
+      note(make_slot(hands, *session, slot, anew, deadline));
+    }
+  };
   for (const std::string& name : intent.drop) {
+    if (hands.stopped()) return hands.cancelled();
     note(postgres::drop_slot(*session, name, deadline));
   }
-  for (const core::PermanentSlot& slot : intent.make) {
-    const bool anew = was_elsewhere(hands.situation(), slot.name);
-    note(make_slot(hands, *session, slot, anew, boot_now() + sql_deadline));
-  }
+  make(false);
   for (const core::SlotAdvance& one : intent.advance) {
-    note(postgres::advance_slot(*session, one.name, one.to, boot_now() + sql_deadline));
+    if (hands.stopped()) return hands.cancelled();
+    note(postgres::advance_slot(*session, one.name, one.to, deadline));
   }
-  note(learn_slots_again(hands, *session));
+  make(true);
+  if (hands.stopped()) return hands.cancelled();
+  note(learn_slots_again(hands, *session, deadline));
   return outcome;
 }
 
@@ -165,7 +198,7 @@ Outcome carry_out(const core::ReleaseSlots& intent, Hands& hands) {
     if (dropped) hands.learn([node](Knowledge& k) { learn_slot(k, node, false); });
     if (!dropped && outcome) outcome = std::move(dropped);
   }
-  auto looked = learn_slots_again(hands, *session);
+  auto looked = learn_slots_again(hands, *session, boot_now() + sql_deadline);
   return outcome ? looked : outcome;
 }
 

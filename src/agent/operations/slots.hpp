@@ -17,4 +17,8 @@ std::vector<std::string> renew_logical_slots(Hands& hands, Instant deadline);
 /// The permanent slots that Evergres made on this server, as far as is noted.
 std::vector<std::string> names_of_made_slots(const Hands& hands);
 
+/// Before a start: if PostgreSQL would refuse it because wal_level is not logical any more and a
+/// logical slot of ours is here, that slot is removed.
+Outcome remove_what_refuses_the_start(Hands& hands, const postgres::Configuration& configuration);
+
 }  // namespace evergres::agent

@@ -10,6 +10,7 @@
 
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
+#include "agent/operations/slots.hpp"
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
 #include "core/grant.hpp"
@@ -102,6 +103,7 @@ Outcome start(Hands& hands, bool without_hot_standby,
       !written) {
     return written;
   }
+  if (auto able = remove_what_refuses_the_start(hands, configuration); !able) return able;
   if (auto written = postgres::write_upstream(server, upstream); !written) return written;
   supervisor::AskStart ask;
   if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};

@@ -93,6 +93,12 @@ Judgement give_every_node_a_slot(const Situation& s) {
   return Answer{change, "a cascaded node streams from another one", {}};
 }
 
+bool lacks_voters(const Situation& s) {
+  const Policy* policy = newest_policy(*s.record);
+  if (policy == nullptr) policy = &s.record->policy.current;
+  return policy->voters.size() < s.wanted.acknowledgements;
+}
+
 // The slot of a node that no policy counts and that is further behind than its limit is dropped.
 Judgement release_the_wal_of_stragglers(const Situation& s) {
   const auto& limit = s.wanted.member_slot_limit;
@@ -105,12 +111,9 @@ Judgement release_the_wal_of_stragglers(const Situation& s) {
         s.server.slots->begin(), s.server.slots->end(),
         [&](const Slot& one) { return one.name == slot_name(node) && !one.logical; });
     if (slot == s.server.slots->end() || slot->retained_bytes <= *limit) continue;
-    const auto& unproven = s.record->policy.unproven;
-    const bool counts =
-        counts_node(s.record->policy.current, node) ||
-        std::any_of(unproven.begin(), unproven.end(),
-                    [&](const Policy& policy) { return counts_node(policy, node); });
-    if (counts) continue;  // its commits are worth more than the disk
+    if (any_policy_counts(s, node)) continue;  // its commits are worth more than the disk
+    // One that streams may be what the policy waits for: to cut it off would keep it away for ever.
+    if (slot->active && lacks_voters(s)) continue;
     release.nodes.push_back(node);
     facts.push_back(node.value + " is " + std::to_string(slot->retained_bytes) +
                     " bytes behind, " + (slot->active ? "streaming" : "absent") +

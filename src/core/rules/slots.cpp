@@ -16,7 +16,9 @@ const Slot* find_slot(const std::optional<std::vector<Slot>>& slots, const std::
 }
 
 bool is_as_wanted(const Slot& slot, const PermanentSlot& wanted) {
-  return slot.logical == wanted.logical && (!slot.logical || slot.database == wanted.database);
+  if (slot.logical != wanted.logical) return false;
+  if (!slot.logical) return true;
+  return slot.database == wanted.database && slot.plugin.value_or(wanted.plugin) == wanted.plugin;
 }
 
 /// Drops what Evergres made and `wanted` does not want; what is in use stays until it is not.
@@ -31,6 +33,20 @@ void drop_the_rest(KeepSlots& change, const Situation& s,
   }
 }
 
+/// For log and explain.
+std::string why_dropped(const Situation& s, const std::string& name) {
+  const Slot* slot = find_slot(s.server.slots, name);
+  const auto& declared = *s.wanted.slots;
+  const auto wanted = std::find_if(declared.begin(), declared.end(),
+                                   [&](const PermanentSlot& one) { return one.name == name; });
+  const std::string is_dropped = "slot " + name + " is dropped: ";
+  if (wanted == declared.end()) return is_dropped + "it is not declared any more";
+  if (slot != nullptr && !is_as_wanted(*slot, *wanted))
+    return is_dropped + "its type, database or plugin is not the declared one, it is made anew";
+  if (slot != nullptr && slot->wal_status == "lost") return is_dropped + "its WAL is gone";
+  return is_dropped + "the leader has none that it could follow";
+}
+
 KeepSlots as_leader(const Situation& s) {
   KeepSlots change;
   for (const PermanentSlot& wanted : *s.wanted.slots) {
@@ -41,20 +57,23 @@ KeepSlots as_leader(const Situation& s) {
 }
 
 // A logical slot left from a leadership of ours would be used again with catalog rows that are
-// gone: it goes. A physical one moves behind the leader's, and only where our own WAL is.
+// gone: it goes. A physical one moves behind the leader's, and only where our own WAL is; one that
+// has nothing to follow would keep WAL for ever.
 KeepSlots as_follower(const Situation& s, const Heartbeat& leader) {
   KeepSlots change;
   std::vector<PermanentSlot> here;
   for (const PermanentSlot& wanted : *s.wanted.slots) {
-    if (!wanted.logical && !tags_of(s, s.me).nofailover) here.push_back(wanted);
+    if (wanted.logical || tags_of(s, s.me).nofailover) continue;
+    const Slot* theirs = find_slot(leader.slots, wanted.name);
+    const bool nothing_to_follow = leader.slots && (theirs == nullptr || theirs->logical);
+    if (!nothing_to_follow) here.push_back(wanted);
   }
   for (const PermanentSlot& wanted : here) {
     const Slot* own = find_slot(s.server.slots, wanted.name);
     const Slot* theirs = find_slot(leader.slots, wanted.name);
+    if (theirs == nullptr || !theirs->restart) continue;  // the leader did not say where it is
     if (own == nullptr) change.make.push_back(wanted);
-    const bool comparable = own != nullptr && own->ours && !own->active && own->restart &&
-                            theirs != nullptr && !theirs->logical && theirs->restart;
-    if (!comparable) continue;
+    if (own == nullptr || !own->ours || own->active || !own->restart) continue;
     const Lsn confirmed = std::min(*theirs->restart, s.server.replay.value_or(Lsn{}));
     // A receiver begins again at the start of its segment.
     const Lsn to{confirmed.value / segment * segment};
@@ -93,7 +112,10 @@ Judgement keep_permanent_slots(const Situation& s) {
     change = as_follower(s, *leader);
   }
   if (change.make.empty() && change.advance.empty() && change.drop.empty()) return std::nullopt;
-  return Answer{std::move(change), "the permanent slots here are not as they are declared", {}};
+  std::vector<std::string> facts;
+  for (const std::string& name : change.drop) facts.push_back(why_dropped(s, name));
+  return Answer{std::move(change), "the permanent slots here are not as they are declared",
+                std::move(facts)};
 }
 
 }  // namespace evergres::core
