@@ -36,17 +36,6 @@ bool is_slot_name(const std::string& name) {
   });
 }
 
-/// By its state file (PostgreSQL: slot.c, ReplicationSlotOnDisk): behind 16 bytes of header and 64
-/// of name stands the database, which only a logical one has.
-bool is_logical_on_disk(const std::filesystem::path& directory) {
-  constexpr std::size_t begins = 80;
-  constexpr std::size_t ends = begins + 4;
-  const auto state = read_file_if_present(directory / "state");
-  if (!state || !*state || (*state)->size() < ends) return false;
-  const std::string database = (*state)->substr(begins, ends - begins);
-  return std::any_of(database.begin(), database.end(), [](char c) { return c != '\0'; });
-}
-
 std::string note_of(const postgres::SlotFacts& slot, const MadeSlot* made) {
   if (slot.wal_status == "lost")
     return "its WAL is gone, nothing can be read from it; dropped by hand it is made anew";
@@ -84,7 +73,7 @@ Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::pat
   const std::filesystem::path slots = data / "pg_replslot";
   std::vector<std::string> removed;
   for (const MadeSlot& one : *made) {
-    if (!one.logical || !is_slot_name(one.name) || !is_logical_on_disk(slots / one.name)) continue;
+    if (!one.logical || !is_slot_name(one.name) || !postgres::is_logical_on_disk(slots / one.name)) continue;
     std::error_code problem;
     std::filesystem::remove_all(slots / one.name, problem);
     if (problem) return error_from_errno("could not remove the slot " + one.name, problem.value());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/file.hpp"
 #include "postgres/cells.hpp"
 #include "postgres/look_again.hpp"
 
@@ -67,9 +68,9 @@ Outcome make_physical_slot(Session& session, const std::string& name, Instant de
   return {};
 }
 
-// A slot that is not finished when its statement is cancelled vanishes with it. The three steps have
-// a quarter of the time each, so that the server's own timeout comes before our deadline: one that
-// was made after we gave up would never be noted as ours.
+// A slot that is not finished when its statement is cancelled vanishes with it. The server's own
+// timeout comes a quarter of the time before our deadline: a slot that was made after we gave up
+// would never be noted as ours. To connect and to look have a quarter each at most.
 Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
                               const std::string& database, const std::string& plugin,
                               Instant deadline) {
@@ -82,18 +83,32 @@ Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
   const Millis quarter = left / 4;
   SessionOptions options;
   options.database = database;
-  options.statement_timeout = quarter;
   auto session = Session::connect(server, options, began + quarter);
   if (!session) return session.error().while_doing("could not create the replication slot " + name);
   const auto found = slot_exists(*session, name, began + 2 * quarter);
   if (!found) return found.error();
   if (*found) return exists(name);
+  const auto until = std::chrono::duration_cast<Millis>(began + 3 * quarter - boot_now());
+  const auto limited = session->query("SELECT set_config('statement_timeout', $1, false)",
+                                      {std::to_string(std::max(until, Millis{1}).count())}, deadline);
+  if (!limited) return limited.error();
   const auto made = session->query(
       "SELECT lsn FROM pg_create_logical_replication_slot($1, $2)", {name, plugin}, deadline);
   if (!made) return made.error().while_doing("could not create the replication slot " + name);
   const auto begins = made->empty() ? std::nullopt : lsn_of(made->front().front());
   if (!begins) return Error(ErrorCode::data_invalid, "the new slot " + name + " has no position");
   return *begins;
+}
+
+// PostgreSQL, slot.c, ReplicationSlotOnDisk: behind 16 bytes of header and 64 of name stands the
+// database, which only a logical slot has.
+bool is_logical_on_disk(const std::filesystem::path& directory) {
+  constexpr std::size_t begins = 80;
+  constexpr std::size_t ends = begins + 4;
+  const auto state = read_file_if_present(directory / "state");
+  if (!state || !*state || (*state)->size() < ends) return false;
+  const std::string database = (*state)->substr(begins, ends - begins);
+  return std::any_of(database.begin(), database.end(), [](char c) { return c != '\0'; });
 }
 
 Outcome advance_slot(Session& session, const std::string& name, Lsn to, Instant deadline) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,11 +35,15 @@ Result<std::vector<SlotFacts>> list_slots(Session& session, Instant deadline);
 Outcome make_physical_slot(Session& session, const std::string& name, Instant deadline);
 
 /// On a primary; returns where it begins. It waits for the transactions that are open now, for half
-/// of the time that is left at most; after the deadline there is no slot. `timed_out` at once if
+/// of the time that is left or longer; after the deadline there is no slot. `timed_out` at once if
 /// less than 80 ms are left, `conflict` if a slot of this name exists.
 Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
                               const std::string& database, const std::string& plugin,
                               Instant deadline);
+
+/// Of a stopped server: whether `directory`, pg_replslot/NAME, holds a logical slot, by its state
+/// file. False if it cannot be read.
+bool is_logical_on_disk(const std::filesystem::path& directory);
 
 /// Moves an idle physical slot on, never back: one that is there already is left alone.
 Outcome advance_slot(Session& session, const std::string& name, Lsn to, Instant deadline);

@@ -146,6 +146,12 @@ TEST(RealSlots, ALogicalOneIsMadeInItsDatabaseOrNotAtAll) {
   EXPECT_FALSE(make_logical_slot(a.server, "late", "postgres", "pgoutput",
                                  boot_now() + Millis{400}).ok());
   EXPECT_FALSE(slot_of(a, "late"));
+  const auto on_disk = a.server.data / "pg_replslot";
+  auto another = a.session();
+  ASSERT_TRUE(make_physical_slot(another, "archive", soon()).ok());
+  EXPECT_TRUE(is_logical_on_disk(on_disk / "cdc"));
+  EXPECT_FALSE(is_logical_on_disk(on_disk / "archive"));
+  EXPECT_FALSE(is_logical_on_disk(on_disk / "nobody"));
   EXPECT_EQ(make_logical_slot(a.server, "later", "postgres", "pgoutput", boot_now() + Millis{40})
                 .error().code(),
             ErrorCode::timed_out);

@@ -40,9 +40,12 @@ std::string why_dropped(const Situation& s, const std::string& name) {
   const auto wanted = std::find_if(declared.begin(), declared.end(),
                                    [&](const PermanentSlot& one) { return one.name == name; });
   const std::string is_dropped = "slot " + name + " is dropped: ";
+  const bool leads = is_open_leader(s);
   if (wanted == declared.end()) return is_dropped + "it is not declared any more";
   if (slot != nullptr && !is_as_wanted(*slot, *wanted))
     return is_dropped + "its type, database or plugin is not the declared one, it is made anew";
+  if (!leads && wanted->logical) return is_dropped + "it is of an earlier leadership of this node";
+  if (!leads && tags_of(s, s.me).nofailover) return is_dropped + "this node never leads";
   if (slot != nullptr && slot->wal_status == "lost") return is_dropped + "its WAL is gone";
   return is_dropped + "the leader has none that it could follow";
 }

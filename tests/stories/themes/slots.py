@@ -161,6 +161,9 @@ def slots_of_others_are_never_touched(cluster):
                         ("slots={a: {type: logical, database: app}}", "wal_level")):
         done = leader.evergres("edit-config", "--force", "-s", wrong)
         expect(done.returncode != 0 and word in done.stderr, f"{wrong}: {done.stderr}")
+    done = leader.evergres("edit-config", "--force", "-p", "max_replication_slots=3", "-s",
+                           "slots={a: {type: physical}, b: {type: physical}}")
+    expect(done.returncode != 0 and "no room for 4 slots" in done.stderr, done.stderr)
     leader.sql("select pg_create_physical_replication_slot('byhand', true)", "postgres")
     _edit(leader, "-s", "slots={byhand: {type: physical}, ours: {type: physical}}", "--wait")
     for node in cluster.nodes:
@@ -251,6 +254,9 @@ def a_logical_slot_is_there_after_a_switchover(make_cluster):
         expect(cluster.leader() is new and new.postmaster() != before, cluster.brief())
         expect(any(f"id[integer]:{row} " in line for line in new.sql(fetch)),
                "the restart of its leader made the slot anew, although nobody else led")
+        done = new.evergres("edit-config", "--force", "-s", "slots=", "-p", "wal_level=replica")
+        expect(done.returncode != 0 and "the logical slot cdc" in done.stderr,
+               f"then no start would succeed: {done.stderr}")
 
 
 @story()
