@@ -174,7 +174,8 @@ class Running {
         errors_(std::move(errors)),
         on_line_(on_line) {}
 
-  Result<ProcessExit> wait(const Command& command, Instant deadline, const std::stop_token& stop) {
+  Result<ProcessExit> wait(const Command& command, Instant deadline, const std::stop_token& stop,
+                           const Objection& objection) {
     for (;;) {
       const Nanos left = deadline - boot_now();
       if (stop.stop_requested() || left.count() <= 0) return give_up(command, stop);
@@ -184,6 +185,11 @@ class Running {
       if (reaped == pid_) return ended(status);
       if (reaped < 0 && errno != EINTR) {
         return error_from_errno("lost sight of " + command.program.string(), errno);
+      }
+      auto reason = objection ? objection() : std::nullopt;
+      if (reason) {
+        kill_and_reap();
+        return *std::move(reason);
       }
     }
   }
@@ -237,13 +243,17 @@ class Running {
     return exit;
   }
 
-  Error give_up(const Command& command, const std::stop_token& stop) {
+  ProcessExit kill_and_reap() {
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    const std::string text = ended(status).error_text();
+    return ended(status);
+  }
+
+  Error give_up(const Command& command, const std::stop_token& stop) {
+    const std::string text = kill_and_reap().error_text();
     const std::string name = command.program.filename().string();
     if (stop.stop_requested()) {
       return Error(ErrorCode::cancelled, name + " was stopped on request", text);
@@ -281,7 +291,7 @@ std::string ProcessExit::error_text() const {
 }
 
 Result<ProcessExit> run(const Command& command, Instant deadline, const std::stop_token& stop,
-                        const OnLine& on_line) {
+                        const OnLine& on_line, const Objection& objection) {
   Prepared prepared;
   prepare(command, prepared);
   auto input = input_of(command.input);
@@ -313,7 +323,7 @@ Result<ProcessExit> run(const Command& command, Instant deadline, const std::sto
     return could_not_start(command, reason);
   }
   return Running(pid, std::move(output->read_end), std::move(errors->read_end), on_line)
-      .wait(command, deadline, stop);
+      .wait(command, deadline, stop, objection);
 }
 
 }  // namespace evergres::net

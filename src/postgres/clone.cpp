@@ -8,12 +8,23 @@
 #include "base/file.hpp"
 #include "net/process.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/standstill.hpp"
 
 namespace evergres::postgres {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+/// What pg_basebackup says with --verbose (14 to 18). Its slowest part at the end is to sync all
+/// files, of which it shows nothing: that is our own disk, and no other source would be faster.
+constexpr std::array stages{
+    CopyStage{"", "the source to answer", copy_patience},
+    CopyStage{"initiating base backup", "the source's checkpoint and the size of its data",
+              first_byte_patience},
+    CopyStage{"checkpoint completed", "the source's files", copy_patience},
+    CopyStage{"waiting for background process", "the last WAL of the copy", copy_patience, true},
+    CopyStage{"syncing data to disk", "our own disk", std::nullopt}};
 
 struct Progress {
   std::uint64_t done_kb = 0;
@@ -80,7 +91,7 @@ net::Command base_backup(const Server& server, const CloneRequest& request,
                          const fs::path& directory) {
   net::Command command{server.program("pg_basebackup"),
                        {"-D", directory.string(), "-d", "service=" + std::string(source_service),
-                        "-X", "stream", "-c", "fast", "-P", "--no-password"},
+                        "-X", "stream", "-c", "fast", "-P", "-v", "--no-password"},
                        {{"PGSERVICEFILE", server.source_file().string()}},
                        {},
                        {}};
@@ -101,9 +112,16 @@ Outcome copy(const Server& server, const CloneRequest& request, const fs::path& 
   const auto pass_on = [&enough] { enough.request_stop(); };
   const std::stop_callback<decltype(pass_on)> forward(stop, pass_on);
   Watch watch(on_progress, *free, enough);
-  const net::OnLine on_line = [&](net::Stream, std::string_view line) { watch(line); };
-  const auto exit =
-      net::run(base_backup(server, request, directory), deadline, enough.get_token(), on_line);
+  Standstill standstill(
+      "pg_basebackup", stages,
+      [&directory](bool streams_wal) { return what_was_written(directory, streams_wal); },
+      boot_now());
+  const net::OnLine on_line = [&](net::Stream, std::string_view line) {
+    standstill.heard(line, boot_now());
+    watch(line);
+  };
+  const auto exit = net::run(base_backup(server, request, directory), deadline, enough.get_token(),
+                             on_line, [&standstill] { return standstill.at(boot_now()); });
   auto removed = remove_durably(server.source_file());
   if (!exit) {
     const bool ours = exit.error().code() == ErrorCode::cancelled && !stop.stop_requested();

@@ -24,9 +24,10 @@ struct CloneRequest {
 
 /// pg_basebackup into data.clone-<incarnation>, then put_in_place with configuration (gate closed)
 /// and incarnation. Reports "cloning 12 of 31 MB (38 %)". Less free space than the source is large
-/// plus 10 % is `no_space` before anything is copied. A failed clone removes only its own temporary
-/// directory (and a sentinel stays), a success removes the sentinel; the old data directory is
-/// touched only when the new one is complete and durable.
+/// plus 10 % is `no_space` before anything is copied; a source that sends nothing for a minute (for
+/// a quarter of an hour before the first byte) is `timed_out`. A failed clone removes only its own
+/// temporary directory (and a sentinel stays), a success removes the sentinel; the old data
+/// directory is touched only when the new one is complete and durable.
 Outcome clone(const Server& server, const CloneRequest& request, const OnProgress& on_progress,
               Instant deadline, const std::stop_token& stop = {});
 

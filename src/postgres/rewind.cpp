@@ -10,6 +10,7 @@
 #include "net/process.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/standstill.hpp"
 
 namespace evergres::postgres {
 
@@ -18,6 +19,15 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kept_tails = 3;
+
+/// What pg_rewind says with --progress (14 to 18). Between the two lists and the copy, and when it
+/// syncs, it works on our own disk alone.
+constexpr std::array stages{
+    CopyStage{"", "the source to answer", copy_patience},
+    CopyStage{"reading source file list", "the list of the source's files", first_byte_patience},
+    CopyStage{"reading target file list", "our own disk", std::nullopt},
+    CopyStage{"need to copy", "the source's files", copy_patience},
+    CopyStage{"syncing target data directory", "our own disk", std::nullopt}};
 
 Error refused(std::string message, std::string detail, std::string hint) {
   return Error(ErrorCode::refused, std::move(message), std::move(detail), std::move(hint));
@@ -87,10 +97,16 @@ Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant 
       {{"PGSERVICEFILE", server.source_file().string()}},
       {},
       {}};
+  Standstill standstill(
+      "pg_rewind", stages,
+      [&server](bool streams_wal) { return what_was_written(server.data, streams_wal); },
+      boot_now());
   const net::OnLine on_line = [&](net::Stream, std::string_view line) {
+    standstill.heard(line, boot_now());
     if (on_progress) on_progress("rewinding: " + std::string(line));
   };
-  const auto exit = net::run(command, deadline, stop, on_line);
+  const auto exit = net::run(command, deadline, stop, on_line,
+                             [&standstill] { return standstill.at(boot_now()); });
   if (!exit) return exit.error();
   if (exit->success()) return {};
   return Error(ErrorCode::postgres_failed, "pg_rewind failed", exit->error_text(),

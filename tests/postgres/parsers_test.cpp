@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "postgres/clone.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/credentials.hpp"
 #include "postgres/history.hpp"
 #include "postgres/receiver.hpp"
+#include "postgres/standstill.hpp"
 #include "postgres/versions.hpp"
 #include "postgres/wal_end.hpp"
 
@@ -144,6 +147,75 @@ TEST(Receiver, Titles) {
   EXPECT_FALSE(is_receiver_title("postgres: evergres: shop walreceiver [local] idle"));
   EXPECT_FALSE(is_receiver_title("vim walreceiver.c"));
   EXPECT_FALSE(is_receiver_title(""));
+}
+
+constexpr std::array some_stages{CopyStage{"", "the source to answer", Millis{60'000}},
+                                 CopyStage{"waiting for it", "the last WAL", Millis{60'000}, true},
+                                 CopyStage{"syncing", "our own disk", std::nullopt}};
+
+/// A program that copies, watched each second.
+struct Watched {
+  Instant now = Instant{} + Millis{1'000'000};
+  std::string files = "1";
+  std::string wal = "1";
+  Standstill standstill{"copier", some_stages,
+                        [this](bool wal_only) { return wal_only ? wal : files; }, now};
+
+  /// Seconds until it is said to stand still; absent: not within these.
+  std::optional<int> ends_within(int seconds) {
+    for (int second = 1; second <= seconds; ++second) {
+      now += Millis{1000};
+      error = standstill.at(now);
+      if (error) return second;
+    }
+    return std::nullopt;
+  }
+  std::optional<Error> error;
+};
+
+TEST(Standstill, EndsWhatShowsNothingForAMinute) {
+  Watched copy;
+  EXPECT_EQ(copy.ends_within(100), 60);
+  EXPECT_EQ(copy.error->code(), ErrorCode::timed_out);
+  EXPECT_EQ(copy.error->message(), "copier stood still and was killed");
+  EXPECT_EQ(copy.error->detail(),
+            "It waited for the source to answer, and nothing came for 60 s.");
+}
+
+TEST(Standstill, ANewLineOrAChangeOfTheFilesIsASignOfLife) {
+  Watched copy;
+  EXPECT_EQ(copy.ends_within(55), std::nullopt);
+  copy.standstill.heard(" 5/10 kB", copy.now);
+  EXPECT_EQ(copy.ends_within(55), std::nullopt);
+  copy.standstill.heard(" 5/10 kB", copy.now);  // nothing new
+  EXPECT_EQ(copy.ends_within(20), 5);
+  copy.standstill.heard(" 6/10 kB", copy.now);
+  EXPECT_EQ(copy.ends_within(35), std::nullopt);
+  copy.files = "2";
+  EXPECT_EQ(copy.ends_within(60), std::nullopt);
+  copy.wal = "2";
+  EXPECT_TRUE(copy.ends_within(10).has_value()) << "WAL does not copy the files";
+}
+
+TEST(Standstill, EachStageHasItsOwnPatience) {
+  Watched copy;
+  copy.standstill.heard("copier: waiting for it to come", copy.now);
+  EXPECT_EQ(copy.ends_within(35), std::nullopt);
+  copy.wal = "2";
+  EXPECT_EQ(copy.ends_within(60), std::nullopt);
+  copy.files = "2";
+  EXPECT_TRUE(copy.ends_within(10).has_value()) << "only WAL is waited for";
+  copy.standstill.heard("  1/1 kB (copier: syncing)", copy.now);  // the name of a file
+  EXPECT_EQ(copy.ends_within(100), 60);
+  copy.standstill.heard("copier: syncing data", copy.now);
+  EXPECT_EQ(copy.ends_within(10'000), std::nullopt);
+}
+
+TEST(Standstill, ANodeThatWasFrozenItselfBeginsAnew) {
+  Watched copy;
+  EXPECT_EQ(copy.ends_within(20), std::nullopt);
+  copy.now += Millis{3600'000};
+  EXPECT_EQ(copy.ends_within(100), 61);
 }
 
 TEST(Clone, Progress) {

@@ -69,6 +69,19 @@ TEST(Process, MissingProgramIsAnErrorOfItsOwn) {
   EXPECT_EQ(run({"/etc/passwd", {}, {}, {}, {}}, soon()).error().code(), ErrorCode::permission);
 }
 
+TEST(Process, AnObjectionEndsItAndIsTheAnswer) {
+  std::string heard;
+  const OnLine on_line = [&](Stream, std::string_view line) { heard = line; };
+  const Objection objection = [&]() -> std::optional<Error> {
+    if (heard.empty()) return {};
+    return Error(ErrorCode::timed_out, "we have heard " + heard);
+  };
+  const auto ended = run(shell("sleep 0.2; echo enough; sleep 300"), soon(), {}, on_line,
+                         objection);
+  ASSERT_FALSE(ended.ok());
+  EXPECT_EQ(ended.error().message(), "we have heard enough");
+}
+
 TEST(Process, DeadlineAndStopKillTheWholeGroup) {
   pid_t grandchild = 0;
   const OnLine on_line = [&](Stream, std::string_view line) {

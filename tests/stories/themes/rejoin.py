@@ -1,10 +1,11 @@
 """An old leader comes back with WAL that nobody else has."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
-from harness import expect, story, under_load, wait_until
+from harness import expect, processes, story, under_load, wait_until
 
 
 def _diverge(cluster, load, checkpoint):
@@ -187,3 +188,63 @@ def voter_outside_the_fence_returns_with_a_tail(new_cluster):
             new.kill_all()
             cluster.wait_leader(other_than=new)
             new.start()
+
+
+def _hold_while_it_sends(source, node):
+    """Stops the walsender that copies the files of `source` to `node`, in the middle of them: its
+    pg_basebackup is held until the walsender waits for it to read on (there it has no lock)."""
+    copier = lambda: [pid for pid, p in node.processes().items()
+                      if p.argv and p.argv[0].endswith("pg_basebackup")]
+    question = ("select pid, coalesce(wait_event, '') from pg_stat_activity where query like "
+                f"'BASE_BACKUP%' and application_name = 'evergres_clone_{node}'")
+
+    def held():
+        pids = copier()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        rows = [row.split("|") for row in source.sql(question, "postgres")] if pids else []
+        if rows and rows[0][1] == "ClientWrite":
+            os.kill(int(rows[0][0]), signal.SIGSTOP)
+            return int(rows[0][0])
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        return None
+
+    sender = wait_until(f"a walsender of {source} that sends files to {node}", held, 60, every=0.02)
+    for pid in copier():
+        os.kill(pid, signal.SIGCONT)
+    return sender
+
+
+@story(own=True)
+def a_clone_whose_source_hangs_is_begun_anew(new_cluster):
+    """The process that sends the copy stands still, and its connection lives on, as on a frozen
+    machine or a bad disk, while WAL goes on coming: the clone is given up after a minute without a
+    byte of it, and the next one comes from the leader."""
+    with new_cluster(nodes=3) as cluster:
+        cluster.nodes[1].settings["tags"] = json.dumps({"clonefrom": True})
+        cluster.create()
+        with under_load(cluster) as load:
+            leader, source, node = cluster.nodes
+            expect(cluster.leader() is leader, cluster.brief())
+            leader.sql("create table large as select repeat(md5(i::text), 30) as text from "
+                       "generate_series(1, 100000) i", timeout=120)
+            cluster.wait_healthy()
+            end = leader.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
+            wait_until(f"{source} close behind", lambda: source.sql(
+                f"select pg_last_wal_replay_lsn() >= '{end}'::pg_lsn", "postgres") == ["t"], 60)
+            asked = node.evergres("reinit", node.name, "--force")
+            expect(asked.returncode == 0, f"reinit: {asked.stderr}{asked.stdout}")
+            sender = _hold_while_it_sends(source, node)
+            try:
+                words = "pg_basebackup stood still and was killed"
+                wait_until("the clone given up", lambda: words in node.log_text(), 110,
+                           node.last_log_lines)
+                load.wait_acks(20)
+                cluster.wait_healthy(180)
+            finally:
+                processes.send([sender], signal.SIGCONT)
+            log = node.log_text()
+            given_up = log.index(words)
+            expect(f"clone from {source} in term" in log[:given_up], "the first clone")
+            expect(f"clone from {leader} in term" in log[given_up:], "the second clone")
