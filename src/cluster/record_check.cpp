@@ -95,6 +95,10 @@ Outcome check_names(const core::Record& record) {
   if (record.why.size() > max_sentence) return invalid("record.why is too long.");
   if (record.loss && !is_seat(record.loss->leader))
     return invalid("record.loss.leader is no node.");
+  const auto& losses = record.earlier_losses;
+  const auto is_sound = [](const core::Loss& loss) { return is_seat(loss.leader); };
+  if (losses && (losses->size() > max_members || !std::ranges::all_of(*losses, is_sound)))
+    return invalid("record.earlier_losses has too many, or a leader that is no node.");
   if (record.lease_ms && (*record.lease_ms == 0 || *record.lease_ms > longest_lease_ms))
     return invalid("record.lease_ms is no lease.");
   if (!record.request) return {};

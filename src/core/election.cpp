@@ -443,7 +443,9 @@ Elected choose(const ElectionInput& input) {
   choice.timeline = next_timeline(input);
   choice.learned = learned_forks(input, best);
   choice.facts = facts_about(input, choice, tree);
-  choice.loss = selection.loss;
+  // Whoever was to lead after a dropped leader never opened, so that nothing of it can be lost.
+  const auto inherited = inherited_loss(input.record, choice.leader, choice.position, tree);
+  choice.loss = inherited ? inherited : selection.loss;
   elected.complete = selection.complete;
   elected.choice = std::move(choice);
   return elected;

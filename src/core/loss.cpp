@@ -25,6 +25,18 @@ std::optional<Lsn> where_it_leaves(Position position, TimelineId timeline,
   return std::nullopt;
 }
 
+/// Where the WAL of the lost leader, known up to `end`, is left by whoever leads from `chosen` on.
+void measure_against(Loss& loss, Position end, Position chosen, const TimelineTree& tree) {
+  if (tree.is_prefix(chosen, end)) {
+    loss.to = std::max(loss.from, end.lsn);
+  } else if (tree.is_prefix(end, chosen)) {
+    loss.to = loss.from;
+  } else if (const auto left = where_it_leaves(chosen, end.timeline, tree)) {
+    loss.from = *left;
+    loss.to = std::max(*left, end.lsn);
+  }
+}
+
 std::string seconds_text(std::uint64_t millis) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(millis) / 1e3);
@@ -68,15 +80,38 @@ Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Po
   loss.term = record.term;
   loss.from = tree.normalised(chosen).lsn;
   if (!word || word->leader != lost.leader || word->term != lost.term) return loss;
-  if (tree.is_prefix(chosen, word->position)) {
-    loss.to = std::max(loss.from, word->position.lsn);
-  } else if (tree.is_prefix(word->position, chosen)) {
-    loss.to = loss.from;
-  } else if (const auto left = where_it_leaves(chosen, word->position.timeline, tree)) {
-    loss.from = *left;
-    loss.to = std::max(*left, word->position.lsn);
-  }
+  measure_against(loss, word->position, chosen, tree);
   return loss;
+}
+
+bool took_effect(const Record& record, const Loss& loss) {
+  // Of a version that did not write it down: its timeline began, as far as anybody showed.
+  const auto began = [&](const Lineage& entry) { return entry.term == loss.term && entry.begins; };
+  return loss.opened.value_or(std::ranges::any_of(record.lineage, began));
+}
+
+std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Position chosen,
+                                   const TimelineTree& tree) {
+  const auto& before = record.loss;
+  if (!before || took_effect(record, *before) || leader == before->leader) return std::nullopt;
+  if (record.policy.current.term != before->term) return std::nullopt;  // that leader still counts
+  Loss loss = *before;
+  loss.term = record.term;
+  loss.from = tree.normalised(chosen).lsn;
+  for (const Lineage& entry : record.lineage) {
+    if (entry.term != before->term) continue;
+    measure_against(loss, {entry.parent, before->to.value_or(before->from)}, chosen, tree);
+  }
+  if (!before->to) loss.to.reset();
+  return loss;
+}
+
+std::vector<Loss> unmeasured_losses(const Record& record) {
+  std::vector<Loss> losses = record.earlier_losses.value_or(std::vector<Loss>{});
+  if (record.loss) losses.push_back(*record.loss);
+  std::erase_if(losses,
+                [&](const Loss& loss) { return loss.measured || !took_effect(record, loss); });
+  return losses;
 }
 
 std::uint64_t silence_since(const std::optional<LastWord>& word, Instant now) {
@@ -85,8 +120,7 @@ std::uint64_t silence_since(const std::optional<LastWord>& word, Instant now) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(silent, 0));
 }
 
-Loss measured_loss(const Record& record, Position end, const TimelineTree& tree) {
-  Loss loss = *record.loss;
+Loss measured_loss(const Record& record, Loss loss, Position end, const TimelineTree& tree) {
   for (const Lineage& entry : record.lineage) {
     if (entry.term == loss.term && entry.begins) loss.from = *entry.begins;
   }

@@ -53,8 +53,20 @@ Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Po
 /// carries the choice out adds it.
 std::uint64_t silence_since(const std::optional<LastWord>& word, Instant now);
 
-/// The same read from the stopped leader itself, whose WAL ends at `end`.
-Loss measured_loss(const Record& record, Position end, const TimelineTree& tree);
+/// Whether the failover of this loss opened, so that the loss is a fact.
+bool took_effect(const Record& record, const Loss& loss);
+
+/// What a failover had given up that never opened, though an operator had the policy of that leader
+/// dropped for it: no policy in the book tells of it any more, so that it is lost with whoever
+/// leads in its stead, here `leader` at `chosen`. Nothing if that is the leader that lost it.
+std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Position chosen,
+                                   const TimelineTree& tree);
+
+/// The losses that took effect and wait until their leader is read; oldest first.
+std::vector<Loss> unmeasured_losses(const Record& record);
+
+/// One of them read from the stopped leader itself, whose WAL ends at `end`.
+Loss measured_loss(const Record& record, Loss loss, Position end, const TimelineTree& tree);
 
 /// Bytes of WAL between `from` and `to`; nothing if the end is not known.
 std::optional<std::uint64_t> bytes_of(const Loss& loss);

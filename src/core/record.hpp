@@ -142,12 +142,14 @@ struct Loss {
   std::optional<Lsn> to;        ///< the furthest that is known of it; absent: nothing is
   std::uint64_t silent_ms = 0;  ///< what it wrote after its last word, in this time, is not in `to`
   bool measured = false;        ///< `to` was read from the leader itself after it was stopped
+  std::optional<bool> opened = {};  ///< false: that failover has not opened, nothing is lost yet
   auto operator<=>(const Loss&) const = default;
 };
 constexpr auto fields(const Loss*) {
   return std::tuple{Field{"leader", &Loss::leader},       Field{"term", &Loss::term},
                     Field{"from", &Loss::from},           Field{"to", &Loss::to},
-                    Field{"silent_ms", &Loss::silent_ms}, Field{"measured", &Loss::measured}};
+                    Field{"silent_ms", &Loss::silent_ms}, Field{"measured", &Loss::measured},
+                    Field{"opened", &Loss::opened}};
 }
 
 /// The cluster's one register. It changes only by compare-and-set and only through the functions in
@@ -175,6 +177,7 @@ struct Record {
   std::optional<std::uint64_t> lease_ms;  ///< no grant lasts longer after a renewal; set before the
                                           ///< first async policy, the same until async is left
   std::optional<Loss> loss;               ///< of the last failover that lost something
+  std::optional<std::vector<Loss>> earlier_losses;  ///< before it, not measured yet; oldest first
   std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
   std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
@@ -201,6 +204,7 @@ constexpr auto fields(const Record*) {
                     Field{"max_loss_bytes", &Record::max_loss_bytes},
                     Field{"lease_ms", &Record::lease_ms},
                     Field{"loss", &Record::loss},
+                    Field{"earlier_losses", &Record::earlier_losses},
                     Field{"kind", &Record::kind},
                     Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};

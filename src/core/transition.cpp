@@ -61,10 +61,24 @@ void learn(Record& record, const Fork& fork) {
   }
 }
 
-bool was_opened(const Record& record, Term term) {
-  return std::any_of(record.lineage.begin(), record.lineage.end(), [&](const Lineage& entry) {
-    return entry.term == term && entry.begins;
-  });
+/// The loss of this choice takes the place of one that never took effect, and stands beside one
+/// that did and is not measured yet.
+void note_loss(Record& record, std::optional<Loss> next) {
+  constexpr std::size_t most_earlier_losses = 16;
+  const std::optional<Loss> before = record.loss;
+  const bool in_effect = before && took_effect(record, *before);
+  if (!next && in_effect) return;
+  if (next) {
+    next->opened = false;
+    if (before && !in_effect && before->leader == next->leader)
+      next->silent_ms = std::max(next->silent_ms, before->silent_ms);
+  }
+  record.loss = std::move(next);
+  if (!in_effect || before->measured) return;
+  auto& earlier = record.earlier_losses;
+  if (!earlier) earlier.emplace();
+  earlier->push_back(*before);
+  if (earlier->size() > most_earlier_losses) earlier->erase(earlier->begin());
 }
 
 std::string policy_trouble(const Policy& policy) {
@@ -161,13 +175,11 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
                      "");
     }
   }
+  note_loss(record, choice.loss);
   for (const Fork& fork : choice.learned) learn(record, fork);
   record.lineage.push_back(Lineage{record.term, choice.timeline, choice.position.timeline,
                                    std::nullopt, choice.leader.node});
   record.facts = choice.facts;
-  if (choice.loss || (record.loss && !was_opened(record, record.loss->term))) {
-    record.loss = choice.loss;
-  }
   if (replace_book) {
     for (const std::string& dropped : dropped_policies(record.policy))
       record.facts.push_back(dropped);
@@ -195,6 +207,7 @@ Result<Record> open_leadership(Record record, const Claim& claim, const Policy& 
     return refusal("a policy that was never recorded cannot be proven", "");
   }
   learn(record, fork);
+  if (record.loss && record.loss->term == record.term) record.loss->opened = true;
   record.policy = PolicyBook{policy, {}};
   record.phase = Phase::leading;
   record.renewed += 1;  // the grant of an async leader counts from here
@@ -280,10 +293,16 @@ Result<Record> set_durability(Record record, const Claim& claim, Durability dura
 
 Result<Record> record_loss(Record record, const Claim& claim, const Loss& loss) {
   if (auto open = is_open_leader(record, claim); !open) return open.error();
-  if (!record.loss || record.loss->leader != loss.leader || record.loss->term != loss.term) {
+  const auto is_it = [&](const Loss& known) {
+    return known.leader == loss.leader && known.term == loss.term;
+  };
+  auto& earlier = record.earlier_losses;
+  if (record.loss && is_it(*record.loss)) {
+    record.loss = loss;
+  } else if (!earlier || std::erase_if(*earlier, is_it) == 0) {
     return refusal("the record knows no loss of " + loss.leader.node.value, "");
   }
-  record.loss = loss;
+  if (earlier && earlier->empty()) earlier.reset();
   return record;
 }
 

@@ -59,7 +59,8 @@ Result<Record> add_member(Record record, const Claim& claim, const NodeName& nod
 Result<Record> set_durability(Record record, const Claim& claim, Durability durability,
                               std::uint64_t max_loss_bytes, Millis lease);
 
-/// The leader whose WAL was given up showed how much it was.
+/// A leader whose WAL was given up showed how much it was. That of the last failover stays in the
+/// record, an earlier one leaves it: the history has it.
 Result<Record> record_loss(Record record, const Claim& claim, const Loss& loss);
 
 /// An operator's pause or its end. It changes nothing else: neither term nor policy nor grant.

@@ -186,6 +186,44 @@ TEST_F(RecordChange, OfAPolicyToAsyncThatTheStoreNotesLateIsNotApplied) {
   EXPECT_EQ(stored().value.renewed, before.renewed + 2) << "each proposal begins the lease anew";
 }
 
+/// The old leader waits with its rewind until the record says that its loss is measured.
+TEST_F(RecordChange, ALossThatTheHistoryRefusesIsMeasuredAllTheSame) {
+  const core::Seat n2{NodeName{"n2"}, Incarnation{"i2"}};
+  core::Loss loss{n2, Term{0}, Lsn{100}, Lsn{120}, 700, false, true};
+  meanwhile([&](core::Record& theirs) {
+    theirs.claim = Claim{"mine"};
+    theirs.phase = core::Phase::leading;
+    theirs.leader = core::Seat{NodeName{"n1"}, Incarnation{"i1"}};
+    theirs.loss = loss;
+  });
+  cluster::HistoryEntry entry;
+  entry.term = loss.term.value;
+  entry.lost = cluster::lost_tail(loss);
+  ASSERT_TRUE(others_.append_history(entry, generous));
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((root_ / "store.db").c_str(), &other), SQLITE_OK);
+  const char* refuse =
+      "CREATE TRIGGER refuse BEFORE UPDATE ON entry "
+      "WHEN CAST(NEW.key AS TEXT) LIKE '%/events/%' BEGIN SELECT RAISE(ABORT, 'no'); END; "
+      "CREATE TRIGGER refuse_new BEFORE INSERT ON entry "
+      "WHEN CAST(NEW.key AS TEXT) LIKE '%/events/%' BEGIN SELECT RAISE(ABORT, 'no'); END";
+  ASSERT_EQ(sqlite3_exec(other, refuse, nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(other);
+  EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
+  loss.to = Lsn{150};
+  loss.measured = true;
+  for (std::uint32_t failures : {0U, 4U, 5U}) {
+    Knowledge known;
+    known.situation.me = NodeName{"n1"};
+    known.situation.agent = Claim{"mine"};
+    known.situation.attempts[core::RecordLoss::kind].failures = failures;
+    Hands own(setup_, known, [](const Learn&) {}, std::stop_token());
+    const auto done = carry_out(core::RecordLoss{Term{0}, loss}, own);
+    EXPECT_EQ(done.ok(), failures == 5) << failures;
+    EXPECT_EQ(stored().value.loss->measured, failures == 5) << failures;
+  }
+}
+
 TEST_F(RecordChange, NeedsARecord) {
   std::filesystem::remove(root_ / "store.db");
   auto own = hands();

@@ -196,6 +196,15 @@ inline void add_measuring(std::vector<Case>& cases) {
   cases.push_back({"an old async leader waits until its loss is noted", old});
   cases.push_back({"an old async leader rewinds once its loss is noted",
                    with(old, [](Situation& s) { s.record->loss->measured = true; })});
+  // Since then n2 was given up too, before n1 was back.
+  const auto given_up_twice = [](Situation& s) {
+    s.record->earlier_losses = {*s.record->loss};
+    s.record->loss = Loss{seat("n3"), Term{6}, Lsn{1500}, Lsn{1600}, 0, false, true};
+  };
+  cases.push_back({"the last but one async leader shows what was given up",
+                   with(cases[cases.size() - 3].situation, given_up_twice)});
+  cases.push_back(
+      {"the last but one async leader waits until its loss is noted", with(old, given_up_twice)});
 }
 
 }  // namespace evergres::core::worlds

@@ -361,6 +361,7 @@ inline void World::check_record(const Record& record) {
   ++opened;
   const Postgres& leader = nodes_[index_of(record.leader->node)].postgres;
   const std::set<int> held(leader.wal.begin(), leader.wal.end());
+  note_found_again(held);
   if (record.loss && record.loss->term == record.term) note_lost(record, held);
   for (const auto& [id, how] : acknowledged_) {
     if (held.contains(id)) continue;
@@ -370,16 +371,27 @@ inline void World::check_record(const Record& record) {
   }
 }
 
+/// A leader that was given up may lead again, if those who came after it were given up as well and
+/// nobody else can: then what was lost with it is there once more.
+inline void World::note_found_again(const std::set<int>& held) {
+  for (auto& [term, lost] : lost_) {
+    for (const auto& [id, how] : lost) {
+      if (held.contains(id)) acknowledged_.emplace(id, how);
+    }
+    std::erase_if(lost, [&](const auto& entry) { return held.contains(entry.first); });
+  }
+}
+
 /// What a failover gave up is in what it says about it, and was acknowledged by an async leader
 /// alone: the given up one, or one before it whose WAL it had. A word of that leader says how far
 /// it was, and after the word it may have gone on.
 inline void World::note_lost(const Record& record, const std::set<int>& held) {
-  lost_.clear();
+  auto& lost = lost_[record.term];
   for (const auto& [id, how] : acknowledged_) {
-    if (!held.contains(id)) lost_.emplace(id, how);
+    if (!held.contains(id)) lost.emplace(id, how);
   }
   const Loss& loss = *record.loss;
-  for (const auto& [id, how] : lost_) {
+  for (const auto& [id, how] : lost) {
     acknowledged_.erase(id);
     const std::string what = "record " + std::to_string(id) + " of " + how.by.value;
     if (how.mode != Durability::async) complain(what + " was acknowledged by more and is lost");
@@ -393,20 +405,21 @@ inline void World::note_lost(const Record& record, const std::set<int>& held) {
   }
 }
 
-/// Only async policies are given up, and within max_loss; what was read from the leader itself
-/// leaves nothing out.
+/// Only async policies are given up, and within max_loss.
 inline void World::check_loss(const Record& record) {
-  if (!record.loss || record.loss == register_.record.loss) return;
+  const auto& before = register_.record.loss;
+  if (!record.loss || (before && before->term == record.loss->term)) return;
   const Loss& loss = *record.loss;
-  if (!loss.measured) {
-    last_word_tick_[loss.term] = tick_ - static_cast<int>(loss.silent_ms / 100);
-    if (!some_async(register_.record.policy)) complain("a failover gave up more than async");
-    if (!is_tolerable(loss, record)) complain("a failover lost more than max_loss");
-    ++given_up;
-    return;
-  }
+  last_word_tick_[loss.term] = tick_ - static_cast<int>(loss.silent_ms / 100);
+  if (!some_async(register_.record.policy)) complain("a failover gave up more than async");
+  if (!is_tolerable(loss, record)) complain("a failover lost more than max_loss");
+  ++given_up;
+}
+
+/// What was read from the leader itself leaves nothing out.
+inline void World::check_measured(const Loss& loss) {
   ++measured;
-  for (const auto& [id, how] : lost_) {
+  for (const auto& [id, how] : lost_[loss.term]) {
     if (how.end > *loss.to)
       complain("record " + std::to_string(id) + " is lost, but " + describe(loss));
   }

@@ -134,7 +134,9 @@ class Hand {
            put(set_durability(*s.record, s.agent, i.durability, i.max_loss_bytes, i.lease));
   }
   bool operator()(const RecordLoss& i) {
-    return here(i.term) && put(record_loss(*s.record, s.agent, i.loss));
+    if (!here(i.term) || !put(record_loss(*s.record, s.agent, i.loss))) return false;
+    w.check_measured(i.loss);
+    return true;
   }
   bool operator()(const AddMember& i) { return put(add_member(*s.record, s.agent, i.node)); }
   bool operator()(const BeginHandover& i) {

@@ -122,6 +122,8 @@ class World {
   void check_record(const Record& record);
   void check_strictness(const Node& node, int id);
   void check_loss(const Record& record);
+  void check_measured(const Loss& loss);
+  void note_found_again(const std::set<int>& held);
   void note_lost(const Record& record, const std::set<int>& held);
   void renew_lease(Node& node);
   void learn(Node& node, const Record& record);
@@ -140,7 +142,7 @@ class World {
   bool calm_ = true;
   int next_record_ = 1;
   std::map<int, Acknowledged> acknowledged_;
-  std::map<int, Acknowledged> lost_;           ///< and given up by an async failover
+  std::map<Term, std::map<int, Acknowledged>> lost_;  ///< and given up by the failover of a term
   std::map<Term, int> last_word_tick_;  ///< of the leader that was given up, by the failover's term
   std::map<Term, NodeName> opened_by_;
   std::map<TimelineId, NodeName> promoted_to_;

@@ -261,6 +261,78 @@ TEST(Transition, AnAcceptedLossReplacesTheBook) {
   EXPECT_TRUE(covers_all(lossy.policy, {seat(2)}));
 }
 
+/// n1's WAL from 90 on is given up when n2 takes over; the WAL of n1 is known up to 120.
+Choice lossy_choice(const Record& record, TimelineId timeline) {
+  Choice choice = choice_of(record, timeline);
+  choice.loss = Loss{seat(0), record.term, Lsn{90}, Lsn{120}, 700, false};
+  return choice;
+}
+
+TEST(Transition, ALossThatIsNotMeasuredStandsBesideTheNextOne) {
+  const Record first =
+      *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), false);
+  EXPECT_TRUE(unmeasured_losses(first).empty()) << "nothing is lost before it opens";
+  const Policy policy = choice_of(electing(), TimelineId{2}).policy;
+  const Fork fork{TimelineId{2}, TimelineId{1}, Lsn{90}};
+  const Record open = *open_leadership(first, other, policy, fork);
+  ASSERT_EQ(unmeasured_losses(open).size(), 1U);
+
+  const Record next = *claim_term(open, NodeName{"n3"}, mine, "n2 is silent");
+  Choice choice = choice_of(next, TimelineId{3});
+  choice.leader = seat(2);
+  choice.policy = SmallPolicy{2, 0, 0}.real(next.term);
+  choice.loss = Loss{seat(1), next.term, Lsn{200}, Lsn{210}, 0, false};
+  const Record chosen_again = *choose_leader(next, mine, choice, false);
+  EXPECT_EQ(chosen_again.earlier_losses, (std::vector<Loss>{*open.loss}));
+  EXPECT_EQ(unmeasured_losses(chosen_again), (std::vector<Loss>{*open.loss}));
+  const Record open_again = *open_leadership(chosen_again, other, choice.policy,
+                                             Fork{TimelineId{3}, TimelineId{2}, Lsn{200}});
+  ASSERT_EQ(unmeasured_losses(open_again).size(), 2U);
+
+  const TimelineTree tree(open_again.lineage);
+  const Loss measured =
+      measured_loss(open_again, *open.loss, Position{TimelineId{1}, Lsn{150}}, tree);
+  EXPECT_EQ(describe(measured), "60 bytes of n1 (0/5A to 0/96), read from its own WAL");
+  const Record noted = *record_loss(open_again, other, measured);
+  EXPECT_FALSE(noted.earlier_losses);
+  EXPECT_EQ(noted.loss, open_again.loss);
+  EXPECT_EQ(refused(record_loss(noted, other, measured)), "the record knows no loss of n1");
+}
+
+TEST(Transition, AForcedFailoverThatNeverOpensLeavesItsLossToTheNext) {
+  const Record first =
+      *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), true);
+  const Record next = *claim_term(first, NodeName{"n3"}, mine, "n2 could not be promoted");
+  const TimelineTree tree(next.lineage);
+  const Position behind{TimelineId{1}, Lsn{80}};
+  const auto inherited = inherited_loss(next, seat(2), behind, tree);
+  ASSERT_TRUE(inherited);
+  EXPECT_EQ(*inherited, (Loss{seat(0), next.term, Lsn{80}, Lsn{120}, 700, false, false}));
+  EXPECT_FALSE(inherited_loss(next, seat(0), Position{TimelineId{1}, Lsn{130}}, tree))
+      << "the leader itself loses nothing";
+  Choice choice = choice_of(next, TimelineId{3});
+  choice.leader = seat(2);
+  choice.policy = SmallPolicy{2, 0, 0}.real(next.term);
+  choice.loss = inherited;
+  choice.loss->silent_ms = 0;  // of a leader that never spoke
+  const Record second = *choose_leader(next, mine, choice, false);
+  EXPECT_EQ(second.loss, inherited);
+  EXPECT_FALSE(second.earlier_losses);
+}
+
+TEST(Transition, AnAsyncFailoverThatNeverOpensGaveNothingUp) {
+  const Record first =
+      *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), false);
+  const Record next = *claim_term(first, NodeName{"n3"}, mine, "n2 could not be promoted");
+  const Position behind{TimelineId{1}, Lsn{80}};
+  EXPECT_FALSE(inherited_loss(next, seat(2), behind, TimelineTree(next.lineage)))
+      << "the policy of n1 is still in the book";
+  Choice choice = choice_of(next, TimelineId{3});
+  choice.learned = {Fork{TimelineId{2}, TimelineId{1}, Lsn{90}}};  // n2 was promoted all the same
+  const Record second = *choose_leader(next, mine, choice, false);
+  EXPECT_FALSE(second.loss);
+}
+
 TEST(Transition, InconsistenciesAreNamed) {
   Record record = leading();
   record.leader.reset();

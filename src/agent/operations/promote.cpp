@@ -121,8 +121,10 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
   entry.reason = record.why;
   entry.facts = record.facts;
   entry.facts.insert(entry.facts.end(), of_slots.begin(), of_slots.end());
-  if (record.loss && record.loss->term == record.term)
+  if (record.loss && record.loss->term == record.term) {
     entry.lost = cluster::lost_tail(*record.loss);
+    entry.from = entry.lost->leader;  // the policy may name one that was chosen and never led
+  }
   entry.wall_ms = wall_now_ms();
   entry.phases = times.phases();
   auto put = (*store)->append_history(entry, store_deadline);

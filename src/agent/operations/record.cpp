@@ -1,4 +1,7 @@
+#include <spdlog/spdlog.h>
+
 #include "agent/operations/operation.hpp"
+#include "core/loss.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
 
@@ -80,13 +83,22 @@ Outcome carry_out(const core::RecordDurability& intent, Hands& hands) {
 }
 
 // First what people read, which may be written again and again; then the record. Once that says it
-// is measured nobody measures anew, and the old leader rewinds what could be measured.
+// is measured nobody measures anew, and the old leader rewinds what could be measured. A history
+// that still cannot be written while the record can does not keep the old leader away for ever.
 Outcome carry_out(const core::RecordLoss& intent, Hands& hands) {
   auto store = hands.store();
   if (!store) return store.error();
   auto told = (*store)->amend_history(intent.loss.term.value, cluster::lost_tail(intent.loss),
                                       store_deadline);
-  if (!told) return told;
+  const auto& attempts = hands.situation().attempts;
+  const auto tried = attempts.find(core::RecordLoss::kind);
+  constexpr std::uint32_t enough_tries = 5;
+  const bool insist = tried == attempts.end() || tried->second.failures < enough_tries;
+  if (!told && insist) return told;
+  if (!told) {
+    spdlog::warn("the history does not say that term {} lost {}: {}", intent.loss.term.value,
+                 core::describe(intent.loss), told.error().one_line());
+  }
   crash_point(hands, "told");
   return outcome_of(hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return refused_since(record, intent.term).error();

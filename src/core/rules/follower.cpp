@@ -70,10 +70,10 @@ bool has_diverged(const Situation& s) {
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
 
-/// An async failover gave up the end of our WAL: it is not destroyed before it was measured.
+/// A failover gave up the end of our WAL: it is not destroyed before it was measured.
 bool is_to_be_measured(const Situation& s) {
-  const auto& loss = s.record->loss;
-  return loss && !loss->measured && my_seat(s) == loss->leader && end_of_wal(s);
+  const auto is_ours = [&](const Loss& loss) { return my_seat(s) == loss.leader; };
+  return std::ranges::any_of(unmeasured_losses(*s.record), is_ours) && end_of_wal(s);
 }
 
 std::string end_text(const Situation& s) {

@@ -202,17 +202,17 @@ Judgement apply_the_settings(const Situation& s) {
 
 // A leader that comes back shows the end of its WAL under the fence: that is what was lost.
 Judgement note_what_was_lost(const Situation& s) {
-  const auto& loss = s.record->loss;
-  if (!is_open_leader(s) || !loss || loss->measured) return std::nullopt;
-  if (!may_try(s, RecordLoss::kind, Millis{1000})) return std::nullopt;
-  for (const Fenced& answer : fenced_answers(s)) {
-    if (answer.seat != loss->leader || !answer.position) continue;
-    TimelineTree tree(s.record->lineage);
-    tree.learn(answer.history);
-    return Answer{
-        RecordLoss{s.record->term, measured_loss(*s.record, *answer.position, tree)},
-        loss->leader.node.value + " shows how much of its WAL was given up",
-        {}};
+  if (!is_open_leader(s) || !may_try(s, RecordLoss::kind, Millis{1000})) return std::nullopt;
+  for (const Loss& loss : unmeasured_losses(*s.record)) {
+    for (const Fenced& answer : fenced_answers(s)) {
+      if (answer.seat != loss.leader || !answer.position) continue;
+      TimelineTree tree(s.record->lineage);
+      tree.learn(answer.history);
+      return Answer{
+          RecordLoss{s.record->term, measured_loss(*s.record, loss, *answer.position, tree)},
+          loss.leader.node.value + " shows how much of its WAL was given up",
+          {}};
+    }
   }
   return std::nullopt;
 }
