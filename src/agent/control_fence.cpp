@@ -2,6 +2,7 @@
 
 #include "agent/control.hpp"
 #include "agent/control_answer.hpp"
+#include "agent/control_stages.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
 
@@ -149,28 +150,24 @@ net::awaitable<Control::Answer> Control::fence(const boost::json::object& reques
 
 net::awaitable<Control::Answer> Control::wait_until_out(NodeName node,
                                                         net::LocalConversation& talk) {
-  const Instant until = boot_now() + Millis{60'000};
-  std::string stage;
-  while (boot_now() < until) {
+  std::function<Stage()> look_at_it = [this, node]() -> Stage {
     const core::Situation& s = look(know_, boot_now());
+    const std::string fenced = node.value + " is fenced";
     const bool recorded = core::hand_fence(*s.record, node) != nullptr;
-    if (recorded && !is_heard(s, node)) {
-      co_return text_result(
-          "text", node.value + " is fenced; its agent is not heard, it obeys when it is back");
+    if (!recorded) return {"the record", {}};
+    if (!is_heard(s, node)) {
+      const std::string why = "; its agent is not heard, it obeys when it is back";
+      return {"", text_result("text", fenced + why)};
     }
-    const std::string now = recorded ? still_to_do(s, node) : "the record";
-    if (now.empty())
-      co_return text_result("text", node.value + " is fenced and its PostgreSQL is stopped");
-    if (now != stage) {
-      stage = now;
-      auto telling = talk.progress(now);
-      co_await std::move(telling);
-    }
-    auto pausing = net::pause_for(Millis{50});
-    co_await std::move(pausing);
-  }
+    const std::string left = still_to_do(s, node);
+    if (!left.empty()) return {left, {}};
+    return {"", text_result("text", fenced + " and its PostgreSQL is stopped")};
+  };
+  auto waiting = wait_through_stages(std::move(look_at_it), boot_now() + Millis{60'000}, talk);
+  const Stage last = co_await std::move(waiting);
+  if (last.outcome) co_return *last.outcome;
   co_return Error(ErrorCode::timed_out, node.value + " is not stopped within 60 s",
-                  "It is fenced in the record: " + stage + ".",
+                  "It is fenced in the record: " + last.waits_for + ".",
                   "See \"evergres explain node " + node.value + "\".");
 }
 
@@ -196,24 +193,20 @@ net::awaitable<Control::Answer> Control::unfence(const boost::json::object& requ
   if (!changed) co_return changed.error();
   if (!flag_member(request, "wait"))
     co_return text_result("text", node.value + " is no longer fenced");
-  const Instant until = boot_now() + Millis{300'000};
-  std::string stage;
-  while (boot_now() < until) {
-    look(know_, boot_now());
-    const core::ServerState server = server_of(s, node);
-    const bool receives =
-        node == s.me ? s.server.receiving : is_heard(s, node) && s.peers.at(node).said->receiving;
-    if (receives || server == core::ServerState::primary)
-      co_return text_result("text", node.value + " is back" + (receives ? " and streams" : ""));
-    const std::string now = "PostgreSQL on " + node.value + " is " + std::string(word_of(server));
-    if (now != stage) {
-      stage = now;
-      auto telling = talk.progress(now);
-      co_await std::move(telling);
-    }
-    auto pausing = net::pause_for(Millis{50});
-    co_await std::move(pausing);
-  }
+  std::function<Stage()> look_at_it = [this, node]() -> Stage {
+    const core::Situation& now = look(know_, boot_now());
+    const core::ServerState server = server_of(now, node);
+    const bool receives = node == now.me
+                              ? now.server.receiving
+                              : is_heard(now, node) && now.peers.at(node).said->receiving;
+    if (receives) return {"", text_result("text", node.value + " is back and streams")};
+    if (server == core::ServerState::primary)
+      return {"", text_result("text", node.value + " is back")};
+    return {"PostgreSQL on " + node.value + " is " + std::string(word_of(server)), {}};
+  };
+  auto waiting = wait_through_stages(std::move(look_at_it), boot_now() + Millis{300'000}, talk);
+  const Stage last = co_await std::move(waiting);
+  if (last.outcome) co_return *last.outcome;
   co_return Error(ErrorCode::timed_out, node.value + " does not stream within 5 minutes",
                   "It is no longer fenced.", "See \"evergres explain node " + node.value + "\".");
 }

@@ -2,6 +2,7 @@
 
 #include "agent/control.hpp"
 #include "agent/control_answer.hpp"
+#include "agent/control_stages.hpp"
 #include "agent/status.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
@@ -113,38 +114,41 @@ net::awaitable<Control::Answer> Control::follow_reinit(core::Request request,
                                                        std::optional<Incarnation> before, bool wait,
                                                        net::LocalConversation& talk) {
   const NodeName node = *request.to;
-  const Instant begin_until = boot_now() + Millis{60'000};
-  const Instant until = boot_now() + Millis{24LL * 3600 * 1000};
-  std::string stage;
-  while (boot_now() < until) {
+  const auto doing = [this, node] {
+    return doing_of(status_of(know_, setup_.settings.cluster), node);
+  };
+  std::function<Stage()> look_whether_begun = [this, node, request, before, doing]() -> Stage {
     const core::Situation& s = look(know_, boot_now());
     const auto now = incarnation_of(s, node);
-    const bool begun = now && now != before && !now->empty();
-    const auto status = status_of(know_, setup_.settings.cluster);
-    const std::string doing = doing_of(status, node);
-    if (begun && !wait) {
-      co_return text_result("text", node.value + " is being cloned; `evergres list -w` shows it");
+    if (now && now != before && !now->empty()) {
+      const std::string text = " is being cloned; `evergres list -w` shows it";
+      return {"", text_result("text", node.value + text)};
     }
-    if (begun && doing == "streaming")
-      co_return text_result("text", node.value + " was made anew and streams");
     const bool pending = s.record->request && s.record->request->id == request.id;
-    if (!begun && boot_now() >= begin_until) {
-      auto taking = take_back(request.id);
-      const Outcome taken = co_await std::move(taking);
-      co_return Error(ErrorCode::timed_out, node.value + " did not begin within 60 s",
-                      taken ? "The request was taken back." : taken.error().one_line() + ".",
-                      "See \"evergres explain node " + node.value + "\".");
-    }
-    const std::string now_at =
-        pending ? "waiting until no policy counts " + node.value : node.value + ": " + doing;
-    if (now_at != stage) {
-      stage = now_at;
-      auto telling = talk.progress(now_at);
-      co_await std::move(telling);
-    }
-    auto pausing = net::pause_for(Millis{50});
-    co_await std::move(pausing);
+    if (pending) return {"waiting until no policy counts " + node.value, {}};
+    return {node.value + ": " + doing(), {}};
+  };
+  auto beginning =
+      wait_through_stages(std::move(look_whether_begun), boot_now() + Millis{60'000}, talk);
+  const Stage begun = co_await std::move(beginning);
+  if (!begun.outcome) {
+    auto taking = take_back(request.id);
+    const Outcome taken = co_await std::move(taking);
+    co_return Error(ErrorCode::timed_out, node.value + " did not begin within 60 s",
+                    taken ? "The request was taken back." : taken.error().one_line() + ".",
+                    "See \"evergres explain node " + node.value + "\".");
   }
+  if (!wait) co_return *begun.outcome;
+  std::function<Stage()> look_whether_done = [this, node, doing]() -> Stage {
+    look(know_, boot_now());
+    const std::string now = doing();
+    if (now != "streaming") return {node.value + ": " + now, {}};
+    return {"", text_result("text", node.value + " was made anew and streams")};
+  };
+  constexpr Millis a_day{24LL * 3600 * 1000};
+  auto copying = wait_through_stages(std::move(look_whether_done), boot_now() + a_day, talk);
+  const Stage done = co_await std::move(copying);
+  if (done.outcome) co_return *done.outcome;
   co_return Error(ErrorCode::timed_out, node.value + " is not back after a day");
 }
 

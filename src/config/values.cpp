@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <limits>
+#include <span>
 
 namespace evergres::config {
 namespace {
@@ -23,43 +24,44 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
   return value;
 }
 
-std::optional<Millis> parse_duration(std::string_view text) {
-  struct Unit {
-    std::string_view word;
-    std::int64_t millis;
-  };
-  static constexpr std::array units{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000},
-                                    Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
+namespace {
+
+/// What one of a unit is, in the smallest of them.
+struct Unit {
+  std::string_view word;
+  std::int64_t size;
+};
+
+/// "5min", "64 MB": digits, blanks, one of the words. Nothing if the product does not fit.
+std::optional<std::int64_t> parse_quantity(std::string_view text, std::span<const Unit> units) {
   const auto digits = static_cast<std::size_t>(
       std::ranges::find_if_not(text, [](char c) { return c >= '0' && c <= '9'; }) - text.begin());
   std::string_view word = text.substr(digits);
   while (word.starts_with(' ')) word.remove_prefix(1);
   const std::optional<std::int64_t> count = parse_integer(text.substr(0, digits));
-  const auto* const unit = std::ranges::find(units, word, &Unit::word);
+  const auto unit = std::ranges::find(units, word, &Unit::word);
   if (!count || unit == units.end()) return std::nullopt;
-  if (*count > std::numeric_limits<std::int64_t>::max() / unit->millis) return std::nullopt;
-  return Millis{*count * unit->millis};
+  if (*count > std::numeric_limits<std::int64_t>::max() / unit->size) return std::nullopt;
+  return *count * unit->size;
+}
+
+}  // namespace
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  static constexpr std::array units{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000},
+                                    Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
+  const auto millis = parse_quantity(text, units);
+  if (!millis) return std::nullopt;
+  return Millis{*millis};
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  struct Unit {
-    std::string_view word;
-    std::uint64_t bytes;
-  };
-  static constexpr std::array units{Unit{"", 1}, Unit{"kB", 1U << 10U}, Unit{"MB", 1U << 20U},
-                                    Unit{"GB", 1U << 30U}};
+  static constexpr std::array units{Unit{"", 1}, Unit{"kB", 1 << 10}, Unit{"MB", 1 << 20},
+                                    Unit{"GB", 1 << 30}};
   if (text == "unlimited") return unlimited_size;
-  const auto digits = static_cast<std::size_t>(
-      std::ranges::find_if_not(text, [](char c) { return c >= '0' && c <= '9'; }) - text.begin());
-  std::string_view word = text.substr(digits);
-  while (word.starts_with(' ')) word.remove_prefix(1);
-  const std::optional<std::int64_t> count = parse_integer(text.substr(0, digits));
-  const auto* const unit = std::ranges::find(units, word, &Unit::word);
-  if (!count || unit == units.end()) return std::nullopt;
-  const auto number = static_cast<std::uint64_t>(*count);
-  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-  if (number > most / unit->bytes) return std::nullopt;
-  return number * unit->bytes;
+  const auto bytes = parse_quantity(text, units);
+  if (!bytes) return std::nullopt;
+  return static_cast<std::uint64_t>(*bytes);
 }
 
 bool is_host(std::string_view text) {

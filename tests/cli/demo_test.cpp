@@ -27,14 +27,16 @@ class Demo : public testing::Test {
   Demo() {
     char name[] = "/tmp/evergres demo XXXXXX";  // a blank in the path is allowed
     if (mkdtemp(name) == nullptr) std::abort();
-    plan_.directory = fs::path(name) / "demo";
-    plan_.run_directory = fs::path(name) / "run";
+    root_ = name;
+    plan_.directory = root_ / "demo";
+    plan_.run_directory = root_ / "run";
     plan_.base_port = 54900;
   }
   ~Demo() override {
     for (const NodeName& node : plan_.names()) static_cast<void>(kill_node(plan_, node).ok());
-    fs::remove_all(plan_.directory.parent_path());
+    fs::remove_all(root_);
   }
+  fs::path root_;
   Plan plan_;
 };
 

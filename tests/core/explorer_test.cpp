@@ -92,151 +92,106 @@ TEST(Explorer, KeptSeedsStayGood) {
   }
 }
 
-TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const char* count = std::getenv("EVERGRES_WALKS");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr    ? 1
-                              : count != nullptr ? std::strtoull(count, nullptr, 10)
-                                                 : 1000;
+/// What is asked of every walk: that it also comes back to health, or only that nothing is lost.
+enum class Asked { health, safety };
+
+/// Many walks together.
+struct Tour {
+  bool whole = false;  ///< all of them were walked, and none failed
   int opened = 0;
-  int failures = 0;
+  int came_back = 0;
+  int given_up = 0;
+  int measured = 0;
   std::map<std::string, int> seen;
+};
+
+/// The seeds from 1 on, or EVERGRES_SEED alone, whose decisions are printed; after three failures
+/// the rest would say nothing new.
+Tour walk_all(const std::string& called, std::uint64_t walks,
+              Durability durability = Durability::quorum, const How& how = {},
+              Asked asked = Asked::health) {
+  const char* only = std::getenv("EVERGRES_SEED");
+  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  if (only != nullptr) walks = 1;
+  Tour tour;
+  int failures = 0;
   for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed);
-    opened += result.opened;
-    for (const auto& [rule, times] : result.rules) seen[rule] += times;
-    EXPECT_EQ(result.failure, "") << "seed " << seed << "\n" << tail(result.trace);
-    failures += result.failure.empty() ? 0 : 1;
+    const Walk result = walk(seed, durability, how);
+    const std::string& failure = asked == Asked::health ? result.failure : result.violation;
+    EXPECT_EQ(failure, "") << called << " " << seed << "\n" << tail(result.trace);
+    failures += failure.empty() ? 0 : 1;
+    tour.opened += result.opened;
+    tour.came_back += result.failure.empty() ? 1 : 0;
+    tour.given_up += result.given_up;
+    tour.measured += result.measured;
+    for (const auto& [rule, times] : result.rules) tour.seen[rule] += times;
     if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
   }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(opened, static_cast<int>(walks) * 3) << "the walks are too quiet to prove anything";
+  tour.whole = only == nullptr && failures == 0;
+  return tour;
+}
+
+TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
+  const char* count = std::getenv("EVERGRES_WALKS");
+  const std::uint64_t walks = count != nullptr ? std::strtoull(count, nullptr, 10) : 1000;
+  Tour tour = walk_all("seed", walks);
+  if (!tour.whole) return;
+  EXPECT_GT(tour.opened, static_cast<int>(walks) * 3) << "too quiet to prove anything";
   for (const Rule& rule : rules())
-    RecordProperty(std::string(rule.name), seen[std::string(rule.name)]);
+    RecordProperty(std::string(rule.name), tour.seen[std::string(rule.name)]);
 }
 
 /// The operator changes between strict and quorum as well.
 TEST(Explorer, StrictAcknowledgesOnEnoughStandbysOrNotAtAll) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 400;
-  int failures = 0;
-  int opened = 0;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::strict);
-    EXPECT_EQ(result.failure, "") << "strict seed " << seed << "\n" << tail(result.trace);
-    failures += result.failure.empty() ? 0 : 1;
-    opened += result.opened;
-    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(opened, 1000) << "the walks are too quiet to prove anything";
+  const Tour tour = walk_all("strict seed", 400, Durability::strict);
+  if (!tour.whole) return;
+  EXPECT_GT(tour.opened, 1000) << "the walks are too quiet to prove anything";
 }
 
 /// Nodes have tags of all kinds, and operators fence nodes by hand and put them back.
 TEST(Explorer, TagsAndFencesByHandLoseNothing) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 400;
-  int failures = 0;
-  int opened = 0;
-  std::map<std::string, int> seen;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::quorum, {.tagged = true});
-    EXPECT_EQ(result.failure, "") << "tagged seed " << seed << "\n" << tail(result.trace);
-    failures += result.failure.empty() ? 0 : 1;
-    opened += result.opened;
-    for (const auto& [rule, times] : result.rules) seen[rule] += times;
-    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(opened, 1000) << "the walks are too quiet to prove anything";
-  EXPECT_GT(seen["stay_out_by_hand"], 100);
-  EXPECT_GT(seen["keep_wal_for_our_followers"], 10);
+  Tour tour = walk_all("tagged seed", 400, Durability::quorum, {.tagged = true});
+  if (!tour.whole) return;
+  EXPECT_GT(tour.opened, 1000) << "the walks are too quiet to prove anything";
+  EXPECT_GT(tour.seen["stay_out_by_hand"], 100);
+  EXPECT_GT(tour.seen["keep_wal_for_our_followers"], 10);
 }
 
 /// With strict a tag or a fence by hand may leave too few voters: then writes wait, and only that.
 TEST(Explorer, StrictOutweighsTagsAndFencesByHand) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 400;
-  int failures = 0;
-  int came_back = 0;
-  std::map<std::string, int> seen;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::strict, {.tagged = true});
-    EXPECT_EQ(result.violation, "") << "strict tagged seed " << seed << "\n" << tail(result.trace);
-    failures += result.violation.empty() ? 0 : 1;
-    came_back += result.failure.empty() ? 1 : 0;
-    for (const auto& [rule, times] : result.rules) seen[rule] += times;
-    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(came_back, 100) << "the walks prove little";
-  EXPECT_GT(seen["stay_out_by_hand"], 100);
+  Tour tour =
+      walk_all("strict tagged seed", 400, Durability::strict, {.tagged = true}, Asked::safety);
+  if (!tour.whole) return;
+  EXPECT_GT(tour.came_back, 100) << "the walks prove little";
+  EXPECT_GT(tour.seen["stay_out_by_hand"], 100);
 }
 
 /// The operator changes between async and quorum as well. Never do two leaders acknowledge beside
 /// each other, and what a failover says it lost is never less than what was lost.
 TEST(Explorer, AsyncLosesNoMoreThanItSays) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 400;
-  int failures = 0;
-  int given_up = 0;
-  int measured = 0;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::async);
-    EXPECT_EQ(result.failure, "") << "async seed " << seed << "\n" << tail(result.trace);
-    failures += result.failure.empty() ? 0 : 1;
-    given_up += result.given_up;
-    measured += result.measured;
-    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(given_up, 100) << "the walks are too quiet to prove anything";
-  EXPECT_GT(measured, 50) << "too few old leaders came back to show what they had";
+  const Tour tour = walk_all("async seed", 400, Durability::async);
+  if (!tour.whole) return;
+  EXPECT_GT(tour.given_up, 100) << "the walks are too quiet to prove anything";
+  EXPECT_GT(tour.measured, 50) << "too few old leaders came back to show what they had";
 }
 
 /// The same where nodes are tagged and fenced by hand. A failover may then wait for an operator: all
 /// that could lead are kept out, or what those hold is more than max_loss.
 TEST(Explorer, AsyncWithTagsLosesNoMoreThanItSays) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 300;
-  int failures = 0;
-  int came_back = 0;
-  int given_up = 0;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::async, {.tagged = true});
-    EXPECT_EQ(result.violation, "") << "async tagged seed " << seed << "\n" << tail(result.trace);
-    failures += result.violation.empty() ? 0 : 1;
-    came_back += result.failure.empty() ? 1 : 0;
-    given_up += result.given_up;
-    if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(came_back, 150) << "the walks prove little";
-  EXPECT_GT(given_up, 50) << "the walks are too quiet to prove anything";
+  const Tour tour =
+      walk_all("async tagged seed", 300, Durability::async, {.tagged = true}, Asked::safety);
+  if (!tour.whole) return;
+  EXPECT_GT(tour.came_back, 150) << "the walks prove little";
+  EXPECT_GT(tour.given_up, 50) << "the walks are too quiet to prove anything";
 }
 
 /// Operators change between quorum and async, and most changes stop before their proof is recorded:
 /// what was acknowledged under quorum is never lost (World::note_lost), whatever async loses.
 TEST(Explorer, AsyncThatIsNotProvenLosesNothingOfQuorum) {
-  const char* only = std::getenv("EVERGRES_SEED");
-  const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t walks = only != nullptr ? 1 : 300;
-  int failures = 0;
-  int given_up = 0;
-  for (std::uint64_t seed = first; seed < first + walks && failures < 3; ++seed) {
-    const Walk result = walk(seed, Durability::async, {.planted = Planted::lost_proofs});
-    EXPECT_EQ(result.failure, "") << "unproven seed " << seed << "\n" << tail(result.trace);
-    failures += result.failure.empty() ? 0 : 1;
-    given_up += result.given_up;
-  }
-  if (only != nullptr || failures > 0) return;
-  EXPECT_GT(given_up, 50) << "the walks are too quiet to prove anything";
+  const Tour tour =
+      walk_all("unproven seed", 300, Durability::async, {.planted = Planted::lost_proofs});
+  if (!tour.whole) return;
+  EXPECT_GT(tour.given_up, 50) << "the walks are too quiet to prove anything";
 }
 
 /// Without the lease, or with a word of the leader that is older than it says, the walks must fail.

@@ -55,6 +55,18 @@ def _measured(cluster, term):
                       lambda: _entry(cluster, term))
 
 
+def _assert_nothing_was_given_up(cluster):
+    given_up = [entry for entry in cluster.history() if entry["lost"]]
+    expect(not given_up, f"{given_up}")
+
+
+def _assert_none_is_missing_before(lost, missing, ends):
+    """Rows whose WAL the next leader had."""
+    first = _lsn(lost["from"])
+    early = [n for n in missing if ends.get(n, first + 1) <= first]
+    expect(not early, f"rows {early[:5]} are missing, but lie before {lost}")
+
+
 def _assert_loss_is_as_told(cluster, load, lost):
     """A row is missing if and only if its commit lies in the WAL that the history gives up. (The
     WAL ends of rows that were committed at the same moment may include each other.)"""
@@ -63,8 +75,7 @@ def _assert_loss_is_as_told(cluster, load, lost):
     acked, ends, truth = load.acked(), load.ends(), load.rows(cluster.wait_leader())
     missing = set(acked) - truth
     expect(missing, "no row is missing although WAL was lost")
-    early = [n for n in missing if ends.get(n, last) <= first]
-    expect(not early, f"rows {early[:5]} are missing, but lie before {lost}")
+    _assert_none_is_missing_before(lost, missing, ends)
     late = [n for n in missing if ends.get(n, first) > last]
     expect(not late, f"rows {late[:5]} are missing, but lie behind {lost}")
     strangers = truth - set(acked) - load.unknown()
@@ -116,7 +127,7 @@ def durability_from_quorum_to_async_and_back(new_cluster):
             for node in cluster.nodes:
                 expect("its lease has not ended yet" not in node.log_text(), f"{node} waited")
             leader.start()
-        expect(not [e for e in cluster.history() if e["lost"]], f"{cluster.history()}")
+        _assert_nothing_was_given_up(cluster)
 
 
 @story(own=True)
@@ -153,10 +164,8 @@ def leader_dies_before_async_is_proven(new_cluster):
             cluster.wait_healthy()
         finally:
             load.stop()
-        first = _lsn(entry["lost"]["from"])
-        ends, truth = load.ends(), load.rows(cluster.wait_leader())
-        early = [n for n in set(load.acked()) - truth if ends.get(n, first + 1) <= first]
-        expect(not early, f"rows {early[:5]} are missing, but lie before {entry['lost']}")
+        missing = set(load.acked()) - load.rows(cluster.wait_leader())
+        _assert_none_is_missing_before(entry["lost"], missing, load.ends())
 
 
 @story(ci=True, own=True)
@@ -266,7 +275,7 @@ def async_loses_nothing_that_can_still_be_read(new_cluster):
                 load.wait_acks(50)
             cluster.wait_healthy()
             expect(first.status(), "the first leader is gone")
-        expect(not [e for e in cluster.history() if e["lost"]], f"{cluster.history()}")
+        _assert_nothing_was_given_up(cluster)
 
 
 @story(own=True)
