@@ -147,9 +147,6 @@ void Agent::look_around(const core::Situation& s) {
   for (const auto& [name, peer] : s.peers) {
     if (core::is_heard(s, peer)) duty.hears.push_back(name.value);
   }
-  if (know_.details) {
-    for (const auto& one : know_.details->pending_restart) duty.pending_restart.push_back(one.name);
-  }
   duty.settings = settings_of_node(know_.settings);
   store_->set_duty(std::move(duty));
   if (leads && s.server.grant && s.server.grant->kind == core::GrantKind::lead) {

@@ -58,7 +58,10 @@ cluster::SettingsOfNode settings_of_node(const KnownSettings& known) {
   };
   cluster::SettingsOfNode told;
   told.generation = known.applied ? known.applied->generation : 0;
-  told.pending_restart = bounded(known.pending_restart);
+  std::vector<std::string> pending;
+  for (const PendingSetting& one : known.pending_restart)
+    pending.push_back(one.name + ": " + one.in_force + " -> " + one.after_restart);
+  told.pending_restart = bounded(std::move(pending));
   told.trouble = known.refusal.substr(0, 2 * longest);
   std::vector<std::string> edited = known.edited;
   for (const auto& [name, value] : known.altered) {

@@ -16,6 +16,13 @@
 
 namespace evergres::agent {
 
+/// A setting whose new value waits for a restart.
+struct PendingSetting {
+  std::string name;
+  std::string in_force;
+  std::string after_restart;  ///< "(default)" if the files no longer set it
+};
+
 /// What this node knows of the settings of the cluster. A store that is away changes nothing of it,
 /// nor does one that has lost them, and the applied ones survive the agent in a file.
 struct KnownSettings {
@@ -26,7 +33,7 @@ struct KnownSettings {
   std::uint64_t refused = 0;                     ///< a generation that this node cannot take
   std::string refusal;                           ///< why, a sentence
   std::string store_trouble;                     ///< why the store's cannot be read, a sentence
-  std::vector<std::string> pending_restart;      ///< "max_connections: 100 -> 150"
+  std::vector<PendingSetting> pending_restart;   ///< while PostgreSQL runs
   std::map<std::string, std::string> altered;    ///< ALTER SYSTEM of what operators may set
   std::vector<std::string> edited;               ///< what the rendered file says otherwise
 };

@@ -7,7 +7,6 @@
 #include "core/view.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
-#include "postgres/pending.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/weak_commits.hpp"
 
@@ -106,12 +105,17 @@ ServerDetails details_of(const postgres::Observation& seen) {
     details.senders.push_back({sender.application_name, sender.user, sender.client_address,
                                sender.state, sender.sync_state, sender.sync_priority});
   }
-  for (const auto& one : seen.pending_restart) {
-    details.pending_restart.push_back({one.name, one.in_force, one.after_restart});
-  }
   if (!seen.in_recovery) details.sync_waits = seen.sync_waits;
   details.oldest_sync_wait_seconds = seen.oldest_sync_wait_seconds;
   return details;
+}
+
+void learn_pending(KnownSettings& known, const std::vector<postgres::PendingSetting>& pending) {
+  known.pending_restart.clear();
+  for (const auto& one : pending) {
+    const std::string then = one.after_restart.empty() ? "(default)" : one.after_restart;
+    known.pending_restart.push_back({one.name, one.in_force, then});
+  }
 }
 
 void take_observation(Knowledge& k, const postgres::Observation& seen) {
@@ -139,6 +143,7 @@ void take_observation(Knowledge& k, const postgres::Observation& seen) {
   if (seen.slots) learn_slots(k, *seen.slots, seen.at);
   server.names = seen.synchronous_standby_names;
   k.details = details_of(seen);
+  if (seen.pending_restart) learn_pending(k.settings, *seen.pending_restart);
   const bool waits =
       seen.in_recovery && seen.receive && seen.replay && *seen.receive > *seen.replay;
   server.lag_seconds = waits ? seen.replay_age_seconds : std::optional<double>(0.0);
@@ -272,7 +277,6 @@ bool Observing::look_for_drift(std::uint64_t start_id) {
   auto session = postgres::Session::connect(setup_.server, {}, deadline);
   if (!session) return true;
   auto drift = postgres::differing_safety(*session, safety, deadline);
-  auto pending = postgres::pending_changes(*session, deadline);
   auto altered = postgres::read_altered(setup_.server, safety);
   if (!drift) return true;
   if (!altered) {  // then it is written anew
@@ -285,17 +289,11 @@ bool Observing::look_for_drift(std::uint64_t start_id) {
     if (ours) drift->push_back(setting.first + " was set by ALTER SYSTEM");
     return ours;
   });
-  std::optional<Lines> waiting;
-  if (pending) {
-    waiting.emplace();
-    for (const auto& change : *pending) waiting->push_back(postgres::describe(change));
-  }
-  tell_([start_id, now, drift = *drift, waiting, altered = *altered,
+  tell_([start_id, now, drift = *drift, altered = *altered,
          edited = edited_lines(setup_, spec.get())](Knowledge& k) {
     const bool changing = k.situation.operation.has_value() || now < k.server_changed_at;
     if (k.supervisor.start_id != start_id || changing) return;
     k.situation.server.drift = drift;
-    if (waiting) k.settings.pending_restart = *waiting;
     k.settings.altered = altered;
     k.settings.edited = edited;
   });

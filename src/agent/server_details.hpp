@@ -21,13 +21,6 @@ struct SenderDetails {
   int sync_priority = 0;
 };
 
-/// A setting whose new value waits for a restart.
-struct PendingSetting {
-  std::string name;
-  std::string in_force;
-  std::string after_restart;
-};
-
 struct ServerDetails {
   int version = 0;                         ///< 150014 is 15.14
   std::string started;                     ///< "2026-11-21 06:28:24.123456+00:00"
@@ -35,7 +28,6 @@ struct ServerDetails {
   bool replay_paused = false;
   std::optional<Lsn> sender_end;  ///< what the sender last said that it has; on standbys
   std::vector<SenderDetails> senders;
-  std::vector<PendingSetting> pending_restart;  ///< looked at each tenth time
   /// Sessions of a primary that wait for the acknowledgement of a commit, and for how long the
   /// oldest of their statements has been running. Absent on a standby.
   std::optional<std::uint64_t> sync_waits;

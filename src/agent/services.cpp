@@ -69,18 +69,12 @@ View view_of(const Knowledge& knowledge, const Setup& setup, Instant now) {
   fill_record(view, s);
   for (const auto& [name, card] : knowledge.cards) {
     if (card.api_url) view.api_urls[name.value] = *card.api_url;
-    if (card.pending_restart) view.pending_restart[name.value] = *card.pending_restart;
   }
   view.api_urls[s.me.value] = api_url(setup.settings);
   view.yields = knowledge.yields.has_value();
   view.server = s.server;
   view.details = knowledge.details;
-  view.pending_restart.erase(s.me.value);
-  if (view.details) {
-    for (const auto& one : view.details->pending_restart) {
-      view.pending_restart[s.me.value].push_back(one.name);
-    }
-  }
+  view.pending_restart = knowledge.settings.pending_restart;
   if (s.operation) view.operation = s.operation->kind;
   view.leader_end = leader_end(s);
   if (s.store_read_at) view.store_age = now - *s.store_read_at;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/known_settings.hpp"
 #include "agent/server_details.hpp"
 #include "agent/tally.hpp"
 #include "base/result.hpp"
@@ -35,7 +36,6 @@ struct View {
   std::shared_ptr<const std::vector<cluster::HistoryEntry>> history;
   std::vector<core::Lineage> lineage;
   std::map<std::string, std::string> api_urls;  ///< by node, as far as their cards tell
-  std::map<std::string, std::vector<std::string>> pending_restart;  ///< settings, by node
 
   // The record, and what it says of this node.
   bool record_known = false;
@@ -48,6 +48,7 @@ struct View {
   // The PostgreSQL of this node.
   core::Server server;
   std::optional<ServerDetails> details;  ///< while it runs and answers
+  std::vector<PendingSetting> pending_restart;
   std::optional<std::string> operation;  ///< kind of what is done to it now
   /// The newest end of WAL that is known of the leader; without a leader, of anybody.
   std::optional<Lsn> leader_end;

@@ -31,7 +31,6 @@ StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, T
             .agent = std::move(agent),
             .incarnation = {},
             .hears = {},
-            .pending_restart = {},
             .settings = {},
             .open_term = {}},
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -159,14 +158,10 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.hears = duty.hears;
   card.agent = duty.agent.value;
   card.api_url = api_url(setup_.settings);
-  if (!duty.pending_restart.empty()) card.pending_restart = duty.pending_restart;
   card.settings = duty.settings;
   if (!setup_.settings.tags.empty()) card.tags = setup_.settings.tags;
   // Whoever reads cards takes 16 KB; the address matters more than what was altered.
-  if (cluster::json_text(card).size() > most_card_bytes) {
-    card.settings.reset();
-    card.pending_restart.reset();
-  }
+  if (cluster::json_text(card).size() > most_card_bytes) card.settings.reset();
   return card_.announce(*store_, card, step_deadline);
 }
 

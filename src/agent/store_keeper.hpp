@@ -23,7 +23,6 @@ class StoreKeeper {
     Claim agent;  ///< this run
     Incarnation incarnation;
     std::vector<std::string> hears;
-    std::vector<std::string> pending_restart;
     cluster::SettingsOfNode settings;  ///< how far this node is with them
     Term open_term;                    ///< of the open leader; 0 while there is none
   };

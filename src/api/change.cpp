@@ -133,7 +133,7 @@ Result<bool> restart_is_meant(const ChangeBody& body, const View& view) {
     return Error(ErrorCode::usage, "\"postgres_version\" is no version",
                  "It is two numbers, for example \"15.4\".");
   }
-  const bool waits = view.details && !view.details->pending_restart.empty();
+  const bool waits = !view.pending_restart.empty();
   const char* const own_role = is_open_leader(view) ? "primary" : "replica";
   return (!*pending || waits) && (role->empty() || *role == own_role) &&
          (!wanted || (view.details && view.details->version < *wanted));

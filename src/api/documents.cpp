@@ -71,9 +71,9 @@ json::object open_parameters(const std::map<std::string, std::string>& parameter
 }
 
 /// Of settings whose values may be secret only the name is told.
-json::object pending_reasons(const agent::ServerDetails& details) {
+json::object pending_reasons(const View& view) {
   json::object reasons;
-  for (const agent::PendingSetting& one : details.pending_restart) {
+  for (const agent::PendingSetting& one : view.pending_restart) {
     json::object values;
     if (!may_be_secret(one.name)) {
       values["old_value"] = one.in_force;
@@ -84,13 +84,14 @@ json::object pending_reasons(const agent::ServerDetails& details) {
   return reasons;
 }
 
-void add_details(json::object& body, const agent::ServerDetails& details) {
+void add_details(json::object& body, const View& view) {
+  const agent::ServerDetails& details = *view.details;
   body["postmaster_start_time"] = details.started;
   body["server_version"] = details.version;
   if (details.sender_end) body["latest_end_lsn"] = details.sender_end->value;
-  if (!details.pending_restart.empty()) {
+  if (!view.pending_restart.empty()) {
     body["pending_restart"] = true;
-    body["pending_restart_reason"] = pending_reasons(details);
+    body["pending_restart_reason"] = pending_reasons(view);
   }
   if (auto senders = senders_of(details); !senders.empty()) body["replication"] = senders;
 }
@@ -160,7 +161,7 @@ json::object member_document(const View& view, const cluster::NodeStatus& node) 
     member["port"] = node.port;
   }
   if (node.timeline) member["timeline"] = *node.timeline;
-  if (view.pending_restart.contains(node.name)) member["pending_restart"] = true;
+  if (node.settings && !node.settings->pending_restart.empty()) member["pending_restart"] = true;
   if (node.tags && !node.tags->empty()) member["tags"] = tags_of(*node.tags);
   if (node.role == "leader") return member;
   put_position(member, "receive_", node.receive_lsn, node.receive_lag_bytes);
@@ -215,7 +216,7 @@ json::value node_document(const View& view) {
     body["xlog"] = wal_positions(view);
     if (view.server.position) body["timeline"] = view.server.position->timeline.value;
     if (view.server.receiving) body["replication_state"] = "streaming";
-    if (view.details) add_details(body, *view.details);
+    if (view.details) add_details(body, view);
   }
   if (is_sync_standby(view)) body["sync_standby"] = true;
   if (is_quorum_standby(view)) body["quorum_standby"] = true;

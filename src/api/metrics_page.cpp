@@ -63,7 +63,7 @@ void add_details(Page& page, const View& view) {
   page.add(Metric::xlog_replayed_timestamp, unix_seconds(details.replayed_at.value_or("")));
   page.add_flag(Metric::xlog_paused, details.replay_paused);
   page.add_flag(Metric::postgres_in_archive_recovery, false);
-  page.add_flag(Metric::pending_restart, !details.pending_restart.empty());
+  page.add_flag(Metric::pending_restart, !view.pending_restart.empty());
   if (!details.sync_waits) return;
   page.add(Metric::sync_waits, *details.sync_waits);
   page.add(Metric::oldest_sync_wait_seconds, details.oldest_sync_wait_seconds);

@@ -214,8 +214,6 @@ struct NodeCard {
   std::vector<std::string> hears;      ///< names of the peers heard within suspect_after
   std::optional<std::string> agent;    ///< the run of the agent that wrote this
   std::optional<std::string> api_url;  ///< where it answers HTTP: "http://10.0.0.2:8008/patroni"
-  std::optional<std::vector<std::string>>
-      pending_restart;  ///< settings whose new values wait for a restart; absent: none
   std::optional<SettingsOfNode> settings;
   std::optional<std::map<std::string, std::string>> tags;  ///< as its node.yaml says
 };
@@ -233,7 +231,6 @@ constexpr auto fields(const NodeCard*) {
                     Field{"hears", &NodeCard::hears},
                     Field{"agent", &NodeCard::agent},
                     Field{"api_url", &NodeCard::api_url},
-                    Field{"pending_restart", &NodeCard::pending_restart},
                     Field{"settings", &NodeCard::settings},
                     Field{"tags", &NodeCard::tags}};
 }

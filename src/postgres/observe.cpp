@@ -25,7 +25,7 @@ SELECT f.in_recovery,
          (SELECT json_agg(json_build_array(p.name, current_setting(p.name),
                    (SELECT s.setting FROM pg_file_settings s WHERE s.name = p.name
                     ORDER BY s.seqno DESC LIMIT 1)) ORDER BY p.name)
-            FROM pg_settings p WHERE p.pending_restart) END,
+            FROM pg_settings p WHERE p.pending_restart AND p.name <> 'hot_standby') END,
        w.pid, w.status, w.received_tli, w.flushed_lsn, w.latest_end_lsn,
        (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000)::bigint,
        w.sender_host, w.sender_port, w.slot_name,
@@ -201,8 +201,7 @@ Result<Observation> Observer::observe(Instant deadline) {
   const auto identity = replication_->simple("IDENTIFY_SYSTEM", deadline);
   if (!identity) return give_up(identity.error());
   if (auto added = add_identity(*seen, *identity); !added) return give_up(added.error());
-  if (ask_all) pending_restart_ = seen->pending_restart;
-  seen->pending_restart = pending_restart_;
+  if (!ask_all) seen->pending_restart.reset();
   return seen;
 }
 

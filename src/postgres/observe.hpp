@@ -69,7 +69,9 @@ struct Observation {
   /// Names of the physical slots evg_* that keep WAL: without those that lost theirs (wal_status
   /// 'lost') and that nobody uses; asked each 10th time, else absent
   std::optional<std::vector<std::string>> slots;
-  std::vector<PendingSetting> pending_restart;  ///< asked each 10th time
+  /// Asked with them, else absent. Without hot_standby: a start after lowered limits overrules it
+  /// once, and nobody has to restart for it.
+  std::optional<std::vector<PendingSetting>> pending_restart;
   int version = 0;                              ///< server_version_num
   std::string started;  ///< pg_postmaster_start_time(), "2026-11-21 06:28:24.123456+00:00"
   /// Commit time of the last replayed transaction, in the same form
@@ -99,7 +101,6 @@ class Observer {
   std::optional<Session> sql_;
   std::optional<Session> replication_;
   unsigned asked_ = 0;
-  std::vector<PendingSetting> pending_restart_;
 };
 
 }  // namespace evergres::postgres

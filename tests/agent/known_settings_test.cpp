@@ -92,7 +92,7 @@ TEST_F(KnownSettingsTest, WhatACardTellsIsBoundedAndNeverCutShortForAdoption) {
   known_.refusal = std::string(5000, 'x');
   for (int i = 0; i < 1000; ++i) {
     known_.altered["a" + std::to_string(i)] = std::string(200, 'y');
-    known_.pending_restart.push_back(std::string(5000, 'z'));
+    known_.pending_restart.push_back({"work_mem", std::string(5000, 'z'), "1MB"});
     known_.edited.push_back(std::string(5000, 'z'));
   }
   const cluster::SettingsOfNode told = settings_of_node(known_);

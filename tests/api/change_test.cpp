@@ -110,7 +110,7 @@ TEST(Change, ARestartMeansThisNodeIfItIsOfTheKindThatIsMeant) {
                            R"({"postgres_version": "15.14"})"}) {
     EXPECT_EQ(refused(view, "/restart", body), "503 restart conditions are not satisfied") << body;
   }
-  view.details->pending_restart = {{"max_connections", "100", "150"}};
+  view.pending_restart = {{"max_connections", "100", "150"}};
   EXPECT_EQ(asked(view, "/restart", R"({"restart_pending": true})"), request);
   EXPECT_EQ(asked(leader(), "/restart", R"({"role": "primary"})"),
             json::parse(R"({"verb": "restart", "node": "n1"})"));

@@ -78,9 +78,9 @@ TEST(Respond, AStandbysDocument) {
 
 TEST(Respond, WhatWaitsForARestartIsTold) {
   View view = leader();
-  view.details->pending_restart = {{"max_connections", "100", "150"},
-                                   {"ssl_passphrase_command", "echo hidden", ""}};
-  view.pending_restart["n2"] = {"max_connections"};
+  view.pending_restart = {{"max_connections", "100", "150"},
+                          {"ssl_passphrase_command", "echo hidden", ""}};
+  view.cluster.nodes[1].settings.emplace().pending_restart = {"max_connections: 100 -> 150"};
   const json::value body = body_of(view, "/patroni");
   EXPECT_EQ(body.at("pending_restart"), true);
   EXPECT_EQ(body.at("pending_restart_reason"),

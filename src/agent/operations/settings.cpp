@@ -113,12 +113,12 @@ Outcome carry_out(const core::ApplySettings& intent, Hands& hands) {
   if (auto reloaded = reload_postgres(hands); !reloaded) return reloaded;
   if (auto kept = write_settings_file(hands.setup.settings.state_directory, *spec); !kept)
     return kept;
-  std::vector<std::string> pending;
+  std::vector<PendingSetting> pending;
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   auto waiting = postgres::pending_changes(*session, boot_now() + sql_deadline);
   if (!waiting) return waiting.error();
-  for (const auto& change : *waiting) pending.push_back(postgres::describe(change));
+  for (const auto& change : *waiting) pending.push_back({change.name, change.now, change.then});
   const bool take_back = takes_back(hands.known.settings, *spec);
   hands.learn([spec, pending, take_back, hosts = configuration.member_hosts](Knowledge& k) {
     if (take_back) k.settings.altered.clear();
