@@ -3,11 +3,13 @@
 from .clock import WallClock
 from .cluster import Cluster, Node
 from .debugger import HeldReceiver
+from .disk import SlowFsync, fill, no_space, small_disk
 from .load import Load, under_load
 from .network import Network
 from .proxy import Haproxy
 from .story import all_stories, story
 from .waits import StoryFailed, expect, wait_until
 
-__all__ = ["Cluster", "Haproxy", "HeldReceiver", "Load", "Network", "Node", "StoryFailed",
-           "WallClock", "all_stories", "expect", "story", "under_load", "wait_until"]
+__all__ = ["Cluster", "Haproxy", "HeldReceiver", "Load", "Network", "Node", "SlowFsync",
+           "StoryFailed", "WallClock", "all_stories", "expect", "fill", "no_space", "small_disk",
+           "story", "under_load", "wait_until"]

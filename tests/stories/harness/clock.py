@@ -1,12 +1,6 @@
-"""The wall clock of a node jumps; its monotonic clocks go on. A small library in front of libc does
-it, so that the clock of the machine stays as it is."""
+"""The wall clock of a node jumps; its monotonic clocks go on."""
 
-import os
-import shutil
-import struct
-import subprocess
-
-from .waits import expect
+from .preload import Preload
 
 SOURCE = r"""
 #define _GNU_SOURCE
@@ -49,25 +43,12 @@ time_t time(time_t* out) {
 """
 
 
-class WallClock:
+class WallClock(Preload):
     """For a node that is started after this; jump() works at once, in every process of it."""
 
     def __init__(self, node):
-        expect(shutil.which("cc"), "this story compiles a few lines of C, and there is no cc")
-        library = node.cluster.directory / "wall-clock.so"
-        if not library.exists():
-            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", str(library)],
-                           input=SOURCE, text=True, check=True, cwd="/")
-            library.chmod(0o755)
-        self.path = node.cluster.directory / f"clock-of-{node}"
-        self.path.write_bytes(bytes(4096))
-        self.path.chmod(0o644)
-        node.environment |= {"LD_PRELOAD": str(library), "EVG_STORY_CLOCK": str(self.path)}
+        super().__init__(node, "clock", SOURCE)
 
     def jump(self, seconds):
         """The wall clock is `seconds` ahead of the true one from now on."""
-        fd = os.open(self.path, os.O_RDWR)
-        try:
-            os.pwrite(fd, struct.pack("q", seconds), 0)
-        finally:
-            os.close(fd)
+        self.obey(seconds)

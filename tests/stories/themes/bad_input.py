@@ -1,12 +1,10 @@
 """Mistakes of people: a clear refusal, nothing deleted, nothing promoted."""
 
-import contextlib
 import os
 import shutil
 import socket
-import subprocess
 
-from harness import expect, story, under_load, wait_until
+from harness import expect, fill, no_space, small_disk, story, under_load, wait_until
 from harness.cluster import own
 
 
@@ -194,58 +192,24 @@ def init_while_the_store_is_locked(new_cluster):
             pass
 
 
-@contextlib.contextmanager
-def _small_disk(node, megabytes=260):
-    """The node's data directory is on a file system of its own, which a file can fill."""
-    expect(os.geteuid() == 0, "this story mounts a small file system: run it as root")
-    disk = node.directory / "disk"
-    disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "none",
-                           str(disk)], capture_output=True, text=True, check=False)
-    expect(done.returncode == 0, f"mount: {done.stderr.strip()}")
-    try:
-        own(disk)
-        node.data = disk / "data"
-        yield disk
-    finally:
-        node.kill_all()
-        # Not ours to wait for: the processes are dead, their last files may still be open.
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def _fill(disk):
-    filler = disk / "filler"
-    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 20))
-    with contextlib.suppress(OSError), open(filler, "ab", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    return filler
-
-
-def _no_space(node):
-    return "No space left on device" in node.server_log()
-
-
 @story(own=True)
 def no_space_on_a_standby(new_cluster):
     """The disk of a standby is full: it leaves the policy, writes go on, list says what is wrong
     with it; with space again it follows by itself."""
-    with new_cluster(nodes=3) as cluster, _small_disk(cluster.nodes[2]) as disk:
+    with new_cluster(nodes=3) as cluster, small_disk(cluster.nodes[2]) as disk:
         node = cluster.nodes[2]
         cluster.create()
         if cluster.leader() is node:
             cluster.switchover(cluster.nodes[0])
             cluster.wait_healthy()
         with under_load(cluster) as load:
-            filler = _fill(disk)
+            filler = fill(disk)
             leader = cluster.leader()
             # A new segment of WAL does not fit.
             leader.sql("select pg_switch_wal()", "postgres")
             load.wait_acks(20)
             leader.sql("select pg_switch_wal()", "postgres")
-            wait_until("the full disk noticed", lambda: _no_space(node), 60, node.last_log_lines)
+            wait_until("the full disk noticed", lambda: no_space(node), 60, node.last_log_lines)
             wait_until("the policy without it", lambda: (s := cluster.status())
                        and node.name not in s["voters"] and not s["unproven"], 60, cluster.brief)
             load.wait_acks(50)
@@ -257,18 +221,18 @@ def no_space_on_a_standby(new_cluster):
 def no_space_on_the_leader(new_cluster):
     """The disk of the leader is full: PostgreSQL ends, another node leads, nothing acknowledged is
     lost; with space again the old leader follows."""
-    with new_cluster(nodes=3) as cluster, _small_disk(cluster.nodes[0]) as disk:
+    with new_cluster(nodes=3) as cluster, small_disk(cluster.nodes[0]) as disk:
         node = cluster.nodes[0]
         cluster.create()
         if cluster.leader() is not node:
             cluster.switchover(node)
             cluster.wait_healthy()
         with under_load(cluster) as load:
-            filler = _fill(disk)
+            filler = fill(disk)
             node.try_sql("select pg_switch_wal()", "postgres", 5)
             cluster.wait_leader(other_than=node, seconds=90)
             load.wait_acks(50)
-            expect(_no_space(node), "PostgreSQL says nothing of a full disk")
+            expect(no_space(node), "PostgreSQL says nothing of a full disk")
             explained = cluster.leader().evergres("list").stdout
             expect(node.name in explained, explained)
             filler.unlink()

@@ -2,13 +2,15 @@
 lost rows."""
 
 import contextlib
+import json
 import os
 import shutil
 import time
 
 import psycopg2
 
-from harness import expect, story, under_load, wait_until
+from harness import (SlowFsync, expect, fill, no_space, small_disk, story, under_load,
+                     wait_until)
 
 QUIET = 5.0
 
@@ -274,3 +276,73 @@ def five_leaders_die_one_after_the_other(cluster):
             cluster.wait_healthy()
             terms.append(cluster.status()["term"])
         expect(terms[-1] - terms[0] <= 8, f"terms {terms}: more elections than failures")
+
+
+@story(own=True)
+def no_space_on_the_candidate(new_cluster):
+    """The leader dies, and the standby that is to lead has not a byte left, not even for the first
+    segment of its timeline: it is not promoted, nobody leads who lacks what it acknowledged, and
+    with the old leader back the cluster serves. With space again the node follows."""
+    with new_cluster(nodes=3) as cluster, small_disk(cluster.nodes[1]) as disk:
+        old, candidate, other = cluster.nodes
+        candidate.settings["tags"] = json.dumps({"failover_priority": 9})
+        cluster.create()
+        expect(cluster.leader() is old, cluster.brief())
+        with under_load(cluster) as load:
+            filler = fill(disk)
+            load.wait_acks(20)
+            term = cluster.status()["term"]
+            old.kill_all()
+            wait_until("the full disk noticed", lambda: no_space(candidate), 60,
+                       candidate.last_log_lines)
+            wait_until("another term", lambda: cluster.status()["term"] > term, 60, cluster.brief)
+            expect(not _leads(candidate), f"{candidate} leads: {cluster.brief()}")
+            old.start()
+            cluster.wait_leader(above_term=term, seconds=90)
+            load.wait_acks(50)
+            expect(not _leads(candidate), f"{candidate} leads: {cluster.brief()}")
+            filler.unlink()
+            cluster.wait_healthy(180)
+
+
+def _leads(node):
+    answer = node.try_sql("select pg_is_in_recovery()", "postgres", 5)
+    return bool(answer) and answer.stdout.strip() == "f"
+
+
+@story(own=True)
+def slow_fsync_on_a_standby(new_cluster):
+    """Each fsync of one standby takes a second: commits do not wait for it while the other one
+    acknowledges. When it is the last one they do, and go on; nothing is lost."""
+    with new_cluster(nodes=3) as cluster:
+        slow, other = cluster.nodes[2], cluster.nodes[1]
+        disk = SlowFsync(slow)
+        cluster.create()
+        expect(cluster.leader() is cluster.nodes[0], cluster.brief())
+        term = cluster.status()["term"]
+        with under_load(cluster) as load, disk.of(1000):
+            load.wait_acks(300, seconds=30)
+            expect(load.longest_gap() < 5, f"commits waited for {load.longest_gap():.1f} s")
+            other.kill_all()
+            load.wait_acks(30, seconds=120)
+            expect(cluster.status()["term"] == term, f"a new term: {cluster.brief()}")
+            other.start()
+            load.wait_acks(100, seconds=120)
+
+
+@story(own=True)
+def slow_fsync_on_the_candidate(new_cluster):
+    """Whoever may lead next needs a third of a second for each fsync: the failover takes longer,
+    and loses nothing."""
+    with new_cluster(nodes=3) as cluster:
+        old, *candidates = cluster.nodes
+        disks = [SlowFsync(node) for node in candidates]
+        cluster.create()
+        expect(cluster.leader() is old, cluster.brief())
+        with under_load(cluster) as load, disks[0].of(300), disks[1].of(300):
+            load.wait_acks(50)
+            term = cluster.status()["term"]
+            old.kill_all()
+            cluster.wait_leader(other_than=old, above_term=term, seconds=120)
+            load.wait_acks(20, seconds=120)
+            old.start()

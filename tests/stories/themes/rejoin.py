@@ -233,7 +233,7 @@ def a_clone_whose_source_hangs_is_begun_anew(new_cluster):
             end = leader.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
             wait_until(f"{source} close behind", lambda: source.sql(
                 f"select pg_last_wal_replay_lsn() >= '{end}'::pg_lsn", "postgres") == ["t"], 60)
-            asked = node.evergres("reinit", node.name, "--force")
+            asked = leader.evergres("reinit", node.name, "--force")
             expect(asked.returncode == 0, f"reinit: {asked.stderr}{asked.stdout}")
             sender = _hold_while_it_sends(source, node)
             try:
