@@ -164,7 +164,7 @@ struct Watched {
   /// Seconds until it is said to stand still; absent: not within these.
   std::optional<int> ends_within(int seconds) {
     for (int second = 1; second <= seconds; ++second) {
-      now += Millis{1000};
+      now = now + Millis{1000};
       error = standstill.at(now);
       if (error) return second;
     }
@@ -214,7 +214,7 @@ TEST(Standstill, EachStageHasItsOwnPatience) {
 TEST(Standstill, ANodeThatWasFrozenItselfBeginsAnew) {
   Watched copy;
   EXPECT_EQ(copy.ends_within(20), std::nullopt);
-  copy.now += Millis{3600'000};
+  copy.now = copy.now + Millis{3600'000};
   EXPECT_EQ(copy.ends_within(100), 61);
 }
 
