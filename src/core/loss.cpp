@@ -94,7 +94,9 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
                                    const TimelineTree& tree) {
   const auto& before = record.loss;
   if (!before || took_effect(record, *before) || leader == before->leader) return std::nullopt;
-  if (record.policy.current.term != before->term) return std::nullopt;  // that leader still counts
+  const auto is_theirs = [&](const Policy& policy) { return policy.leader == before->leader; };
+  const PolicyBook& book = record.policy;
+  if (is_theirs(book.current) || std::ranges::any_of(book.unproven, is_theirs)) return std::nullopt;
   Loss loss = *before;
   loss.term = record.term;
   loss.from = tree.normalised(chosen).lsn;
@@ -102,7 +104,14 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
     if (entry.term != before->term) continue;
     measure_against(loss, {entry.parent, before->to.value_or(before->from)}, chosen, tree);
   }
-  if (!before->to) loss.to.reset();
+  // Whoever was chosen for that failover may have stood on the timeline of another one that never
+  // opened, not on that of the lost leader. Too much is put right when that leader is read.
+  loss.from = std::min(loss.from, before->from);
+  if (before->to) {
+    loss.to = std::max(loss.to.value_or(*before->to), *before->to);
+  } else {
+    loss.to.reset();
+  }
   return loss;
 }
 
@@ -122,7 +131,11 @@ std::uint64_t silence_since(const std::optional<LastWord>& word, Instant now) {
 
 Loss measured_loss(const Record& record, Loss loss, Position end, const TimelineTree& tree) {
   for (const Lineage& entry : record.lineage) {
-    if (entry.term == loss.term && entry.begins) loss.from = *entry.begins;
+    if (entry.term != loss.term || !entry.begins) continue;
+    // That failover's timeline may come from one that left the lost leader's own earlier.
+    const Position next{entry.timeline, *entry.begins};
+    const TimelineId lost = tree.normalised(end).timeline;
+    loss.from = where_it_leaves(next, lost, tree).value_or(*entry.begins);
   }
   const bool has_nothing_else = tree.fits(end, record.lineage.back().timeline);
   loss.to = has_nothing_else ? loss.from : std::max(loss.from, end.lsn);

@@ -58,7 +58,8 @@ bool took_effect(const Record& record, const Loss& loss);
 
 /// What a failover had given up that never opened, though an operator had the policy of that leader
 /// dropped for it: no policy in the book tells of it any more, so that it is lost with whoever
-/// leads in its stead, here `leader` at `chosen`. Nothing if that is the leader that lost it.
+/// leads in its stead, here `leader` at `chosen`, however many failovers in a row do not open. It
+/// is never less than was known before. Nothing if that is the leader that lost it.
 std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Position chosen,
                                    const TimelineTree& tree);
 

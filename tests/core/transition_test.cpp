@@ -320,6 +320,62 @@ TEST(Transition, AForcedFailoverThatNeverOpensLeavesItsLossToTheNext) {
   EXPECT_FALSE(second.earlier_losses);
 }
 
+/// After a forced failover to n2 that never opened `chosen` is chosen and does not open either.
+Record chosen_in_vain(const Record& before, const Seat& chosen, Position at, TimelineId timeline) {
+  const Record next = *claim_term(before, NodeName{"n3"}, mine, "nobody could be promoted");
+  Choice choice = choice_of(next, timeline);
+  choice.leader = chosen;
+  choice.position = at;
+  choice.policy = SmallPolicy{2, 0, 0}.real(next.term);
+  choice.policy.leader = chosen;
+  choice.loss = inherited_loss(next, chosen, at, TimelineTree(next.lineage));
+  return *choose_leader(next, mine, choice, false);
+}
+
+TEST(Transition, ALossIsInheritedHoweverManyFailoversDoNotOpen) {
+  const Record first =
+      *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), true);
+  const Position behind{TimelineId{1}, Lsn{80}};
+  const Record second = chosen_in_vain(first, seat(2), behind, TimelineId{3});
+  ASSERT_TRUE(second.loss);
+  ASSERT_NE(second.policy.current.term, second.loss->term);
+  const Record third = chosen_in_vain(second, seat(3), behind, TimelineId{4});
+  EXPECT_EQ(third.loss, (Loss{seat(0), third.term, Lsn{80}, Lsn{120}, 700, false, false}));
+  EXPECT_FALSE(third.earlier_losses);
+}
+
+// n2 was promoted in vain, and n3 stands on its timeline: 110 bytes on that are not those of n1.
+TEST(Transition, AnInheritedLossNeverShrinks) {
+  Record first = *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), true);
+  first.lineage.back().begins = Lsn{90};
+  const Record second =
+      chosen_in_vain(first, seat(2), Position{TimelineId{2}, Lsn{130}}, TimelineId{3});
+  const Record third =
+      chosen_in_vain(second, seat(3), Position{TimelineId{2}, Lsn{125}}, TimelineId{4});
+  for (const Record& record : {second, third}) {
+    ASSERT_TRUE(record.loss);
+    EXPECT_EQ(record.loss->from, Lsn{90});
+    EXPECT_EQ(record.loss->to, Lsn{120});
+  }
+}
+
+TEST(Transition, ALossIsMeasuredFromWhereTheLostLeadersTimelineWasLeft) {
+  Record record;
+  record.lineage = {Lineage{Term{1}, TimelineId{1}, TimelineId{0}, std::nullopt, NodeName{"n1"}},
+                    Lineage{Term{2}, TimelineId{2}, TimelineId{1}, Lsn{100}, NodeName{"n2"}},
+                    Lineage{Term{3}, TimelineId{3}, TimelineId{2}, Lsn{200}, NodeName{"n3"}}};
+  const TimelineTree tree(record.lineage);
+  const Loss loss{seat(0), Term{3}, Lsn{90}, Lsn{120}, 700, false, true};
+  const auto bytes = [&](std::uint32_t timeline, std::uint64_t end) {
+    return bytes_of(measured_loss(record, loss, {TimelineId{timeline}, Lsn{end}}, tree));
+  };
+  EXPECT_EQ(bytes(1, 150), 50U) << "n2 left it at 100, and n3 went on from n2";
+  EXPECT_EQ(bytes(1, 100), 0U);
+  EXPECT_EQ(bytes(1, 95), 0U);
+  EXPECT_EQ(bytes(2, 230), 30U);
+  EXPECT_EQ(bytes(2, 200), 0U);
+}
+
 TEST(Transition, AnAsyncFailoverThatNeverOpensGaveNothingUp) {
   const Record first =
       *choose_leader(electing(), mine, lossy_choice(electing(), TimelineId{2}), false);
