@@ -1,4 +1,8 @@
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sqlite3.h>
+
+#include <sstream>
 
 #include "agent/place.hpp"
 #include "core/loss.hpp"
@@ -186,42 +190,94 @@ TEST_F(RecordChange, OfAPolicyToAsyncThatTheStoreNotesLateIsNotApplied) {
   EXPECT_EQ(stored().value.renewed, before.renewed + 2) << "each proposal begins the lease anew";
 }
 
-/// The old leader waits with its rewind until the record says that its loss is measured.
-TEST_F(RecordChange, ALossThatTheHistoryRefusesIsMeasuredAllTheSame) {
-  const core::Seat n2{NodeName{"n2"}, Incarnation{"i2"}};
-  core::Loss loss{n2, Term{0}, Lsn{100}, Lsn{120}, 700, false, true};
-  meanwhile([&](core::Record& theirs) {
-    theirs.claim = Claim{"mine"};
-    theirs.phase = core::Phase::leading;
-    theirs.leader = core::Seat{NodeName{"n1"}, Incarnation{"i1"}};
-    theirs.loss = loss;
-  });
-  cluster::HistoryEntry entry;
-  entry.term = loss.term.value;
-  entry.lost = cluster::lost_tail(loss);
-  ASSERT_TRUE(others_.append_history(entry, generous));
-  sqlite3* other = nullptr;
-  ASSERT_EQ(sqlite3_open((root_ / "store.db").c_str(), &other), SQLITE_OK);
-  const char* refuse =
-      "CREATE TRIGGER refuse BEFORE UPDATE ON entry "
-      "WHEN CAST(NEW.key AS TEXT) LIKE '%/events/%' BEGIN SELECT RAISE(ABORT, 'no'); END; "
-      "CREATE TRIGGER refuse_new BEFORE INSERT ON entry "
-      "WHEN CAST(NEW.key AS TEXT) LIKE '%/events/%' BEGIN SELECT RAISE(ABORT, 'no'); END";
-  ASSERT_EQ(sqlite3_exec(other, refuse, nullptr, nullptr, nullptr), SQLITE_OK)
-      << sqlite3_errmsg(other);
-  EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
-  loss.to = Lsn{150};
-  loss.measured = true;
-  for (std::uint32_t failures : {0U, 4U, 5U}) {
+/// n1 leads in the term of the failover that gave up the end of n2's WAL.
+class LossOfN2 : public RecordChange {
+ protected:
+  LossOfN2() {
+    meanwhile([&](core::Record& theirs) {
+      theirs.claim = Claim{"mine"};
+      theirs.phase = core::Phase::leading;
+      theirs.leader = core::Seat{NodeName{"n1"}, Incarnation{"i1"}};
+      theirs.loss = loss_;
+    });
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+        "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
+  }
+  ~LossOfN2() override { spdlog::set_default_logger(logger_before_); }
+
+  void write_history() {
+    cluster::HistoryEntry entry;
+    entry.term = loss_.term.value;
+    entry.lost = cluster::lost_tail(loss_);
+    ASSERT_TRUE(others_.append_history(entry, generous));
+  }
+  /// The store refuses a change of the history as long as `condition` holds, in the words of SQL.
+  void refuse_history(const std::string& condition) {
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open((root_ / "store.db").c_str(), &other), SQLITE_OK);
+    const std::string body = " ON entry WHEN CAST(NEW.key AS TEXT) LIKE '%/events/%' AND " +
+                             condition + " BEGIN SELECT RAISE(ABORT, 'no'); END; ";
+    const std::string refuse = "CREATE TRIGGER refuse BEFORE UPDATE" + body +
+                               "CREATE TRIGGER refuse_new BEFORE INSERT" + body;
+    ASSERT_EQ(sqlite3_exec(other, refuse.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(other);
+    EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
+  }
+  /// n2 showed 30 bytes more than were known of it.
+  Outcome measure(std::uint32_t failures_before) {
+    core::Loss measured = loss_;
+    measured.to = Lsn{150};
+    measured.measured = true;
     Knowledge known;
     known.situation.me = NodeName{"n1"};
     known.situation.agent = Claim{"mine"};
-    known.situation.attempts[core::RecordLoss::kind].failures = failures;
+    known.situation.attempts[core::RecordLoss::kind].failures = failures_before;
     Hands own(setup_, known, [](const Learn&) {}, std::stop_token());
-    const auto done = carry_out(core::RecordLoss{Term{0}, loss}, own);
-    EXPECT_EQ(done.ok(), failures == 5) << failures;
-    EXPECT_EQ(stored().value.loss->measured, failures == 5) << failures;
+    return carry_out(core::RecordLoss{Term{0}, measured}, own);
   }
+  [[nodiscard]] bool logged(const std::string& text) const {
+    return log_.str().find(text) != std::string::npos;
+  }
+
+  const core::Loss loss_{core::Seat{NodeName{"n2"}, Incarnation{"i2"}}, Term{0}, Lsn{100}, Lsn{120},
+                         700, false, true};
+
+ private:
+  std::ostringstream log_;
+  std::shared_ptr<spdlog::logger> logger_before_ = spdlog::default_logger();
+};
+
+constexpr const char* the_number = "term 0 lost 50 bytes of n2 (0/64 to 0/96), read from its own";
+
+/// The old leader waits with its rewind until the record says that its loss is measured.
+TEST_F(LossOfN2, ThatTheHistoryRefusesIsMeasuredAllTheSame) {
+  write_history();
+  refuse_history("TRUE");
+  for (std::uint32_t failures : {0U, 4U, 5U}) {
+    EXPECT_EQ(measure(failures).ok(), failures == 5) << failures;
+    EXPECT_EQ(stored().value.loss->measured, failures == 5) << failures;
+    EXPECT_EQ(logged(std::string("the history does not say that ") + the_number), failures == 5);
+  }
+}
+
+/// What failed five times may have been the store, not the history.
+TEST_F(LossOfN2, IsWrittenAtTheLastAttempt) {
+  write_history();
+  refuse_history("total_changes() < 2");  // the connection's own count: only its first attempt
+  EXPECT_FALSE(measure(0));
+  EXPECT_TRUE(measure(5));
+  const auto history = others_.list_history(generous);
+  ASSERT_TRUE(history);
+  EXPECT_TRUE(history->front().lost->measured);
+  EXPECT_TRUE(stored().value.loss->measured);
+  EXPECT_TRUE(logged(the_number));
+  EXPECT_FALSE(logged("the history does not say"));
+}
+
+TEST_F(LossOfN2, StaysInTheLogIfItsTermHasNoHistory) {
+  ASSERT_TRUE(measure(0));
+  EXPECT_TRUE(stored().value.loss->measured);
+  EXPECT_TRUE(logged(the_number));
 }
 
 TEST_F(RecordChange, NeedsARecord) {

@@ -84,18 +84,26 @@ Outcome carry_out(const core::RecordDurability& intent, Hands& hands) {
 
 // First what people read, which may be written again and again; then the record. Once that says it
 // is measured nobody measures anew, and the old leader rewinds what could be measured. A history
-// that still cannot be written while the record can does not keep the old leader away for ever.
+// that still cannot be written while the record can does not keep the old leader away for ever. The
+// attempts before may have failed of anything: only one that fails at once again is its refusal.
+// The log has the number in every case: the term may have no entry, and the record drops it.
 Outcome carry_out(const core::RecordLoss& intent, Hands& hands) {
   auto store = hands.store();
   if (!store) return store.error();
-  auto told = (*store)->amend_history(intent.loss.term.value, cluster::lost_tail(intent.loss),
-                                      store_deadline);
+  const auto tell = [&] {
+    return (*store)->amend_history(intent.loss.term.value, cluster::lost_tail(intent.loss),
+                                   store_deadline);
+  };
+  auto told = tell();
   const auto& attempts = hands.situation().attempts;
   const auto tried = attempts.find(core::RecordLoss::kind);
   constexpr std::uint32_t enough_tries = 5;
   const bool insist = tried == attempts.end() || tried->second.failures < enough_tries;
   if (!told && insist) return told;
-  if (!told) {
+  if (!told) told = tell();
+  if (told) {
+    spdlog::info("term {} lost {}", intent.loss.term.value, core::describe(intent.loss));
+  } else {
     spdlog::warn("the history does not say that term {} lost {}: {}", intent.loss.term.value,
                  core::describe(intent.loss), told.error().one_line());
   }
