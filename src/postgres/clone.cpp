@@ -114,14 +114,16 @@ Outcome copy(const Server& server, const CloneRequest& request, const fs::path& 
   Watch watch(on_progress, *free, enough);
   Standstill standstill(
       "pg_basebackup", stages,
-      [&directory](bool streams_wal) { return what_was_written(directory, streams_wal); },
-      boot_now());
+      [&](bool streams_wal) {
+        return what_was_written(directory, streams_wal, enough.get_token());
+      },
+      boot_now);
   const net::OnLine on_line = [&](net::Stream, std::string_view line) {
-    standstill.heard(line, boot_now());
+    standstill.heard(line);
     watch(line);
   };
   const auto exit = net::run(base_backup(server, request, directory), deadline, enough.get_token(),
-                             on_line, [&standstill] { return standstill.at(boot_now()); });
+                             on_line, [&standstill] { return standstill.look(); });
   auto removed = remove_durably(server.source_file());
   if (!exit) {
     const bool ours = exit.error().code() == ErrorCode::cancelled && !stop.stop_requested();

@@ -20,10 +20,12 @@ namespace {
 
 constexpr std::size_t kept_tails = 3;
 
-/// What pg_rewind says with --progress (14 to 18). Between the two lists and the copy, and when it
-/// syncs, it works on our own disk alone.
+/// What pg_rewind says with --progress (14 to 18). Between the two lists and the copy, when it
+/// syncs, and while it reads our WAL backwards from the divergence to the last common checkpoint
+/// (findLastCheckpoint, which says nothing for minutes), it works on our own disk alone.
 constexpr std::array stages{
     CopyStage{"", "the source to answer", copy_patience},
+    CopyStage{"servers diverged at WAL location", "our own disk", std::nullopt},
     CopyStage{"reading source file list", "the list of the source's files", first_byte_patience},
     CopyStage{"reading target file list", "our own disk", std::nullopt},
     CopyStage{"need to copy", "the source's files", copy_patience},
@@ -98,15 +100,14 @@ Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant 
       {},
       {}};
   Standstill standstill(
-      "pg_rewind", stages,
-      [&server](bool streams_wal) { return what_was_written(server.data, streams_wal); },
-      boot_now());
+      "pg_rewind", rewind_stages(),
+      [&](bool streams_wal) { return what_was_written(server.data, streams_wal, stop); }, boot_now);
   const net::OnLine on_line = [&](net::Stream, std::string_view line) {
-    standstill.heard(line, boot_now());
+    standstill.heard(line);
     if (on_progress) on_progress("rewinding: " + std::string(line));
   };
   const auto exit = net::run(command, deadline, stop, on_line,
-                             [&standstill] { return standstill.at(boot_now()); });
+                             [&standstill] { return standstill.look(); });
   if (!exit) return exit.error();
   if (exit->success()) return {};
   return Error(ErrorCode::postgres_failed, "pg_rewind failed", exit->error_text(),
@@ -114,6 +115,10 @@ Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant 
 }
 
 }  // namespace
+
+std::span<const CopyStage> rewind_stages() {
+  return stages;
+}
 
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop) {

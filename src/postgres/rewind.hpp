@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <stop_token>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "base/names.hpp"
 #include "base/result.hpp"
 #include "postgres/settings.hpp"
+#include "postgres/standstill.hpp"
 #include "postgres/upstream.hpp"
 
 namespace evergres::postgres {
@@ -31,6 +33,9 @@ struct RewindRequest {
 /// After a failure the next rung of the ladder is a clone.
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop = {});
+
+/// What pg_rewind waits for from each of its lines on; it lives as long as the program.
+std::span<const CopyStage> rewind_stages();
 
 /// Copies the segments of a timeline from `from` on into state_dir/tails/<timeline>-<lsn>/,
 /// durably, so that what a rewind throws away can still be looked at. At most the 3 newest tails

@@ -7,6 +7,7 @@
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/hba.hpp"
+#include "postgres/standstill.hpp"
 #include "postgres/world.hpp"
 
 namespace evergres::postgres::test {
@@ -224,6 +225,35 @@ TEST_F(Files, UpstreamFileIsPrivateAndReadBack) {
   EXPECT_EQ(*read_upstream(node.server), upstream);
   ASSERT_TRUE(write_upstream(node.server, {}).ok());
   EXPECT_FALSE(read_upstream(node.server)->has_value());
+}
+
+// Wherever the walk meets them, directories that cannot be read do not end it.
+TEST_F(Files, WhatWasWrittenIsCountedAroundWhatCannotBeRead) {
+  const fs::path data = node.server.data;
+  const auto seen = [&](bool streams_wal) {
+    const std::string all = what_was_written(data, streams_wal);
+    return all.substr(0, all.rfind(' '));
+  };
+  EXPECT_EQ(seen(false), "0 0") << "there is nothing yet";
+  for (int i = 0; i < 10; ++i) {
+    const std::string at = std::to_string(i);
+    put(data / ("base" + at) / "1" / "16384", "12345");
+    fs::create_directory(data / ("closed" + at));
+    fs::permissions(data / ("closed" + at), fs::perms::none);
+    fs::create_symlink("nowhere", data / ("link" + at));
+  }
+  fs::create_directory_symlink(root.path(), data / "loop");
+  EXPECT_EQ(seen(false), "51 50");
+  put(data / "pg_wal" / "000000010000000000000001", "123");
+  EXPECT_EQ(seen(false), "51 50") << "WAL is not a file that is copied";
+  EXPECT_EQ(seen(true), "1 3");
+  std::stop_source stop;
+  EXPECT_NE(what_was_written(data, false, stop.get_token()), "");
+  stop.request_stop();
+  EXPECT_EQ(what_was_written(data, false, stop.get_token()), "");
+  for (int i = 0; i < 10; ++i) {
+    fs::permissions(data / ("closed" + std::to_string(i)), fs::perms::owner_all);
+  }
 }
 
 }  // namespace

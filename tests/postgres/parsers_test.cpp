@@ -7,6 +7,7 @@
 #include "postgres/credentials.hpp"
 #include "postgres/history.hpp"
 #include "postgres/receiver.hpp"
+#include "postgres/rewind.hpp"
 #include "postgres/standstill.hpp"
 #include "postgres/versions.hpp"
 #include "postgres/wal_end.hpp"
@@ -158,14 +159,19 @@ struct Watched {
   Instant now = Instant{} + Millis{1'000'000};
   std::string files = "1";
   std::string wal = "1";
+  Millis walk{0};  ///< that it takes to look at the files
   Standstill standstill{"copier", some_stages,
-                        [this](bool wal_only) { return wal_only ? wal : files; }, now};
+                        [this](bool wal_only) {
+                          now = now + walk;
+                          return wal_only ? wal : files;
+                        },
+                        [this] { return now; }};
 
   /// Seconds until it is said to stand still; absent: not within these.
   std::optional<int> ends_within(int seconds) {
     for (int second = 1; second <= seconds; ++second) {
       now = now + Millis{1000};
-      error = standstill.at(now);
+      error = standstill.look();
       if (error) return second;
     }
     return std::nullopt;
@@ -185,11 +191,11 @@ TEST(Standstill, EndsWhatShowsNothingForAMinute) {
 TEST(Standstill, ANewLineOrAChangeOfTheFilesIsASignOfLife) {
   Watched copy;
   EXPECT_EQ(copy.ends_within(55), std::nullopt);
-  copy.standstill.heard(" 5/10 kB", copy.now);
+  copy.standstill.heard(" 5/10 kB");
   EXPECT_EQ(copy.ends_within(55), std::nullopt);
-  copy.standstill.heard(" 5/10 kB", copy.now);  // nothing new
+  copy.standstill.heard(" 5/10 kB");  // nothing new
   EXPECT_EQ(copy.ends_within(20), 5);
-  copy.standstill.heard(" 6/10 kB", copy.now);
+  copy.standstill.heard(" 6/10 kB");
   EXPECT_EQ(copy.ends_within(35), std::nullopt);
   copy.files = "2";
   EXPECT_EQ(copy.ends_within(60), std::nullopt);
@@ -199,15 +205,15 @@ TEST(Standstill, ANewLineOrAChangeOfTheFilesIsASignOfLife) {
 
 TEST(Standstill, EachStageHasItsOwnPatience) {
   Watched copy;
-  copy.standstill.heard("copier: waiting for it to come", copy.now);
+  copy.standstill.heard("copier: waiting for it to come");
   EXPECT_EQ(copy.ends_within(35), std::nullopt);
   copy.wal = "2";
   EXPECT_EQ(copy.ends_within(60), std::nullopt);
   copy.files = "2";
   EXPECT_TRUE(copy.ends_within(10).has_value()) << "only WAL is waited for";
-  copy.standstill.heard("  1/1 kB (copier: syncing)", copy.now);  // the name of a file
+  copy.standstill.heard("  1/1 kB (copier: syncing)");  // the name of a file
   EXPECT_EQ(copy.ends_within(100), 60);
-  copy.standstill.heard("copier: syncing data", copy.now);
+  copy.standstill.heard("copier: syncing data");
   EXPECT_EQ(copy.ends_within(10'000), std::nullopt);
 }
 
@@ -216,6 +222,49 @@ TEST(Standstill, ANodeThatWasFrozenItselfBeginsAnew) {
   EXPECT_EQ(copy.ends_within(20), std::nullopt);
   copy.now = copy.now + Millis{3600'000};
   EXPECT_EQ(copy.ends_within(100), 61);
+}
+
+// 40 s for each look at the files of a large database: the source hangs all the same.
+TEST(Standstill, ALongWalkIsNoSignOfLife) {
+  Watched copy;
+  copy.walk = Millis{40'000};
+  EXPECT_EQ(copy.ends_within(100), 20);
+  Watched alive;
+  alive.walk = Millis{40'000};
+  for (int part = 1; part < 20; ++part) {
+    EXPECT_EQ(alive.ends_within(10), std::nullopt) << part;
+    alive.files += "1";
+  }
+}
+
+/// pg_rewind 15 against the source at hand, from its first line to its last.
+TEST(Standstill, OnlyOurOwnDiskMayKeepARewindSilent) {
+  struct Said {
+    const char* line;
+    bool waits_for_the_source;
+  };
+  Instant now = Instant{} + Millis{1'000'000};
+  Standstill rewinding(
+      "pg_rewind", rewind_stages(), [](bool) { return "1"; }, [&now] { return now; });
+  const auto hour_passes = [&] {
+    for (int second = 0; second < 3600; ++second) {
+      now = now + Millis{1000};
+      if (rewinding.look()) return false;
+    }
+    return true;
+  };
+  EXPECT_FALSE(hour_passes()) << "connecting";
+  for (const auto& [line, waits_for_the_source] : std::array{
+           Said{"connected to server", true},
+           Said{"servers diverged at WAL location 0/3000000 on timeline 1", false},
+           Said{"rewinding from last common checkpoint at 0/2000060 on timeline 1", false},
+           Said{"reading source file list", true}, Said{"reading target file list", false},
+           Said{"reading WAL in target", false},
+           Said{"need to copy 52 MB (total source directory size is 70 MB)", true},
+           Said{"syncing target data directory", false}, Said{"Done!", false}}) {
+    rewinding.heard("pg_rewind: " + std::string(line));
+    EXPECT_EQ(hour_passes(), !waits_for_the_source) << line;
+  }
 }
 
 TEST(Clone, Progress) {
