@@ -150,9 +150,9 @@ std::size_t slots_needed(const Hands& hands, const config::ClusterSettings& sett
   return nodes.size() - 1 + settings.slots.size() + static_cast<std::size_t>(of_others);
 }
 
-/// Neither more slots than PostgreSQL has room for now and after its next start, nor less room than
-/// they need: a leader that cannot have the slots of its nodes is none, and a server with more slots
-/// than its limit does not start. What was so before does not keep anybody from other edits.
+/// Neither more slots than PostgreSQL has room for now and after its next start, nor less room
+/// than they need: a leader that cannot have the slots of its nodes is none, and a server with more
+/// slots than its limit does not start. What was so before keeps nobody from other edits.
 Outcome check_room(Hands& hands, postgres::Session& session,
                    const config::ClusterSettings& settings,
                    const postgres::Configuration& configuration, const Values& altered) {
@@ -170,8 +170,8 @@ Outcome check_room(Hands& hands, postgres::Session& session,
   if (!makes_it_worse || needed <= std::min(now, then)) return {};
   return refusal("max_replication_slots has no room for " + std::to_string(needed) + " slots",
                  "It is " + std::to_string(now) + ", and would be " + std::to_string(then) +
-                     " after the next start. Each other node needs a slot, beside the declared ones "
-                     "and those that others made.",
+                     " after the next start. Each other node needs a slot, beside the declared "
+                     "ones and those that others made.",
                  "Raise postgresql.parameters.max_replication_slots, `evergres restart --pending`, "
                  "then declare the slots; to lower it, take slots away first.");
 }
@@ -190,7 +190,7 @@ Outcome check_slots(const Hands& hands, postgres::Session& session,
   const auto held = there == nullptr || !lowers ? std::vector<core::Slot>() : *there;
   for (const core::Slot& slot : held) {
     if (!slot.logical || settings.slots.contains(slot.name)) continue;
-    return refusal("the leader has the logical slot " + slot.name + ", and wal_level is not logical",
+    return refusal("the leader has the logical slot " + slot.name + ", which needs its wal_level",
                    "PostgreSQL does not start with a logical slot unless wal_level is logical.",
                    slot.ours ? "Take it from `slots` first, and lower wal_level once it is gone."
                              : "Drop it first: select pg_drop_replication_slot('" + slot.name +
@@ -224,7 +224,8 @@ Outcome check_edit(Hands& hands, const config::ClusterSettings& settings, bool t
   if (auto fits = postgres::try_configuration(hands.server(), configuration, deadline); !fits)
     return with_near_name(fits.error(), *session);
   const Values altered = take_back ? Values() : hands.known.settings.altered;
-  if (auto fits = check_slots(hands, *session, settings, configuration, altered); !fits) return fits;
+  if (auto fits = check_slots(hands, *session, settings, configuration, altered); !fits)
+    return fits;
   if (auto fits = check_room(hands, *session, settings, configuration, altered); !fits) return fits;
   return check_limits(*session, configuration);
 }

@@ -210,8 +210,9 @@ std::optional<std::vector<core::Slot>> slots_to_tell(const core::Situation& s) {
   auto slots = s.server.slots;
   if (!slots || slots->size() <= most) return slots;
   const auto matters = [&](const core::Slot& slot) {
-    const bool declared = s.wanted.slots && std::any_of(s.wanted.slots->begin(), s.wanted.slots->end(),
-        [&](const core::PermanentSlot& wanted) { return wanted.name == slot.name; });
+    const auto names_it = [&](const core::PermanentSlot& one) { return one.name == slot.name; };
+    const auto& wanted = s.wanted.slots;
+    const bool declared = wanted && std::any_of(wanted->begin(), wanted->end(), names_it);
     return declared || slot.ours || slot.name.starts_with("evg_");
   };
   std::stable_partition(slots->begin(), slots->end(), matters);

@@ -73,7 +73,8 @@ Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::pat
   const std::filesystem::path slots = data / "pg_replslot";
   std::vector<std::string> removed;
   for (const MadeSlot& one : *made) {
-    if (!one.logical || !is_slot_name(one.name) || !postgres::is_logical_on_disk(slots / one.name)) continue;
+    if (!one.logical || !is_slot_name(one.name)) continue;
+    if (!postgres::is_logical_on_disk(slots / one.name)) continue;
     std::error_code problem;
     std::filesystem::remove_all(slots / one.name, problem);
     if (problem) return error_from_errno("could not remove the slot " + one.name, problem.value());

@@ -39,8 +39,8 @@ Outcome change_made_slots(const std::filesystem::path& state_directory,
                           const std::function<void(MadeSlots&)>& change);
 
 /// Of a stopped server that will not start with wal_level = logical: it refuses to while it has a
-/// logical slot. Removes those that are noted as ours from `data`/pg_replslot, durably, and the notes
-/// of them; returns their names. What bears such a name and is not logical stays.
+/// logical slot. Removes those that are noted as ours from `data`/pg_replslot, durably, and the
+/// notes of them; returns their names. What bears such a name and is not logical stays.
 Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::path& state_directory,
                                                       const std::filesystem::path& data);
 

@@ -113,7 +113,8 @@ class ClusterPass : private YamlWalk {
     } else if (option.kind == ClusterKind::size) {
       const auto size = parse_size(text);
       if (!size) return wrong(fmt::format("write {}", kind_text(option.kind)));
-      if (*size < option.least) return wrong(fmt::format("write at least {}MB", option.least >> 20U));
+      if (*size < option.least)
+        return wrong(fmt::format("write at least {}MB", option.least >> 20U));
       settings_.*std::get<Field<std::optional<std::string>>>(option.field) = text;
     } else {
       const auto number = parse_integer(text);

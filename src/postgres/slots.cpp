@@ -90,7 +90,8 @@ Result<Lsn> make_logical_slot(const Server& server, const std::string& name,
   if (*found) return exists(name);
   const auto until = std::chrono::duration_cast<Millis>(began + 3 * quarter - boot_now());
   const auto limited = session->query("SELECT set_config('statement_timeout', $1, false)",
-                                      {std::to_string(std::max(until, Millis{1}).count())}, deadline);
+                                      {std::to_string(std::max(until, Millis{1}).count())},
+                                      deadline);
   if (!limited) return limited.error();
   const auto made = session->query(
       "SELECT lsn FROM pg_create_logical_replication_slot($1, $2)", {name, plugin}, deadline);

@@ -52,7 +52,7 @@ inline void add_stragglers(std::vector<Case>& cases) {
     behind(s);
     s.server.slots->back().active = true;
   };
-  cases.push_back({"a node beyond its limit streams, and the policy lacks voters: it keeps its slot",
+  cases.push_back({"a node beyond its limit streams, and the policy lacks voters: it stays",
                    with(leader, [&](Situation& s) {
                      streams_beyond(s);
                      s.wanted.acknowledgements = 2;

@@ -53,8 +53,8 @@ Outcome make_slots_of_others(Hands& hands, postgres::Session& session, Instant d
       session, slots_of_others(hands), names_of_made_slots(hands), deadline);
   if (!dropped) return dropped.error();
   for (const std::string& name : *dropped) {
-    spdlog::warn("max_replication_slots has no room: the permanent slot {} was dropped for those of "
-                 "the nodes", name);
+    spdlog::warn("max_replication_slots has no room: the permanent slot {} was dropped for those "
+                 "of the nodes", name);
   }
   return {};
 }

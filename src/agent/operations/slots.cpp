@@ -148,8 +148,8 @@ Outcome remove_what_refuses_the_start(Hands& hands, const postgres::Configuratio
   return {};
 }
 
-// One that cannot be made, moved or dropped keeps nobody from the others. Logical ones come last: an
-// open transaction holds them up, and a fence or a policy must not wait for that.
+// One that cannot be made, moved or dropped keeps nobody from the others. Logical ones come last:
+// an open transaction holds them up, and a fence or a policy must not wait for that.
 Outcome carry_out(const core::KeepSlots& intent, Hands& hands) {
   const Instant deadline = boot_now() + keeping_deadline;
   auto session = postgres::Session::connect(hands.server(), {}, deadline);
