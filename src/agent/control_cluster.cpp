@@ -3,6 +3,7 @@
 
 #include "agent/control.hpp"
 #include "agent/control_answer.hpp"
+#include "agent/made_slots.hpp"
 #include "agent/status.hpp"
 #include "cluster/json.hpp"
 #include "config/cluster_printer.hpp"
@@ -176,6 +177,20 @@ Outcome check_room(Hands& hands, postgres::Session& session,
                  "then declare the slots; to lower it, take slots away first.");
 }
 
+/// As they are now, where this node leads; else as the leader said last.
+Result<std::vector<core::Slot>> slots_of_the_leader(const Hands& hands,
+                                                    postgres::Session& session) {
+  const core::Situation& s = hands.situation();
+  if (s.server.state == core::ServerState::primary) {
+    return look_at_slots(hands.setup.settings.state_directory, session, boot_now() + sql_deadline);
+  }
+  const auto* const there = core::leader_slots(s);
+  if (there != nullptr) return *there;
+  return refusal("the slots of the leader are not known now",
+                 "PostgreSQL does not start with a logical slot unless wal_level is logical.",
+                 "Try again in ten seconds.");
+}
+
 /// A logical slot needs more in the WAL than a standby does, and PostgreSQL does not start with one
 /// when it is not there.
 Outcome check_slots(const Hands& hands, postgres::Session& session,
@@ -186,9 +201,10 @@ Outcome check_slots(const Hands& hands, postgres::Session& session,
                                    boot_now() + sql_deadline);
   if (!level) return level.error();
   const bool lowers = !level->empty() && level->front().front().value_or("") == "logical";
-  const auto* const there = core::leader_slots(hands.situation());
-  const auto held = there == nullptr || !lowers ? std::vector<core::Slot>() : *there;
-  for (const core::Slot& slot : held) {
+  const auto held = lowers ? slots_of_the_leader(hands, session)
+                           : Result<std::vector<core::Slot>>(std::vector<core::Slot>());
+  if (!held) return held.error();
+  for (const core::Slot& slot : *held) {
     if (!slot.logical || settings.slots.contains(slot.name)) continue;
     return refusal("the leader has the logical slot " + slot.name + ", which needs its wal_level",
                    "PostgreSQL does not start with a logical slot unless wal_level is logical.",
