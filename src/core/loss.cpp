@@ -107,11 +107,7 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
   // Whoever was chosen for that failover may have stood on the timeline of another one that never
   // opened, not on that of the lost leader. Too much is put right when that leader is read.
   loss.from = std::min(loss.from, before->from);
-  if (before->to) {
-    loss.to = std::max(loss.to.value_or(*before->to), *before->to);
-  } else {
-    loss.to.reset();
-  }
+  loss.to = before->to;  // of a leader that nobody heard since
   return loss;
 }
 
