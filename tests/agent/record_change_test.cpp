@@ -260,20 +260,6 @@ TEST_F(LossOfN2, ThatTheHistoryRefusesIsMeasuredAllTheSame) {
   }
 }
 
-/// What failed five times may have been the store, not the history.
-TEST_F(LossOfN2, IsWrittenAtTheLastAttempt) {
-  write_history();
-  refuse_history("total_changes() < 2");  // the connection's own count: only its first attempt
-  EXPECT_FALSE(measure(0));
-  EXPECT_TRUE(measure(5));
-  const auto history = others_.list_history(generous);
-  ASSERT_TRUE(history);
-  EXPECT_TRUE(history->front().lost->measured);
-  EXPECT_TRUE(stored().value.loss->measured);
-  EXPECT_TRUE(logged(the_number));
-  EXPECT_FALSE(logged("the history does not say"));
-}
-
 TEST_F(LossOfN2, StaysInTheLogIfItsTermHasNoHistory) {
   ASSERT_TRUE(measure(0));
   EXPECT_TRUE(stored().value.loss->measured);
