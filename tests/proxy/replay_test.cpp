@@ -24,9 +24,10 @@ using Parser = void (*)(std::string_view);
 
 const std::map<std::string, Parser>& parsers() {
   static const std::map<std::string, Parser> all{
-      {"frontend", fuzz::frontend},
-      {"backend", fuzz::backend},
-      {"startup", fuzz::startup},
+      {"frontend", fuzz::frontend},         {"backend", fuzz::backend},
+      {"startup", fuzz::startup},           {"scram_server", fuzz::scram_server},
+      {"scram_client", fuzz::scram_client}, {"secret", fuzz::secret},
+      {"auth_file", fuzz::auth_file},       {"hba", fuzz::hba},
   };
   return all;
 }

@@ -2,4 +2,5 @@
 
 #include <string>
 
+#include "proxy/fuzz/auth.hpp"
 #include "proxy/fuzz/wire.hpp"
