@@ -119,7 +119,8 @@ FieldsView read_fields(std::string_view body) {
 }
 
 bool is_cancelled_sync_wait(const FieldsView& notice) {
-  if (notice.routine == "SyncRepWaitForLSN") return true;
+  // A function can RAISE a warning with these words, but not under that name.
+  if (!notice.routine.empty()) return notice.routine == "SyncRepWaitForLSN";
   return notice.message.starts_with("canceling wait for synchronous replication") ||
          notice.message.starts_with("canceling the wait for synchronous replication");
 }

@@ -164,6 +164,8 @@ TEST(Messages, ACancelledWaitForStandbysIsKnownInEveryLanguage) {
       "SWARNING\0C57P01\0Mcanceling the wait for synchronous replication and terminating "
       "connection\0\0"s)));
   EXPECT_FALSE(is_cancelled_sync_wait(read_fields("SWARNING\0C01000\0Mhello\0RDoCopy\0\0"s)));
+  EXPECT_FALSE(is_cancelled_sync_wait(read_fields(
+      "SWARNING\0Mcanceling wait for synchronous replication, I say\0Rexec_stmt_raise\0\0"s)));
 }
 
 TEST(Messages, TheRefusalOfAStandbyIsKnown) {
