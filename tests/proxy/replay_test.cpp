@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "proxy/dice.hpp"
 #include "proxy/fuzz/parsers.hpp"
 
 /// Every parser on its corpus, on each beginning of each file, and on mutations of them: always the
@@ -24,10 +25,15 @@ using Parser = void (*)(std::string_view);
 
 const std::map<std::string, Parser>& parsers() {
   static const std::map<std::string, Parser> all{
-      {"frontend", fuzz::frontend},         {"backend", fuzz::backend},
-      {"startup", fuzz::startup},           {"scram_server", fuzz::scram_server},
-      {"scram_client", fuzz::scram_client}, {"secret", fuzz::secret},
-      {"auth_file", fuzz::auth_file},       {"hba", fuzz::hba},
+      {"frontend", fuzz::frontend},
+      {"backend", fuzz::backend},
+      {"startup", fuzz::startup},
+      {"scram_server", fuzz::scram_server},
+      {"scram_client", fuzz::scram_client},
+      {"secret", fuzz::secret},
+      {"auth_file", fuzz::auth_file},
+      {"hba", fuzz::hba},
+      {"sql", fuzz::sql},
   };
   return all;
 }
@@ -46,22 +52,6 @@ std::vector<std::string> corpus(const std::string& parser) {
   for (auto& [name, bytes] : sorted) seeds.push_back(std::move(bytes));
   return seeds;
 }
-
-/// Sebastiano Vigna's splitmix64: small, and the same everywhere.
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::size_t below(std::size_t bound) { return bound == 0 ? 0 : next() % bound; }
-
- private:
-  std::uint64_t next() {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31U);
-  }
-  std::uint64_t state_;
-};
 
 /// Bytes and numbers at which parsers stumble.
 std::string evil(Dice& dice) {

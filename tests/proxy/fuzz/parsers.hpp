@@ -3,4 +3,5 @@
 #include <string>
 
 #include "proxy/fuzz/auth.hpp"
+#include "proxy/fuzz/sql.hpp"
 #include "proxy/fuzz/wire.hpp"
