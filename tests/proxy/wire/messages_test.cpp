@@ -125,7 +125,8 @@ TEST(Messages, ThoseOfAServerAreReadAsTheyWereWritten) {
   to_client('T', [&](std::string& to) { write_row_description(to, columns); });
   const std::vector<std::optional<std::string_view>> values{"n1", std::nullopt};
   to_client('D', [&](std::string& to) { write_data_row(to, values); });
-  const auto notification = read_notification("\0\0\0\7news\0text\0"s);
+  const std::string news = "\0\0\0\7news\0text\0"s;
+  const auto notification = read_notification(news);
   EXPECT_EQ(notification->channel, "news");
   EXPECT_EQ(read_copy("\1\0\3"s)->columns, 3U);
   EXPECT_FALSE(read_copy("\2\0\3"s));
@@ -144,7 +145,8 @@ TEST(Messages, AnErrorCarriesTheFourFieldsOfTheHouse) {
 }
 
 TEST(Messages, EveryFieldOfAnErrorMayBeAbsent) {
-  const FieldsView none = read_fields("\0"s);
+  const std::string empty = "\0"s;
+  const FieldsView none = read_fields(empty);
   EXPECT_TRUE(none.whole);
   EXPECT_EQ(none.code, "");
   EXPECT_EQ(none.severity, "");
