@@ -52,8 +52,9 @@ class Ledger {
   /// A message is sent to the server, which it will skip unanswered: `skipped` tells which.
   void sent(const Owed& message, std::vector<Owed>& skipped);
 
-  /// A message of the server, once, at its first piece. `body` is read of ReadyForQuery only. `skipped`: what it will not
-  /// answer any more because of it, in order. A Parse there left nothing, a Close closed nothing.
+  /// A message of the server, once, at its first piece. `body` is read of ReadyForQuery only.
+  /// `skipped`: what it will not answer any more because of it, in order. A Parse there left
+  /// nothing, a Close closed nothing.
   Answer received(char type, std::string_view body, std::vector<Owed>& skipped);
 
   [[nodiscard]] TransactionStatus status() const { return status_; }
