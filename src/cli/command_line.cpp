@@ -103,6 +103,18 @@ int own_words(int argc, char** argv, Session& session) {
   return ours;
 }
 
+/// "run" or "agent" if that is all that is asked: a process that lives for months does not keep the
+/// parsers of all other commands.
+std::string_view service_command(int argc, char** argv) {
+  if (argc != 4) return {};
+  const std::string_view words[] = {argv[1], argv[2], argv[3]};
+  for (const std::string_view service : {"run", "agent"}) {
+    const bool behind = words[0] == "-c" && words[2] == service;
+    if (behind || (words[0] == service && words[1] == "-c")) return service;
+  }
+  return {};
+}
+
 int parse_and_run(int argc, char** argv, Session& session) {
   CLI::App parser("Evergres keeps a PostgreSQL database available.", "evergres");
   parser.require_subcommand(1);
@@ -115,7 +127,9 @@ int parse_and_run(int argc, char** argv, Session& session) {
                           "show the version of this program");
   parser.footer("`evergres help exit-codes` explains the exit status.");
   std::map<const CLI::App*, Action> actions;
+  const std::string_view service = service_command(argc, argv);
   for (const Command& command : commands()) {
+    if (!service.empty() && command.name != service) continue;
     CLI::App* const sub =
         parser.add_subcommand(std::string(command.name), std::string(command.summary));
     if (command.hidden) sub->group("");
