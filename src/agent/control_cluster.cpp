@@ -167,7 +167,11 @@ Outcome check_room(Hands& hands, postgres::Session& session,
   const auto needed = static_cast<std::int64_t>(slots_needed(hands, settings));
   const cluster::Spec* before = settings_in_use(hands.known.settings);
   const std::size_t declared = before == nullptr ? 0 : before->settings.slots.size();
-  const bool makes_it_worse = settings.slots.size() > declared || then < now;
+  const auto configured = hands.configuration(core::names_nobody);
+  const std::int64_t then_before = number_of(postgres::value_at_start(
+      configured, hands.known.settings.altered, "max_replication_slots"));
+  const bool lowers = then < now && then != then_before;
+  const bool makes_it_worse = settings.slots.size() > declared || lowers;
   if (!makes_it_worse || needed <= std::min(now, then)) return {};
   return refusal("max_replication_slots has no room for " + std::to_string(needed) + " slots",
                  "It is " + std::to_string(now) + ", and would be " + std::to_string(then) +
@@ -193,16 +197,22 @@ Result<std::vector<core::Slot>> slots_of_the_leader(const Hands& hands,
 
 /// A logical slot needs more in the WAL than a standby does, and PostgreSQL does not start with one
 /// when it is not there.
-Outcome check_slots(const Hands& hands, postgres::Session& session,
+Outcome check_slots(Hands& hands, postgres::Session& session,
                     const config::ClusterSettings& settings,
                     const postgres::Configuration& configuration, const Values& altered) {
   if (postgres::writes_logical_wal(configuration, altered)) return {};
   const auto level = session.query("select setting from pg_settings where name = 'wal_level'",
                                    boot_now() + sql_deadline);
   if (!level) return level.error();
-  const bool lowers = !level->empty() && level->front().front().value_or("") == "logical";
-  const auto held = lowers ? slots_of_the_leader(hands, session)
-                           : Result<std::vector<core::Slot>>(std::vector<core::Slot>());
+  // An edit of something else is not held up by a level that was lowered before. This node may run
+  // with a lower one than the leader.
+  const bool was_lower = !postgres::writes_logical_wal(hands.configuration(core::names_nobody),
+                                                       hands.known.settings.altered);
+  const bool here = !level->empty() && level->front().front().value_or("") == "logical";
+  const auto* const told = core::leader_slots(hands.situation());
+  const auto held = was_lower ? Result<std::vector<core::Slot>>(std::vector<core::Slot>())
+                    : here || told == nullptr ? slots_of_the_leader(hands, session)
+                                              : Result<std::vector<core::Slot>>(*told);
   if (!held) return held.error();
   for (const core::Slot& slot : *held) {
     if (!slot.logical || settings.slots.contains(slot.name)) continue;

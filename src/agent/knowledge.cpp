@@ -102,8 +102,7 @@ void learn_slots(Knowledge& knowledge, const std::vector<std::string>& names, In
   auto& nodes = knowledge.situation.server.slots_of;
   nodes.clear();
   for (const NodeName& node : known) {
-    const bool exists =
-        std::find(names.begin(), names.end(), core::slot_name(node)) != names.end();
+    const bool exists = std::find(names.begin(), names.end(), core::slot_name(node)) != names.end();
     if (exists) nodes.push_back(node);
   }
 }
@@ -213,7 +212,7 @@ std::optional<std::vector<core::Slot>> slots_to_tell(const core::Situation& s) {
     const auto names_it = [&](const core::PermanentSlot& one) { return one.name == slot.name; };
     const auto& wanted = s.wanted.slots;
     const bool declared = wanted && std::any_of(wanted->begin(), wanted->end(), names_it);
-    return declared || slot.ours || slot.name.starts_with("evg_");
+    return declared || slot.logical || slot.ours || slot.name.starts_with("evg_");
   };
   std::stable_partition(slots->begin(), slots->end(), matters);
   slots->resize(most);

@@ -44,6 +44,19 @@ std::string note_of(const postgres::SlotFacts& slot, const MadeSlot* made) {
          ": changes before that which its consumer had not fetched are not in it";
 }
 
+/// PostgreSQL panics at a slot without its state file and removes what is named .tmp when it starts
+/// (ReplicationSlotDropAcquired and StartupReplicationSlots in slot.c), so the name goes first.
+Outcome remove_slot_directory(const std::filesystem::path& slots, const std::string& name) {
+  const std::filesystem::path gone = slots / (name + ".tmp");
+  std::error_code problem;
+  std::filesystem::remove_all(gone, problem);
+  if (!problem) std::filesystem::rename(slots / name, gone, problem);
+  if (problem) return error_from_errno("could not remove the slot " + name, problem.value());
+  if (auto synced = sync_directory(slots); !synced) return synced;
+  std::filesystem::remove_all(gone, problem);
+  return {};
+}
+
 }  // namespace
 
 Result<MadeSlots> read_made_slots(const std::filesystem::path& state_directory) {
@@ -75,13 +88,10 @@ Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::pat
   for (const MadeSlot& one : *made) {
     if (!one.logical || !is_slot_name(one.name)) continue;
     if (!postgres::is_logical_on_disk(slots / one.name)) continue;
-    std::error_code problem;
-    std::filesystem::remove_all(slots / one.name, problem);
-    if (problem) return error_from_errno("could not remove the slot " + one.name, problem.value());
+    if (auto gone = remove_slot_directory(slots, one.name); !gone) return gone.error();
     removed.push_back(one.name);
   }
   if (removed.empty()) return removed;
-  if (auto synced = sync_directory(slots); !synced) return synced.error();
   auto noted = change_made_slots(state_directory, [&](MadeSlots& all) {
     std::erase_if(all, [&](const MadeSlot& one) {
       return one.logical && std::find(removed.begin(), removed.end(), one.name) != removed.end();
@@ -101,9 +111,9 @@ Result<std::vector<core::Slot>> look_at_slots(const std::filesystem::path& state
   std::vector<core::Slot> slots;
   for (const postgres::SlotFacts& facts : *found) {
     const MadeSlot* ours = find_slot(made, facts.name, facts.logical);
-    core::Slot slot{facts.name,           facts.logical,    facts.active,   ours != nullptr,
-                    facts.restart,        facts.retained_bytes, facts.wal_status, facts.database,
-                    note_of(facts, ours)};
+    core::Slot slot{facts.name,       facts.logical,  facts.active,
+                    ours != nullptr,  facts.restart,  facts.retained_bytes,
+                    facts.wal_status, facts.database, note_of(facts, ours)};
     if (facts.logical) slot.plugin = facts.plugin;
     slots.push_back(std::move(slot));
   }

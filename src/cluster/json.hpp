@@ -117,6 +117,7 @@ template <Described T>
 void write_members(boost::json::object& into, const T& from) {
   std::apply(
       [&](const auto&... field) {
+        into.reserve(into.size() + sizeof...(field));
         ((into[boost::json::string_view(field.name.data(), field.name.size())] =
               write(from.*(field.member))),
          ...);

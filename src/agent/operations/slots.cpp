@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/known_settings.hpp"
 #include "agent/made_slots.hpp"
 #include "core/view.hpp"
 #include "postgres/slots.hpp"
@@ -132,6 +133,14 @@ Outcome remove_what_refuses_the_start(Hands& hands, const postgres::Configuratio
   const auto altered = postgres::read_altered(hands.server(), configuration.safety);
   if (!altered) return altered.error();
   if (postgres::writes_logical_wal(configuration, *altered)) return {};
+  // Not for settings that this node does not know or could not take.
+  const auto& newest = hands.known.settings.newest;
+  if (!newest) return {};
+  postgres::Configuration wanted = configuration;
+  wanted.cluster_parameters.clear();
+  wanted.admissions.clear();
+  fill_in(wanted, newest.get());
+  if (postgres::writes_logical_wal(wanted, *altered)) return {};
   const auto made = read_made_slots(state_of(hands));
   const bool none = !made || std::none_of(made->begin(), made->end(),
                                           [](const MadeSlot& one) { return one.logical; });
