@@ -133,8 +133,9 @@ class Load:
         for writer in self.writers:
             writer.start()
 
+    # copy() is one step for the other threads; list(items()) is not, it may collect garbage.
     def acked(self):
-        return {number: at for writer in self.writers for number, at in list(writer.acked.items())}
+        return {number: at for writer in self.writers for number, at in writer.acked.copy().items()}
 
     def acked_count(self):
         return sum(len(writer.acked) for writer in self.writers)
@@ -143,7 +144,7 @@ class Load:
         return {number for writer in self.writers for number in list(writer.unknown)}
 
     def ends(self):
-        return {number: end for writer in self.writers for number, end in list(writer.ends.items())}
+        return {number: end for writer in self.writers for number, end in writer.ends.copy().items()}
 
     def wait_acks(self, count=20, seconds=60):
         """Waits for `count` further acknowledgements."""
