@@ -27,6 +27,7 @@ void Ledger::drop_spent() {
 
 void Ledger::sent(const Owed& message, std::vector<Owed>& skipped) {
   const char type = message.type;
+  if (type == 'H') unflushed_ = false;
   if (type == 'H' || type == 'd' || type == 'X' || (copy_both_ && type == 'S')) return;
   if (skipping_ && type != 'S') {
     if (ends_copy(type)) return;
@@ -38,13 +39,19 @@ void Ledger::sent(const Owed& message, std::vector<Owed>& skipped) {
   skipping_ = false;
   if (copy_in_) {
     if (type == 'S') {
-      ++ignored_;
+      // No client has a reason for so many: its server is closed with the next answer.
+      if (ignored_ < most_) {
+        ++ignored_;
+      } else {
+        lost_ = true;
+      }
       return;
     }
     // Anything else in the middle of a COPY makes the server end it with an error.
     copy_in_ = false;
     mixed_ = mixed_ || !ends_copy(type);
   }
+  unflushed_ = !is_request(type);
   owed_.push_back(message);
   drop_spent();
 }
@@ -53,6 +60,7 @@ Answer Ledger::answers(bool fits, bool ends) {
   if (!fits) return violation;
   const Answer answer{owed_.front().owner == Owner::us ? Answer::To::nobody : Answer::To::client,
                       false, false};
+  unsynced_ = !is_request(owed_.front().type);
   if (!ends) return answer;
   owed_.pop_front();
   drop_spent();
@@ -64,6 +72,7 @@ Answer Ledger::answers(bool fits, bool ends) {
 /// What was sent behind the request, up to the end of the data, is read as part of the COPY.
 void Ledger::begin_copy_in() {
   copy_in_ = true;
+  copies_in_ = true;
   for (std::size_t i = 1; i < owed_.size();) {
     if (owed_[i].type == 'S') {
       ++ignored_;
@@ -75,6 +84,15 @@ void Ledger::begin_copy_in() {
     mixed_ = !ends_copy(owed_[i].type);
     return;
   }
+}
+
+/// The end of a command ends its COPY, whichever way it went. The end of the data that stands behind
+/// it was read: another COPY of the same Query has an end of its own.
+void Ledger::end_copy() {
+  copy_in_ = copy_out_ = copy_both_ = mixed_ = false;
+  ignored_ = 0;
+  const bool had_end = std::exchange(copies_in_, false) && owed_.size() > 1;
+  if (had_end && ends_copy(owed_[1].type)) owed_.erase(owed_.begin() + 1);
 }
 
 /// Syncs in front that need not have an answer, if `type` answers something behind them. A Sync
@@ -94,7 +112,7 @@ Answer Ledger::error(std::vector<Owed>& skipped) {
                       false, false};
   slack_ = std::exchange(ignored_, 0);
   if (slack_ > 0 && mixed_) return violation;
-  mixed_ = copy_in_ = copy_out_ = copy_both_ = false;
+  mixed_ = copy_in_ = copies_in_ = copy_out_ = copy_both_ = false;
   auto behind = owed_.begin() + 1;
   if (!is_request(owed_.front().type)) {
     while (!owed_.empty() && owed_.front().type != 'S') {
@@ -114,6 +132,8 @@ Answer Ledger::ready(std::string_view body) {
   if (copy_in_ || copy_out_ || copy_both_) return violation;
   status_ = *status;
   Answer answer = answers(true, true);
+  // It was a Sync in the COPY that failed which ended the skipping.
+  skipping_ = false;
   answer.ready = true;
   return answer;
 }
@@ -150,9 +170,7 @@ Answer Ledger::received(char type, std::string_view body, std::vector<Owed>& ski
     case 's': return answers(asked == 'E', true);
     case 'I':
     case 'C':
-      // The end of the command ends its COPY, whichever way it went.
-      copy_in_ = copy_out_ = copy_both_ = mixed_ = false;
-      ignored_ = 0;
+      end_copy();
       return answers(asked == 'E' || asked == 'Q', asked == 'E');
     case 'V': return answers(asked == 'F', false);
     case 'G':

@@ -47,7 +47,13 @@ class Ledger {
   /// `most`: with as many unanswered messages the client is not read any further.
   explicit Ledger(std::size_t most) : most_(most) {}
 
+  /// The client is not read any further until answers have come. See wants_flush().
   [[nodiscard]] bool full() const { return owed_.size() >= most_; }
+
+  /// Full of what the server may answer into its own buffer and keep there: nothing behind it makes
+  /// the server send. The caller then sends a Flush of its own, or it would wait for ever; sent()
+  /// is told of it too.
+  [[nodiscard]] bool wants_flush() const { return full() && unflushed_; }
 
   /// A message is sent to the server, which it will skip unanswered: `skipped` tells which.
   void sent(const Owed& message, std::vector<Owed>& skipped);
@@ -67,11 +73,12 @@ class Ledger {
   /// but that is open, an empty Query of ours settles it: its answer comes behind what is missing.
   [[nodiscard]] bool doubtful() const { return slack_ > 0; }
 
-  /// Idle, and owes nothing. The caller adds: nothing is unread (Walker::between_messages(), and no
+  /// Idle, owes nothing, and has no transaction open that waits for a Sync: the status is that of
+  /// the last ReadyForQuery, which an Execute behind it does not change. The caller adds: nothing is unread (Walker::between_messages(), and no
   /// bytes behind it), and no cancel request is on its way to it.
   [[nodiscard]] bool releasable() const {
     return owed_.empty() && status_ == TransactionStatus::idle && !skipping_ && !copy_in_ &&
-           !copy_out_ && !copy_both_ && !lost_;
+           !copy_out_ && !copy_both_ && !lost_ && !unsynced_;
   }
 
  private:
@@ -80,6 +87,7 @@ class Ledger {
   Answer of_copy(char type);
   Answer answers(bool fits, bool ends);
   void begin_copy_in();
+  void end_copy();
   void drop_spent();
   void settle(char type);
 
@@ -87,9 +95,12 @@ class Ledger {
   std::deque<Owed> owed_;
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;  ///< the server ignores everything up to a Sync that was not sent yet
+  bool unsynced_ = false;  ///< it has answered something behind its last ReadyForQuery
+  bool unflushed_ = false;  ///< nothing behind the last message makes the server send its answers
   bool copy_in_ = false;
   bool copy_out_ = false;
   bool copy_both_ = false;
+  bool copies_in_ = false;   ///< the command in front is a COPY FROM STDIN that has begun
   std::size_t ignored_ = 0;  ///< Syncs that the COPY FROM STDIN is ignoring
   std::size_t slack_ = 0;    ///< so many of the Syncs in front may never be answered
   bool mixed_ = false;       ///< other messages stand among those that a COPY may or may not ignore

@@ -55,6 +55,47 @@ TEST(Ledger, AnOpenOrFailedTransactionKeepsItsServer) {
   EXPECT_FALSE(talk.ledger.releasable());
 }
 
+TEST(Ledger, ATransactionThatWaitsForItsSyncKeepsItsServer) {
+  Conversation talk;
+  talk.send("PBEH");
+  for (const char type : std::string("12C")) talk.hear(type);
+  EXPECT_EQ(talk.ledger.owed(), 0U);
+  EXPECT_FALSE(talk.ledger.releasable()) << "what it executed is not committed";
+  talk.send("S");
+  EXPECT_TRUE(talk.hear('Z').ready);
+  EXPECT_TRUE(talk.ledger.releasable());
+}
+
+TEST(Ledger, EachCopyOfAQueryHasItsOwnEnd) {
+  Conversation talk;
+  talk.send("Q");
+  talk.hear('G');
+  talk.send("dc");
+  EXPECT_EQ(talk.hear('C').to, To::client);
+  EXPECT_EQ(talk.hear('G').to, To::client);
+  EXPECT_TRUE(talk.ledger.takes_copy_data()) << "the end of the first was read";
+  talk.send("SdcS");
+  EXPECT_EQ(talk.hear('C').to, To::client);
+  EXPECT_TRUE(talk.hear('Z').ready);
+  EXPECT_FALSE(talk.ledger.releasable()) << "the Sync behind the end is answered";
+  EXPECT_TRUE(talk.hear('Z').ready);
+  EXPECT_TRUE(talk.ledger.releasable());
+}
+
+TEST(Ledger, ASyncInACopyThatFailedEndsTheSkipping) {
+  Conversation talk;
+  talk.send("PBES");
+  for (const char type : std::string("12G")) talk.hear(type);
+  talk.send("d");
+  EXPECT_EQ(talk.hear('E').to, To::client);
+  EXPECT_TRUE(talk.hear('Z').ready) << "the Sync was read behind the error";
+  talk.send("PS");
+  EXPECT_EQ(talk.skips(), "E") << "the COPY, and not the Parse";
+  EXPECT_EQ(talk.hear('1').to, To::client);
+  EXPECT_TRUE(talk.hear('Z').ready);
+  EXPECT_TRUE(talk.ledger.releasable());
+}
+
 TEST(Ledger, WhatWeAskedIsSwallowedAndWhatTheClientAskedIsNot) {
   Conversation talk;
   talk.send("PBES", Owner::us);
@@ -207,6 +248,36 @@ TEST(Ledger, IsBounded) {
     ledger.sent(Owed{'Q', Owner::client, Target::statement, 0}, skipped);
   }
   EXPECT_TRUE(ledger.full());
+  EXPECT_FALSE(ledger.wants_flush()) << "a Query is answered at once";
+}
+
+TEST(Ledger, WhenItIsFullOfWhatTheServerKeepsItWantsAFlush) {
+  Ledger ledger(3);
+  std::vector<Owed> skipped;
+  for (const char type : std::string("PBE")) {
+    EXPECT_FALSE(ledger.wants_flush());
+    ledger.sent(Owed{type, Owner::client, Target::statement, 0}, skipped);
+  }
+  EXPECT_TRUE(ledger.wants_flush());
+  ledger.sent(Owed{'H', Owner::us, Target::statement, 0}, skipped);
+  EXPECT_TRUE(ledger.full());
+  EXPECT_FALSE(ledger.wants_flush()) << "once is enough";
+}
+
+TEST(Ledger, SyncsInACopyAreBounded) {
+  for (const int syncs : {3, 4}) {
+    Ledger ledger(3);
+    std::vector<Owed> skipped;
+    const auto send = [&](char type) {
+      ledger.sent(Owed{type, Owner::client, Target::statement, 0}, skipped);
+    };
+    send('Q');
+    EXPECT_EQ(ledger.received('G', "", skipped).to, To::client);
+    for (int i = 0; i < syncs; ++i) send('S');
+    send('c');
+    EXPECT_EQ(ledger.received('C', "", skipped).to, syncs == 3 ? To::client : To::violation);
+    EXPECT_FALSE(ledger.releasable());
+  }
 }
 
 /// A server as postgres.c reads messages; what it makes of each is thrown with dice.
@@ -214,8 +285,19 @@ class SmallServer {
  public:
   explicit SmallServer(Dice& dice) : dice_(dice) {}
 
-  /// What it says to one message, as types; in lower-case 'z' none.
+  /// What it says to one message, as types.
   std::string read(const Owed& message) {
+    if (std::string_view("PBDEC").find(message.type) != std::string_view::npos) unsynced_ = true;
+    const std::string answer = judge(message);
+    if (answer.ends_with('Z')) unsynced_ = false;
+    return answer;
+  }
+
+  /// Whether an extended message stands behind the last ReadyForQuery.
+  bool unsynced() const { return unsynced_; }
+
+ private:
+  std::string judge(const Owed& message) {
     const char type = message.type;
     if (copy_in_) return in_copy(type);
     if (skipping_) {
@@ -243,7 +325,6 @@ class SmallServer {
     }
   }
 
- private:
   std::string fail() {
     skipping_ = true;
     work_ = false;
@@ -282,6 +363,7 @@ class SmallServer {
   bool copy_in_ = false;
   bool extended_ = false;
   bool work_ = false;
+  bool unsynced_ = false;
 };
 
 /// One client, one server, and what is on its way between them.
@@ -299,6 +381,7 @@ class Line {
       ++released;
       while (!there_.empty()) serve();
       ASSERT_TRUE(back_.empty()) << "seed " << seed_ << ": released with answers on the way";
+      ASSERT_FALSE(server_.unsynced()) << "seed " << seed_ << ": released in a transaction";
     }
     // Whatever happened, the end of the data and a Sync settle it, and then a Query of ours.
     for (const char type : std::string("cSQ")) {
