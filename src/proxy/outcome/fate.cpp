@@ -29,8 +29,18 @@ FateDecision within_the_term(const FateQuestion& question) {
   }
 }
 
+/// Whether they lead from the server that got the COMMIT to the one that is open, without a gap.
+bool are_complete(const FateQuestion& question) {
+  Term last = question.sent_in;
+  for (const Promotion& promotion : question.promotions) {
+    if (promotion.after != last || promotion.term <= last) return false;
+    last = promotion.term;
+  }
+  return last == *question.open;
+}
+
 FateDecision across_promotions(const FateQuestion& question) {
-  if (question.promotions.empty() || question.promotions.back().term != *question.open) {
+  if (!are_complete(question)) {
     return unknown("Not every promotion since then is known.");
   }
   for (const Promotion& promotion : question.promotions) {
@@ -60,7 +70,7 @@ FateDecision across_promotions(const FateQuestion& question) {
 }  // namespace
 
 FateDecision decide_fate(const FateQuestion& question) {
-  if (question.read_only) {
+  if (question.read_only && !question.xid) {
     return known(Fate::aborted, "It was read only and left nothing behind.");
   }
   if (!question.xid) return unknown("Its transaction id is not known.");

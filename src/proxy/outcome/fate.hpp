@@ -24,6 +24,7 @@ constexpr auto words(const Fate*) {
 /// read after the promotion and before anything was written, the barrier's probe included.
 struct Promotion {
   Term term;
+  Term after;  ///< of the leadership that opened before it; terms between them never opened
   std::optional<std::uint64_t> next_xid;
 };
 
@@ -49,12 +50,15 @@ struct FateQuestion {
   /// Of the top-level transaction, with epoch (xid8). Absent also if the server said before the
   /// COMMIT that none was assigned: a NOTIFY or a deferred trigger may have got one since.
   std::optional<std::uint64_t> xid;
-  bool read_only = false;  ///< declared so: it cannot have left anything
+  /// Declared so, with no statement since that SqlLook::changes_mode names. With an id it wrote all
+  /// the same (to a temporary table, a notification), and counts like any other.
+  bool read_only = false;
   Term sent_in;            ///< the term of the server that got the COMMIT
   /// The highest known term, if its leader is open. A leader opens a higher term only after the old
   /// one was fenced.
   std::optional<Term> open;
-  /// All that opened after `sent_in` up to `open`, in their order.
+  /// All that opened after `sent_in` up to `open`, in their order, each `after` the one before it.
+  /// Where one is missing the fate is unknown: there the id may have become somebody else's.
   std::vector<Promotion> promotions;
   XactAnswer answer = XactAnswer::not_asked;
   Term answered_in;     ///< the term in which the answer was given

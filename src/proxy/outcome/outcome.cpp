@@ -34,6 +34,10 @@ Verdict transaction_is_over() {
                  "back.");
 }
 
+Verdict batch_is_unknown() {
+  return unknown("Some of the statements that were sent together may have committed.");
+}
+
 Verdict statement_aborted() {
   return aborted(Action::fail_statement, "The statement was rolled back.");
 }
@@ -59,7 +63,7 @@ bool same_for_every_end(Standing standing, Verdict& verdict) {
     case Standing::commit_sent:
     case Standing::copy_in_done: verdict = resolve; return true;
     case Standing::batch_sent:
-      verdict = unknown("Some of the statements that were sent together may have committed.");
+      verdict = batch_is_unknown();
       return true;
     case Standing::two_phase_sent:
       verdict = unknown("pg_prepared_xacts shows whether the transaction is still prepared.");
@@ -121,7 +125,8 @@ Verdict on_not_executed(Standing standing, Replay replay) {
   }
 }
 
-/// The server lives, is in recovery, and has answered with an error. A standby commits nothing.
+/// The server lives, is in recovery, and has answered with an error. A standby commits nothing; of
+/// several statements the words of the error may also be those of a RAISE behind a commit.
 Verdict on_not_primary(Standing standing) {
   switch (standing) {
     case Standing::read_only_sent:
@@ -131,8 +136,8 @@ Verdict on_not_primary(Standing standing) {
     case Standing::transaction_idle:
     case Standing::transaction_busy:
       return aborted(Action::fail_transaction, "The server is no primary any more.");
+    case Standing::batch_sent: return batch_is_unknown();
     case Standing::read_only_output:
-    case Standing::batch_sent:
     case Standing::output_at_boundary:
     case Standing::commit_sent:
     case Standing::two_phase_sent:

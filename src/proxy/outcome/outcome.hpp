@@ -74,7 +74,8 @@ enum class Event {
               ///< syncrep.c). Also when we end it because its term is over
   shut_down,  ///< ErrorResponse, FATAL, 57P01: raised where a statement can be interrupted
   not_executed,         ///< the server refused when we connected: 57P03, 53300
-  not_primary,          ///< is_refusal_of_a_standby(), by a server that is not the open leader
+  not_primary,          ///< is_refusal_of_a_standby(), by a server whose last word about
+                        ///< in_hot_standby was "on". Of another one the words prove nothing
   sync_wait_cancelled,  ///< is_cancelled_sync_wait()
   hold_expired,         ///< waited for a leader for hold_timeout
   statement_timeout,    ///< the session's own, which no server counts while it waits here

@@ -10,7 +10,7 @@ FateQuestion question_of(std::uint64_t xid, std::uint64_t next_xid, XactAnswer a
   question.xid = xid;
   question.sent_in = Term{4};
   question.open = Term{5};
-  question.promotions = {Promotion{Term{5}, next_xid}};
+  question.promotions = {Promotion{Term{5}, Term{4}, next_xid}};
   question.answer = answer;
   question.answered_in = Term{5};
   return question;
@@ -54,6 +54,27 @@ TEST(Fate, OfWhatIsReadOnlyIsThatNothingIsLeft) {
   question.read_only = true;
   EXPECT_EQ(decide_fate(question).fate, Fate::aborted);
   EXPECT_EQ(decide_fate(question).step, FateStep::known);
+  question = question_of(10, 20, XactAnswer::committed);
+  question.read_only = true;
+  EXPECT_EQ(decide_fate(question).fate, Fate::committed) << "it has an id: it wrote";
+}
+
+TEST(Fate, IsUnknownWhenAPromotionBetweenIsMissing) {
+  // 1760 was lost at the promotion to 5, assigned again there and committed, and shipped to 6.
+  FateQuestion question = question_of(1760, 1760, XactAnswer::committed);
+  question.open = question.answered_in = Term{6};
+  question.promotions = {{Term{5}, Term{4}, 1760}, {Term{6}, Term{5}, 1800}};
+  EXPECT_EQ(decide_fate(question).fate, Fate::aborted);
+  const auto whole = question.promotions;
+  for (std::size_t missing = 0; missing < whole.size(); ++missing) {
+    question.promotions = {whole[1 - missing]};
+    EXPECT_EQ(decide_fate(question).step, FateStep::known);
+    EXPECT_EQ(decide_fate(question).fate, Fate::unknown) << missing;
+  }
+  question.promotions = {whole[1], whole[0]};
+  EXPECT_EQ(decide_fate(question).fate, Fate::unknown) << "out of order";
+  question.promotions = {{Term{6}, Term{4}, 1800}};
+  EXPECT_EQ(decide_fate(question).fate, Fate::committed) << "term 5 never opened";
 }
 
 TEST(Fate, AnAnswerOfAnEarlierLeaderIsNone) {
@@ -152,7 +173,7 @@ TEST(Fate, IsNeverToldWrongWhateverIsShippedAndReused) {
             question.xid = xid;
             question.sent_in = Term{1};
             question.open = Term{3};
-            question.promotions = {{Term{2}, next_1}, {Term{3}, next_2}};
+            question.promotions = {{Term{2}, Term{1}, next_1}, {Term{3}, Term{2}, next_2}};
             question.answer = status(wal, xid, next_2 + last);
             question.answered_in = Term{3};
             const FateDecision decision = decide_fate(question);

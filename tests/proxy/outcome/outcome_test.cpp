@@ -102,6 +102,15 @@ TEST(Outcomes, NobodyIsToldThatSomethingFailedWhichMayHaveHappened) {
   }
 }
 
+TEST(Outcomes, ARefusalSaysNothingOfTheStatementsInFrontOfIt) {
+  for (const auto& replay : replays) {
+    const Verdict verdict =
+        decide_outcome(Standing::batch_sent, Event::not_primary, replay.value);
+    EXPECT_EQ(verdict.action, Action::fail_statement);
+    EXPECT_EQ(verdict.sqlstate, "08007");
+  }
+}
+
 TEST(Outcomes, ACancelledWaitForStandbysIsNeverASuccess) {
   for (const Standing standing : may_have_committed) {
     const Verdict verdict = decide_outcome(standing, Event::sync_wait_cancelled, Replay::read_only);
