@@ -42,7 +42,8 @@ Traces operator|(const Traces& a, const Traces& b) {
 Reset decide_reset(const Traces& traces, ResetMode mode) {
   if (traces.loaded) return {true, {}, false};
   if (mode == ResetMode::never) {
-    if (traces.role) return {false, {"SET SESSION AUTHORIZATION DEFAULT"}, false};
+    // What cannot be seen through may have changed the role.
+    if (traces.role || traces.opaque) return {false, {"SET SESSION AUTHORIZATION DEFAULT"}, false};
     return {};
   }
   if (mode == ResetMode::always) return traces.any ? discard_all() : Reset{};

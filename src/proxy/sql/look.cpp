@@ -57,26 +57,51 @@ struct Count {
   bool temporary = false;
   bool hold = false;
   bool only = false;
+  bool write = false;
   bool chain = false;
+  bool transaction = false;    ///< the word
+  bool mode = false;           ///< transaction_read_only, also in quotes
+  bool settings_view = false;  ///< pg_settings
+  bool hides_schema = false;   ///< a literal that names pg_temp, or may
   Traces traces;
 };
+
+bool begins_with(std::string_view text, std::string_view lower_case) {
+  return same(text.substr(0, lower_case.size()), lower_case);
+}
+
+/// `behind`: it follows another one, and PostgreSQL may read both as one: 'pg_' 'temp'.
+void mark_literal(std::string_view text, bool behind, Count& count) {
+  constexpr std::string_view name = "pg_temp";
+  const auto found = std::search(text.begin(), text.end(), name.begin(), name.end(),
+                                 [](char x, char y) { return lower(x) == y; });
+  const bool escapes = text.find('\\') != std::string_view::npos;
+  count.hides_schema = count.hides_schema || behind || escapes || found != text.end();
+}
+
+/// What counts wherever a statement stands among several.
+void mark_first(const SqlWord& word, Count& count) {
+  if (is_keyword(word, "load")) count.traces.loaded = true;
+}
 
 void mark(const SqlWord& word, Count& count) {
   for (const Mark& known : functions) {
     if (same(word.text, known.name)) count.traces.*known.trace = true;
   }
-  if (word.kind != SqlWord::Kind::word) {
-    // A schema may be quoted: "pg_temp".t
-    if (word.text.starts_with("pg_temp")) count.temporary = true;
-    return;
-  }
+  // Both may be quoted: "pg_temp".t
+  count.temporary = count.temporary || begins_with(word.text, "pg_temp");
+  count.settings_view = count.settings_view || same(word.text, "pg_settings");
+  count.mode = count.mode || same(word.text, "transaction_read_only");
+  if (word.kind != SqlWord::Kind::word) return;
   const auto is = [&](std::string_view keyword) { return is_keyword(word, keyword); };
   count.writes = count.writes || is("insert") || is("update") || is("delete") || is("merge");
   count.analyze = count.analyze || is("analyze") || is("analyse");
   count.into = count.into || is("into");
-  count.temporary = count.temporary || is("temp") || is("temporary") || is("pg_temp");
+  count.temporary = count.temporary || is("temp") || is("temporary");
   count.hold = count.hold || is("hold");
   count.only = count.only || is("only");
+  count.write = count.write || is("write");
+  count.transaction = count.transaction || is("transaction");
   count.chain = count.chain || is("chain");
 }
 
@@ -84,6 +109,7 @@ Count counted(std::string_view sql) {
   Count count;
   SqlWords words(sql);
   bool inside = false;
+  bool behind_literal = false;
   while (true) {
     const SqlWord word = words.next();
     if (word.kind == SqlWord::Kind::end) return count;
@@ -91,8 +117,15 @@ Count counted(std::string_view sql) {
       inside = false;
       continue;
     }
-    if (!inside) ++count.statements;
+    if (!inside) {
+      ++count.statements;
+      mark_first(word, count);
+    }
     inside = true;
+    const bool literal = word.kind == SqlWord::Kind::other && word.text.size() > 1 &&
+                         (word.text.front() == '\'' || word.text.front() == '$');
+    if (literal) mark_literal(word.text, behind_literal, count);
+    behind_literal = literal;
     count.doubtful =
         count.doubtful || word.kind == SqlWord::Kind::open || word.kind == SqlWord::Kind::ambiguous;
     if (word.kind == SqlWord::Kind::word || word.kind == SqlWord::Kind::quoted) mark(word, count);
@@ -119,6 +152,8 @@ SqlKind kind_of_transaction(const Count& count) {
 
 SqlKind kind_of_set(const Count& count, Traces& traces) {
   const Statement& s = count.first;
+  // With a search_path like that every table that is created is a temporary one.
+  traces.opaque = traces.opaque || count.hides_schema;
   if (s.at(0, "set") && (s.at(1, "local") || s.at(1, "transaction") || s.at(1, "constraints"))) {
     return SqlKind::within;
   }
@@ -156,6 +191,9 @@ SqlKind kind_of_session(const Count& count, Traces& traces) {
 
 SqlKind kind_of(const Count& count, Traces& traces) {
   const Statement& s = count.first;
+  traces.temporary = traces.temporary || count.temporary;
+  // An UPDATE of the view is set_config() (system_views.sql).
+  traces.opaque = traces.opaque || (count.settings_view && count.writes);
   if (begins_with_one_of(
           s, {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"})) {
     return kind_of_transaction(count);
@@ -170,7 +208,6 @@ SqlKind kind_of(const Count& count, Traces& traces) {
     return SqlKind::several;
   }
   if (s.at(0, "copy")) return SqlKind::copy;
-  traces.temporary = traces.temporary || count.temporary;
   const bool explains = s.at(0, "explain");
   const bool reads =
       explains || begins_with_one_of(s, {"select", "values", "table", "show", "with"});
@@ -186,6 +223,7 @@ SqlLook look_at(std::string_view sql, bool whole) {
   look.traces = count.traces;
   if (!whole || count.doubtful || count.statements > 1) {
     look.kind = SqlKind::several;
+    look.changes_mode = true;
     look.traces.opaque = true;
     look.traces.any = true;
     return look;
@@ -195,8 +233,10 @@ SqlLook look_at(std::string_view sql, bool whole) {
   look.kind = kind_of(count, look.traces);
   if (look.kind == SqlKind::begin) {
     look.plain_begin = count.first.count == 1;
-    look.read_only = count.only;
+    look.read_only = count.only && !count.write;
   }
+  const bool sets = count.first.at(0, "set") && count.transaction;
+  look.changes_mode = sets || count.mode || look.traces.opaque;
   return look;
 }
 

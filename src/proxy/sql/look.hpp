@@ -35,7 +35,11 @@ constexpr auto words(const SqlKind*) {
 struct SqlLook {
   SqlKind kind = SqlKind::empty;
   bool plain_begin = false;  ///< of `begin`: without options, so that it may be deferred
-  bool read_only = false;    ///< of `begin`: READ ONLY
+  bool read_only = false;    ///< of `begin`: READ ONLY, and not READ WRITE too
+  /// May make a transaction that was declared read only write: SET TRANSACTION, the parameter
+  /// transaction_read_only, set_config(), and everything that cannot be seen through (opaque). A
+  /// transaction counts as declared read only from a `read_only` begin to the first of these.
+  bool changes_mode = false;
   Traces traces;             ///< what it may leave behind in the session
 };
 

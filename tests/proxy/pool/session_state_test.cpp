@@ -237,6 +237,7 @@ TEST(Reset, KnowsWhatChanged) {
 TEST(Reset, ForeignRightsNeverReachTheNextClient) {
   for (const ResetMode mode : {ResetMode::always, ResetMode::smart, ResetMode::never}) {
     EXPECT_NE(text_of(decide_reset(traces({&Traces::role}), mode)), "");
+    EXPECT_NE(text_of(decide_reset(traces({&Traces::opaque}), mode)), "") << "may hide a role";
     EXPECT_EQ(text_of(decide_reset(traces({&Traces::loaded}), mode)), "close");
   }
 }

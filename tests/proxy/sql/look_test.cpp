@@ -82,6 +82,24 @@ TEST(Sql, OnlyABareBeginMayBeDeferred) {
   EXPECT_FALSE(look_at("start transaction").plain_begin);
   EXPECT_TRUE(look_at("begin isolation level serializable, read only").read_only);
   EXPECT_FALSE(look_at("begin read write").read_only);
+  EXPECT_FALSE(look_at("begin read only, read write").read_only) << "the last one counts";
+}
+
+TEST(Sql, WhatMayMakeAReadOnlyTransactionWriteIsSeen) {
+  for (const std::string_view sql :
+       {"set transaction read write", "SET LOCAL TRANSACTION READ WRITE",
+        "set session transaction read write", "set transaction_read_only = off",
+        "set local \"Transaction_Read_Only\" to off", "reset transaction_read_only",
+        "select set_config('transaction_read_only', 'off', true)",
+        "update pg_settings set setting = 'off' where name = 'transaction_read_only'",
+        "begin read only; set transaction read write", "do $$ begin end $$", "execute p"}) {
+    EXPECT_TRUE(look_at(sql).changes_mode) << sql;
+  }
+  EXPECT_TRUE(look_at("select 1", false).changes_mode);
+  for (const std::string_view sql : {"begin read only", "select 1", "set local work_mem = '1MB'",
+                                     "commit", "start transaction read only"}) {
+    EXPECT_FALSE(look_at(sql).changes_mode) << sql;
+  }
 }
 
 TEST(Sql, WhatALongStatementHidesIsNotGuessed) {
@@ -117,6 +135,18 @@ TEST(Sql, WhatAStatementLeavesBehindIsSeen) {
       {"select 1 into temp t", &Traces::temporary},
       {"create table pg_temp.t (a int)", &Traces::temporary},
       {"create table \"pg_temp_3\".t (a int)", &Traces::temporary},
+      {"create table PG_Temp_3.t (a int)", &Traces::temporary},
+      {"set search_path to pg_temp, public", &Traces::temporary},
+      {"set local search_path = \"pg_temp\"", &Traces::temporary},
+      {"set search_path = 'PG_temp'", &Traces::opaque},
+      {"set local search_path = 'pg_temp'", &Traces::opaque},
+      {"set schema $$pg_temp$$", &Traces::opaque},
+      {"set search_path = E'pg\\x5ftemp'", &Traces::opaque},
+      {"set search_path = 'pg_'\n'temp'", &Traces::opaque},
+      {"prepare p as create temp table t (a int)", &Traces::temporary},
+      {"update pg_catalog.pg_settings set setting = 'x' where name = 'role'", &Traces::opaque},
+      {"select 1; load 'x'", &Traces::loaded},
+      {"/* a */ ; LOAD 'x'; select 1", &Traces::loaded},
       {"select set_config('role', 'x', false)", &Traces::opaque},
       {"select pg_catalog.\"set_config\"('role', 'x', false)", &Traces::opaque},
       {"select PG_ADVISORY_LOCK(1)", &Traces::advisory_locks},
@@ -134,8 +164,8 @@ TEST(Sql, WhatLeavesNothingBehindLeavesNoTrace) {
   Traces only_any;
   only_any.any = true;
   for (const std::string_view sql :
-       {"select 1", "insert into t values ('set role x')", "begin", "commit", "set local x = 1",
-        "set local role x", "select pg_advisory_xact_lock(1)", "update t set role = 1",
+       {"select 1", "select * from pg_settings", "insert into t values ('set role x')", "begin", "commit", "set local x = 1",
+        "set local search_path = 'public', 'app'", "set local role x", "select pg_advisory_xact_lock(1)", "update t set role = 1",
         "declare c cursor for select 1", "listening", "fetch 1 from c"}) {
     EXPECT_EQ(look_at(sql).traces, only_any) << sql;
   }
