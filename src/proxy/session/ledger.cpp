@@ -86,8 +86,8 @@ void Ledger::begin_copy_in() {
   }
 }
 
-/// The end of a command ends its COPY, whichever way it went. The end of the data that stands behind
-/// it was read: another COPY of the same Query has an end of its own.
+/// The end of a command ends its COPY, whichever way it went. The end of the data that stands
+/// behind it was read: another COPY of the same Query has an end of its own.
 void Ledger::end_copy() {
   copy_in_ = copy_out_ = copy_both_ = mixed_ = false;
   ignored_ = 0;

@@ -74,8 +74,9 @@ class Ledger {
   [[nodiscard]] bool doubtful() const { return slack_ > 0; }
 
   /// Idle, owes nothing, and has no transaction open that waits for a Sync: the status is that of
-  /// the last ReadyForQuery, which an Execute behind it does not change. The caller adds: nothing is unread (Walker::between_messages(), and no
-  /// bytes behind it), and no cancel request is on its way to it.
+  /// the last ReadyForQuery, which an Execute behind it does not change. The caller adds: nothing is
+  /// unread (Walker::between_messages(), and no bytes behind it), and no cancel request is on its
+  /// way to it.
   [[nodiscard]] bool releasable() const {
     return owed_.empty() && status_ == TransactionStatus::idle && !skipping_ && !copy_in_ &&
            !copy_out_ && !copy_both_ && !lost_ && !unsynced_;
@@ -95,12 +96,12 @@ class Ledger {
   std::deque<Owed> owed_;
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;  ///< the server ignores everything up to a Sync that was not sent yet
-  bool unsynced_ = false;  ///< it has answered something behind its last ReadyForQuery
+  bool unsynced_ = false;   ///< it has answered something behind its last ReadyForQuery
   bool unflushed_ = false;  ///< nothing behind the last message makes the server send its answers
   bool copy_in_ = false;
   bool copy_out_ = false;
   bool copy_both_ = false;
-  bool copies_in_ = false;   ///< the command in front is a COPY FROM STDIN that has begun
+  bool copies_in_ = false;  ///< the command in front is a COPY FROM STDIN that has begun
   std::size_t ignored_ = 0;  ///< Syncs that the COPY FROM STDIN is ignoring
   std::size_t slack_ = 0;    ///< so many of the Syncs in front may never be answered
   bool mixed_ = false;       ///< other messages stand among those that a COPY may or may not ignore
