@@ -92,7 +92,7 @@ Result<ScramKeys> ScramClient::keys_for(std::string_view salt, std::uint32_t ite
 }
 
 Result<std::string> ScramClient::answer(std::string_view server_first) {
-  CHECK(expected_.empty());
+  if (!expected_.empty()) return malformed("It continues an exchange that has its answer.");
   if (server_first.find('\0') != std::string_view::npos) return malformed("It has a zero byte.");
   std::string_view rest = server_first;
   const auto nonce = take_attribute(rest, 'r');
@@ -124,7 +124,7 @@ Result<std::string> ScramClient::answer(std::string_view server_first) {
 }
 
 Outcome ScramClient::finish(std::string_view server_final) {
-  CHECK(!expected_.empty());
+  if (expected_.empty()) return malformed("It ends an exchange that has not begun.");
   std::string_view rest = server_final;
   if (take_attribute(rest, 'e')) {
     return Error(ErrorCode::authentication, "the server refused the login");

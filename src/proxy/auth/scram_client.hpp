@@ -26,7 +26,8 @@ struct ScramPassword {
 
 /// Our side when we log in to a server: with a password (a role of our own), or with the keys that
 /// were learned when the client logged in to us. Pure. The server is untrusted: it has to prove
-/// that it knows the secret too, and cannot make us compute for long.
+/// that it knows the secret too, and cannot make us compute for long. Its messages may come in any
+/// order: one out of turn is an Error.
 class ScramClient {
  public:
   using Credential = std::variant<ScramPassword, ScramKeys>;

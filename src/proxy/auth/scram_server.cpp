@@ -66,7 +66,7 @@ Outcome ScramServer::take_header(std::string_view mechanism, std::string_view& r
 }
 
 Result<std::string> ScramServer::begin(std::string_view mechanism, std::string_view message) {
-  CHECK(server_first_.empty());
+  if (!server_first_.empty()) return malformed("The exchange has begun already.");
   if (message.find('\0') != std::string_view::npos) return malformed("It has a zero byte.");
   std::string_view rest = message;
   if (Outcome bound = take_header(mechanism, rest); !bound) return bound.error();
@@ -86,7 +86,7 @@ Result<std::string> ScramServer::begin(std::string_view mechanism, std::string_v
 }
 
 Result<ScramServer::Proven> ScramServer::finish(std::string_view message) {
-  CHECK(!server_first_.empty());
+  if (server_first_.empty()) return malformed("It ends an exchange that has not begun.");
   if (message.find('\0') != std::string_view::npos) return malformed("It has a zero byte.");
   std::string_view rest = message;
   const auto channel = take_attribute(rest, 'c');

@@ -135,6 +135,26 @@ TEST(Scram, HidingPlusFromAClientIsNoticed) {
   EXPECT_EQ(exchange.refused_by_server->message(), "SCRAM channel binding negotiation error");
 }
 
+TEST(Scram, AMessageOutOfTurnIsRefused) {
+  ScramServer server(pencil(), true, std::nullopt, server_nonce);
+  ScramClient client(ScramPassword{"pencil"}, scram_plain, std::nullopt, client_nonce);
+  const auto early = server.finish("c=biws,r=" + client_nonce + ",p=AAAA");
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code(), ErrorCode::data_invalid);
+  const Outcome unasked = client.finish("v=AAAA");
+  ASSERT_FALSE(unasked);
+  EXPECT_EQ(unasked.error().code(), ErrorCode::data_invalid);
+  const auto told = server.begin(scram_plain, client.first());
+  ASSERT_TRUE(told);
+  EXPECT_FALSE(server.begin(scram_plain, client.first())) << "a second SASLInitialResponse";
+  const auto answer = client.answer(told.value());
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(client.answer(told.value())) << "a second AuthenticationSASLContinue";
+  const auto proven = server.finish(answer.value());
+  ASSERT_TRUE(proven);
+  EXPECT_TRUE(client.finish(proven.value().message)) << "what came in between changed nothing";
+}
+
 TEST(Scram, WithoutTlsAClientThatCouldBindIsLetIn) {
   ScramServer server(pencil(), true, std::nullopt, server_nonce);
   EXPECT_TRUE(server.begin(scram_plain, "y,,n=,r=" + client_nonce));
