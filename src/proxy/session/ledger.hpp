@@ -74,9 +74,9 @@ class Ledger {
   [[nodiscard]] bool doubtful() const { return slack_ > 0; }
 
   /// Idle, owes nothing, and has no transaction open that waits for a Sync: the status is that of
-  /// the last ReadyForQuery, which an Execute behind it does not change. The caller adds: nothing is
-  /// unread (Walker::between_messages(), and no bytes behind it), and no cancel request is on its
-  /// way to it.
+  /// the last ReadyForQuery, which an Execute behind it does not change. The caller adds: nothing
+  /// is unread (Walker::between_messages(), and no bytes behind it), and no cancel request is on
+  /// its way to it.
   [[nodiscard]] bool releasable() const {
     return owed_.empty() && status_ == TransactionStatus::idle && !skipping_ && !copy_in_ &&
            !copy_out_ && !copy_both_ && !lost_ && !unsynced_;
