@@ -43,8 +43,13 @@ Reset decide_reset(const Traces& traces, ResetMode mode) {
   if (traces.loaded) return {true, {}, false};
   if (mode == ResetMode::never) {
     // What cannot be seen through may have changed the role.
-    if (traces.role || traces.opaque) return {false, {"SET SESSION AUTHORIZATION DEFAULT"}, false};
-    return {};
+    Reset reset;
+    if (traces.role || traces.opaque) {
+      reset.statements.push_back("SET SESSION AUTHORIZATION DEFAULT");
+    }
+    if (traces.prepared) reset.statements.push_back("DEALLOCATE ALL");
+    reset.forgets_statements = traces.prepared;
+    return reset;
   }
   if (mode == ResetMode::always) return traces.any ? discard_all() : Reset{};
   if (traces.opaque) return discard_all();

@@ -12,7 +12,7 @@ struct Traces {
   bool temporary = false;  ///< a temporary table or view
   bool cursors = false;    ///< WITH HOLD
   bool channels = false;   ///< LISTEN
-  bool prepared = false;   ///< SQL PREPARE
+  bool prepared = false;   ///< SQL PREPARE, DEALLOCATE, DISCARD
   bool advisory_locks = false;
   bool sequences = false;  ///< nextval(): currval() and lastval() would answer
   bool opaque = false;     ///< CALL, DO, a function: what it did is not visible
@@ -26,7 +26,7 @@ struct Traces {
 enum class ResetMode {
   always,  ///< DISCARD ALL whenever anything was sent
   smart,   ///< what the traces call for; DISCARD ALL where they are not enough
-  never,   ///< only what would give the next client somebody else's rights
+  never,   ///< only what would give the next client somebody else's rights or statements
 };
 
 struct Reset {

@@ -1,5 +1,7 @@
 #include "proxy/pool/statements.hpp"
 
+#include <utility>
+
 #include "base/check.hpp"
 
 namespace evergres::proxy {
@@ -12,6 +14,11 @@ std::string key_of(std::string_view sql, std::string_view types, std::string_vie
 }
 
 }  // namespace
+
+StatementCatalog::StatementCatalog(std::size_t bytes_most, std::string chance)
+    : bytes_most_(bytes_most), prefix_("evergres_" + chance + "_") {
+  CHECK(chance.size() >= 16 && chance.size() <= 32);
+}
 
 StatementId StatementCatalog::acquire(std::string_view sql, std::string_view types,
                                       std::string_view bucket) {
@@ -58,8 +65,8 @@ const StatementCatalog::Statement& StatementCatalog::at(StatementId id) const {
   return found->second.statement;
 }
 
-std::string StatementCatalog::server_name(StatementId id) {
-  return "evergres_" + std::to_string(id);
+std::string StatementCatalog::server_name(StatementId id) const {
+  return prefix_ + std::to_string(id);
 }
 
 ClientStatements::Put ClientStatements::put(std::string_view name, std::string_view sql,
@@ -67,9 +74,12 @@ ClientStatements::Put ClientStatements::put(std::string_view name, std::string_v
   const bool known = names_.contains(name);
   if (known && !name.empty()) return Put::exists;
   if (known) close(name);
-  if (names_.size() >= most_ || bytes_ + sql.size() + types.size() > bytes_most_) return Put::full;
+  const std::size_t bytes = name.size() + sql.size() + types.size();
+  if (name.size() > name_most || names_.size() >= most_ || bytes_ + bytes > bytes_most_) {
+    return Put::full;
+  }
   names_.emplace(name, catalog_.acquire(sql, types, bucket));
-  bytes_ += sql.size() + types.size();
+  bytes_ += bytes;
   return Put::stored;
 }
 
@@ -83,7 +93,7 @@ void ClientStatements::close(std::string_view name) {
   const auto found = names_.find(name);
   if (found == names_.end()) return;
   const StatementCatalog::Statement& statement = catalog_.at(found->second);
-  bytes_ -= statement.sql.size() + statement.types.size();
+  bytes_ -= name.size() + statement.sql.size() + statement.types.size();
   catalog_.release(found->second);
   names_.erase(found);
 }
@@ -94,38 +104,88 @@ void ClientStatements::clear() {
   bytes_ = 0;
 }
 
+/// Nothing if all are in doubt: of one that is used again it could not be told whose answer came.
+std::optional<StatementId> ServerStatements::take_least_used(StatementId except) {
+  for (auto at = used_.begin(); at != used_.end(); ++at) {
+    const StatementId id = *at;
+    if (id == except || places_.at(id).in_doubt > 0 || closing_.contains(id)) continue;
+    places_.erase(id);
+    used_.erase(at);
+    closing_[id] = segment_;
+    return id;
+  }
+  return std::nullopt;
+}
+
 ServerStatements::Use ServerStatements::use(StatementId id) {
-  const auto known = places_.find(id);
-  if (known != places_.end()) {
-    used_.splice(used_.end(), used_, known->second);
-    return {};
-  }
   Use use;
-  use.parse = true;
-  if (!used_.empty() && places_.size() >= most_) {
-    use.close = used_.front();
-    places_.erase(used_.front());
-    used_.pop_front();
+  auto known = places_.find(id);
+  if (known != places_.end()) {
+    Place& place = known->second;
+    used_.splice(used_.end(), used_, place.used);
+    if (place.in_doubt == 0 && places_.size() > most_) use.close = take_least_used(id);
+    if (place.in_doubt == 0 || place.segment == segment_) return use;
+    use.close = id;
+  } else {
+    const auto closing = closing_.find(id);
+    const bool doubtful = closing != closing_.end() && closing->second != segment_;
+    if (doubtful) {
+      use.close = id;
+    } else if (places_.size() >= most_) {
+      use.close = take_least_used(id);
+    }
+    Place place;
+    place.used = used_.insert(used_.end(), id);
+    place.bare = !doubtful;
+    known = places_.emplace(id, place).first;
   }
-  places_[id] = used_.insert(used_.end(), id);
+  use.parse = true;
+  ++known->second.in_doubt;
+  known->second.segment = segment_;
   return use;
+}
+
+void ServerStatements::parsed(StatementId id) {
+  const auto known = places_.find(id);
+  if (known == places_.end() || known->second.in_doubt == 0) return;
+  --known->second.in_doubt;
+  known->second.there = true;
+  known->second.bare = known->second.close_skipped = false;
 }
 
 void ServerStatements::parse_failed(StatementId id) {
   const auto known = places_.find(id);
   if (known == places_.end()) return;
-  used_.erase(known->second);
+  Place& place = known->second;
+  if (place.in_doubt > 0) --place.in_doubt;
+  // Unless it was skipped, a Close in front of it was executed.
+  const bool bare = std::exchange(place.bare, false);
+  const bool kept = std::exchange(place.close_skipped, false) || bare;
+  place.there = place.there && kept;
+  if (place.in_doubt > 0 || place.there) return;
+  used_.erase(place.used);
   places_.erase(known);
 }
 
 void ServerStatements::close_skipped(StatementId id) {
-  if (places_.contains(id)) return;
-  places_[id] = used_.insert(used_.begin(), id);
+  const bool made_room = closing_.erase(id) > 0;
+  const auto known = places_.find(id);
+  if (known == places_.end()) {
+    Place place;
+    place.used = used_.insert(used_.begin(), id);
+    place.there = true;
+    places_.emplace(id, place);
+  } else if (made_room) {
+    known->second.there = true;
+  } else {
+    known->second.close_skipped = true;
+  }
 }
 
 void ServerStatements::clear() {
   used_.clear();
   places_.clear();
+  closing_.clear();
 }
 
 }  // namespace evergres::proxy

@@ -82,6 +82,8 @@ void mark_literal(std::string_view text, bool behind, Count& count) {
 /// What counts wherever a statement stands among several.
 void mark_first(const SqlWord& word, Count& count) {
   if (is_keyword(word, "load")) count.traces.loaded = true;
+  // Also of statements that are ours, by their names or all of them.
+  if (is_keyword(word, "deallocate") || is_keyword(word, "discard")) count.traces.prepared = true;
 }
 
 void mark(const SqlWord& word, Count& count) {

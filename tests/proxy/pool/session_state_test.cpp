@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <set>
+#include <utility>
 
 #include "proxy/dice.hpp"
 #include "proxy/pool/reset.hpp"
@@ -15,8 +17,10 @@ namespace {
 using namespace std::string_literals;
 using Put = ClientStatements::Put;
 
+const std::string chance = "0123456789abcdef";
+
 TEST(Statements, ClientsShareWhatIsTheSame) {
-  StatementCatalog catalog(1'000'000);
+  StatementCatalog catalog(1'000'000, chance);
   ClientStatements one(catalog, 10, 10'000);
   ClientStatements two(catalog, 10, 10'000);
   EXPECT_EQ(one.put("a", "select 1", "", ""), Put::stored);
@@ -31,7 +35,7 @@ TEST(Statements, ClientsShareWhatIsTheSame) {
 }
 
 TEST(Statements, ANameIsClosedBeforeItIsUsedAgainAndTheUnnamedIsReplaced) {
-  StatementCatalog catalog(1'000'000);
+  StatementCatalog catalog(1'000'000, chance);
   ClientStatements client(catalog, 10, 10'000);
   EXPECT_EQ(client.put("a", "select 1", "", ""), Put::stored);
   EXPECT_EQ(client.put("a", "select 2", "", ""), Put::exists);
@@ -45,38 +49,59 @@ TEST(Statements, ANameIsClosedBeforeItIsUsedAgainAndTheUnnamedIsReplaced) {
 }
 
 TEST(Statements, AClientIsBoundedInNamesAndBytes) {
-  StatementCatalog catalog(1'000'000);
+  StatementCatalog catalog(1'000'000, chance);
   ClientStatements client(catalog, 2, 20);
   EXPECT_EQ(client.put("a", std::string(15, 'x'), "", ""), Put::stored);
   EXPECT_EQ(client.put("b", std::string(15, 'y'), "", ""), Put::full) << "bytes";
   EXPECT_EQ(client.put("b", "y", "", ""), Put::stored);
   EXPECT_EQ(client.put("c", "z", "", ""), Put::full) << "names";
   client.close("a");
-  EXPECT_EQ(client.put("c", std::string(19, 'z'), "", ""), Put::stored);
+  EXPECT_EQ(client.put("c", std::string(18, 'z'), "", ""), Put::full) << "names count";
+  EXPECT_EQ(client.put("c", std::string(17, 'z'), "", ""), Put::stored);
+  ClientStatements large(catalog, 2, 100'000);
+  const std::string name(ClientStatements::name_most, 'n');
+  EXPECT_EQ(large.put(name + "n", "x", "", ""), Put::full) << "no Bind could name it";
+  EXPECT_EQ(large.put(name, "x", "", ""), Put::stored);
+  EXPECT_EQ(large.size(), 1U);
 }
 
 TEST(Statements, WhatNobodyNeedsIsKeptUpToABoundAndNamesAreNeverUsedAgain) {
-  StatementCatalog catalog(100);
+  StatementCatalog catalog(100, chance);
   std::set<std::string> names;
   for (int i = 0; i < 50; ++i) {
     ClientStatements client(catalog, 10, 10'000);
     client.put("s", "select " + std::to_string(i), "", "");
-    EXPECT_TRUE(names.insert(StatementCatalog::server_name(*client.find("s"))).second);
+    EXPECT_TRUE(names.insert(catalog.server_name(*client.find("s"))).second);
     EXPECT_LE(catalog.bytes(), 100U);
   }
   EXPECT_GT(catalog.size(), 1U);
   ClientStatements again(catalog, 10, 10'000);
   again.put("s", "select 49", "", "");
-  EXPECT_EQ(StatementCatalog::server_name(*again.find("s")), "evergres_50") << "it was kept";
+  EXPECT_EQ(catalog.server_name(*again.find("s")), "evergres_" + chance + "_50") << "it was kept";
   ClientStatements large(catalog, 10, 10'000);
   large.put("s", std::string(5'000, 'x'), "", "");
   EXPECT_EQ(catalog.at(*large.find("s")).sql.size(), 5'000U) << "needed, whatever its size";
 }
 
+TEST(Statements, TheirNamesOnServersCannotBeGuessedAndAreNotCut) {
+  StatementCatalog one(100, chance);
+  StatementCatalog two(100, std::string(32, 'x'));
+  EXPECT_NE(one.server_name(1), two.server_name(1));
+  EXPECT_NE(one.server_name(1).find(chance), std::string::npos);
+  EXPECT_LT(two.server_name(UINT64_MAX).size(), 63U);
+}
+
+/// As if its Parse had been answered at once.
+ServerStatements::Use use_and_parse(ServerStatements& server, StatementId id) {
+  const ServerStatements::Use use = server.use(id);
+  if (use.parse) server.parsed(id);
+  return use;
+}
+
 TEST(Statements, AServerHoldsTheLastUsedAndParsesWhatItLacks) {
   ServerStatements server(2);
-  EXPECT_TRUE(server.use(1).parse);
-  EXPECT_TRUE(server.use(2).parse);
+  EXPECT_TRUE(use_and_parse(server, 1).parse);
+  EXPECT_TRUE(use_and_parse(server, 2).parse);
   EXPECT_FALSE(server.use(1).parse);
   const ServerStatements::Use third = server.use(3);
   EXPECT_TRUE(third.parse);
@@ -88,10 +113,24 @@ TEST(Statements, AServerHoldsTheLastUsedAndParsesWhatItLacks) {
   EXPECT_TRUE(server.use(1).parse) << "DISCARD ALL";
 }
 
+TEST(Statements, WhatIsInDoubtIsParsedAnewBehindASync) {
+  ServerStatements server(2);
+  EXPECT_TRUE(server.use(1).parse);
+  EXPECT_FALSE(server.use(1).parse) << "what skips the Parse skips this too";
+  server.segment_ends();
+  const ServerStatements::Use again = server.use(1);
+  EXPECT_TRUE(again.parse) << "the first Parse may fail";
+  EXPECT_EQ(again.close, 1U) << "or not";
+  server.parse_failed(1);
+  server.parsed(1);
+  server.segment_ends();
+  EXPECT_FALSE(server.use(1).parse) << "the second did not fail";
+}
+
 TEST(Statements, ACloseThatTheServerSkippedIsSentAgain) {
   ServerStatements server(2);
-  server.use(1);
-  server.use(2);
+  use_and_parse(server, 1);
+  use_and_parse(server, 2);
   EXPECT_EQ(server.use(3).close, 1U);
   server.parse_failed(3);
   server.close_skipped(1);
@@ -99,25 +138,59 @@ TEST(Statements, ACloseThatTheServerSkippedIsSentAgain) {
   EXPECT_FALSE(server.use(1).parse) << "it has it still";
 }
 
-TEST(Statements, AServerNeverHoldsMoreThanItMayAndTheModelIsWhatItHas) {
-  Dice dice(7);
-  ServerStatements server(5);
-  std::set<StatementId> there;  // as PostgreSQL would have them
-  for (int i = 0; i < 5'000; ++i) {
-    const StatementId id = dice.below(12) + 1;
-    if (dice.below(20) == 0) {
-      server.parse_failed(id);
-      there.erase(id);
-      continue;
-    }
-    const ServerStatements::Use use = server.use(id);
-    if (use.close) {
-      ASSERT_EQ(there.erase(*use.close), 1U) << "closes what is not there";
-    }
-    ASSERT_EQ(use.parse, there.insert(id).second) << "26000 or 42P05";
-    ASSERT_LE(there.size(), 5U);
-    ASSERT_EQ(server.size(), there.size());
+/// PostgreSQL, and what is on its way to it: Close, Parse, Use, Sync.
+struct Pipeline {
+  ServerStatements known{5};
+  std::set<StatementId> there;
+  std::deque<std::pair<char, StatementId>> sent;
+  bool skips = false;
+
+  void use(StatementId id) {
+    const ServerStatements::Use use = known.use(id);
+    if (use.close) sent.emplace_back('C', *use.close);
+    if (use.parse) sent.emplace_back('P', id);
+    sent.emplace_back('U', id);
   }
+  void sync() {
+    sent.emplace_back('S', 0);
+    known.segment_ends();
+  }
+  void read(bool fails) {
+    const auto [type, id] = sent.front();
+    sent.pop_front();
+    if (type == 'S') skips = false;
+    if (type == 'C' && skips) known.close_skipped(id);
+    if (type == 'C' && !skips) {
+      there.erase(id);
+      known.closed(id);
+    }
+    if (type == 'U' && !skips) {
+      ASSERT_TRUE(there.contains(id)) << "26000";
+      skips = fails;
+    }
+    if (type != 'P') return;
+    ASSERT_TRUE(skips || !there.contains(id)) << "42P05";
+    skips = skips || fails;
+    if (!skips) there.insert(id);
+    skips ? known.parse_failed(id) : known.parsed(id);
+  }
+};
+
+TEST(Statements, TheModelIsWhatTheServerHasWhateverFailsInAPipeline) {
+  Dice dice(7);
+  Pipeline line;
+  int checked = 0;
+  for (int i = 0; i < 50'000 && !HasFatalFailure(); ++i) {
+    const std::size_t choice = dice.below(10);
+    if (choice < 2) line.use(dice.below(12) + 1);
+    if (choice == 2) line.sync();
+    if (choice > 2 && !line.sent.empty()) line.read(dice.below(12) == 0);
+    if (!line.sent.empty()) continue;
+    ++checked;
+    ASSERT_EQ(line.known.size(), line.there.size());
+    ASSERT_LE(line.there.size(), 12U);
+  }
+  EXPECT_GT(checked, 1'000);
 }
 
 Settings settings(std::initializer_list<std::pair<const char*, const char*>> list) {
@@ -240,6 +313,14 @@ TEST(Reset, ForeignRightsNeverReachTheNextClient) {
     EXPECT_NE(text_of(decide_reset(traces({&Traces::opaque}), mode)), "") << "may hide a role";
     EXPECT_EQ(text_of(decide_reset(traces({&Traces::loaded}), mode)), "close");
   }
+}
+
+TEST(Reset, StatementsOfAClientNeverReachTheNext) {
+  EXPECT_EQ(text_of(decide_reset(traces({&Traces::prepared}), ResetMode::never)),
+            "DEALLOCATE ALL; forget");
+  EXPECT_EQ(text_of(decide_reset(traces({&Traces::prepared, &Traces::role}), ResetMode::never)),
+            "SET SESSION AUTHORIZATION DEFAULT; DEALLOCATE ALL; forget");
+  EXPECT_EQ(text_of(decide_reset(traces({&Traces::settings}), ResetMode::never)), "");
 }
 
 TEST(Reset, EachTraceLeadsToSomething) {

@@ -128,6 +128,10 @@ TEST(Sql, WhatAStatementLeavesBehindIsSeen) {
       {"listen c", &Traces::channels},
       {"load 'x'", &Traces::loaded},
       {"prepare p as select 1", &Traces::prepared},
+      {"deallocate all", &Traces::prepared},
+      {"DEALLOCATE evergres_1", &Traces::prepared},
+      {"discard all", &Traces::prepared},
+      {"select 1; deallocate p", &Traces::prepared},
       {"execute p", &Traces::opaque},
       {"declare c cursor with hold for select 1", &Traces::cursors},
       {"create temp table t (a int)", &Traces::temporary},
@@ -164,8 +168,9 @@ TEST(Sql, WhatLeavesNothingBehindLeavesNoTrace) {
   Traces only_any;
   only_any.any = true;
   for (const std::string_view sql :
-       {"select 1", "select * from pg_settings", "insert into t values ('set role x')", "begin", "commit", "set local x = 1",
-        "set local search_path = 'public', 'app'", "set local role x", "select pg_advisory_xact_lock(1)", "update t set role = 1",
+       {"select 1", "select * from pg_settings", "insert into t values ('set role x')", "begin",
+        "commit", "set local x = 1", "set local search_path = 'public', 'app'",
+        "set local role x", "select pg_advisory_xact_lock(1)", "update t set role = 1",
         "declare c cursor for select 1", "listening", "fetch 1 from c"}) {
     EXPECT_EQ(look_at(sql).traces, only_any) << sql;
   }
