@@ -81,7 +81,7 @@ std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& n
     return "it is fenced by " + fence->who + (fence->why.empty() ? "" : " (" + fence->why + ")");
   }
   if (tags_of(s, node).nofailover && !insisted) return "it is tagged nofailover";
-  if (const auto state = state_in_the_way(s, node)) return state;
+  if (auto state = state_in_the_way(s, node)) return state;
   const Heartbeat* said = node == s.me ? nullptr : fresh_word(s, node);
   const auto seat = node == s.me ? my_seat(s) : std::optional<Seat>(said->seat);
   if (!seat) return "it has no data directory";
@@ -100,7 +100,7 @@ std::optional<std::string> why_not_inherit(const Situation& s, const NodeName& n
 }
 
 std::optional<std::string> why_not_lead(const Situation& s, const NodeName& node) {
-  if (const auto reason = why_not_inherit(s, node)) return reason;
+  if (auto reason = why_not_inherit(s, node)) return reason;
   if (s.record->leader && s.record->leader->node == node && s.record->phase == Phase::leading)
     return std::nullopt;
   const auto missing = what_a_failover_lacks(s, seats_without_the_leader(s));

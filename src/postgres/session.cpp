@@ -68,6 +68,7 @@ Rows rows_of(const PGresult* result) {
 
 std::vector<const char*> pointers(const std::vector<std::string>& parameters) {
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const auto& parameter : parameters) values.push_back(parameter.c_str());
   return values;
 }

@@ -118,6 +118,7 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
   // stream from this standby stay.
   const auto followers = core::tagged_to_follow_us(hands.situation());
   std::vector<std::string> keep;
+  keep.reserve(followers.size());
   for (const NodeName& node : followers) keep.push_back(core::slot_name(node));
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return {};
