@@ -3,11 +3,17 @@
 #include <array>
 #include <string_view>
 
+#include "base/field.hpp"
+
 /// The names of everything that `/metrics` shows, declared once. Prometheus' rules for names, types
 /// and help are checked by tests/metrics/.
 namespace evergres::metrics {
 
-enum class Type { gauge, counter };
+enum class Type { gauge, counter, histogram };
+constexpr auto words(const Type*) {
+  return std::array{Word{"gauge", Type::gauge}, Word{"counter", Type::counter},
+                    Word{"histogram", Type::histogram}};
+}
 
 /// Under which names a metric is shown. `both`: its meaning is exactly that of Patroni's metric of
 /// the same name, so that dashboards made for Patroni keep working.
@@ -71,6 +77,18 @@ enum class Metric {
   operation_seconds_total,
   http_changes_total,
   http_authentication_failures_total,
+  proxy_clients,
+  proxy_servers,
+  proxy_longest_wait_seconds,
+  proxy_paused,
+  proxy_transactions_total,
+  proxy_queries_total,
+  proxy_received_bytes_total,
+  proxy_sent_bytes_total,
+  proxy_wait_seconds,
+  proxy_hold_seconds,
+  proxy_query_seconds,
+  proxy_transaction_seconds,
   version,
 };
 
@@ -204,6 +222,30 @@ inline constexpr std::array families{
            "Changes that were asked for over HTTP with the right password."},
     Family{Metric::http_authentication_failures_total, "http_authentication_failures_total",
            Type::counter, Prefix::evergres, "Requests over HTTP with a wrong user or password."},
+    Family{Metric::proxy_clients, "proxy_clients", Type::gauge, Prefix::evergres,
+           "Clients of a pool of the endpoint, by whether they wait for a server."},
+    Family{Metric::proxy_servers, "proxy_servers", Type::gauge, Prefix::evergres,
+           "Connections of a pool of the endpoint to PostgreSQL, by what they do."},
+    Family{Metric::proxy_longest_wait_seconds, "proxy_longest_wait_seconds", Type::gauge,
+           Prefix::evergres, "For how long the first client in the queue of a pool has waited."},
+    Family{Metric::proxy_paused, "proxy_paused", Type::gauge, Prefix::evergres,
+           "1 if somebody paused the whole endpoint in its console, else 0."},
+    Family{Metric::proxy_transactions_total, "proxy_transactions_total", Type::counter,
+           Prefix::evergres, "Transactions that went through the endpoint."},
+    Family{Metric::proxy_queries_total, "proxy_queries_total", Type::counter, Prefix::evergres,
+           "Queries that went through the endpoint."},
+    Family{Metric::proxy_received_bytes_total, "proxy_received_bytes_total", Type::counter,
+           Prefix::evergres, "What clients sent to the endpoint."},
+    Family{Metric::proxy_sent_bytes_total, "proxy_sent_bytes_total", Type::counter,
+           Prefix::evergres, "What the endpoint sent to clients."},
+    Family{Metric::proxy_wait_seconds, "proxy_wait_seconds", Type::histogram, Prefix::evergres,
+           "For how long transactions waited for a server, holds included."},
+    Family{Metric::proxy_hold_seconds, "proxy_hold_seconds", Type::histogram, Prefix::evergres,
+           "For how long transactions were held because nobody led."},
+    Family{Metric::proxy_query_seconds, "proxy_query_seconds", Type::histogram, Prefix::evergres,
+           "How long servers took to answer queries."},
+    Family{Metric::proxy_transaction_seconds, "proxy_transaction_seconds", Type::histogram,
+           Prefix::evergres, "For how long servers were lent for transactions."},
     Family{Metric::version, "version_info", Type::gauge, Prefix::evergres,
            "1, with the version of Evergres as a label."},
 };

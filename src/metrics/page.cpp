@@ -3,6 +3,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
+
+#include "base/check.hpp"
 
 namespace evergres::metrics {
 namespace {
@@ -37,15 +40,38 @@ std::string text_of(const Value& value) {
   return std::string(text.data(), end.ptr);
 }
 
+Type type_of(Metric metric) {
+  return families[static_cast<std::size_t>(metric)].type;
+}
+
 }  // namespace
 
 Page::Page(Labels common) : common_(std::move(common)) {}
 
-void Page::add(Metric metric, Value value, const Labels& labels) {
+void Page::append_sample(Metric metric, std::string_view suffix, Value value,
+                         const Labels& labels) {
   std::string rendered;
   append(rendered, common_);
   append(rendered, labels);
-  samples_.push_back(Sample{metric, std::move(rendered), text_of(value)});
+  samples_.push_back(Sample{metric, suffix, std::move(rendered), text_of(value)});
+}
+
+void Page::add(Metric metric, Value value, const Labels& labels) {
+  CHECK(type_of(metric) != Type::histogram);
+  append_sample(metric, "", value, labels);
+}
+
+void Page::add_histogram(Metric metric, const Distribution& distribution, const Labels& labels) {
+  CHECK(type_of(metric) == Type::histogram);
+  const auto bucket = [&](double most, std::uint64_t count) {
+    Labels with = labels;
+    with.emplace_back("le", text_of(Value(most)));
+    append_sample(metric, "_bucket", count, with);
+  };
+  for (const Distribution::Bound& bound : distribution.bounds) bucket(bound.most, bound.count);
+  bucket(std::numeric_limits<double>::infinity(), distribution.count);
+  append_sample(metric, "_sum", distribution.sum, labels);
+  append_sample(metric, "_count", distribution.count, labels);
 }
 
 std::string Page::text() const {
@@ -60,12 +86,13 @@ std::string Page::text() const {
       for (const Sample& sample : samples_) {
         if (sample.metric != family.metric) continue;
         values += name;
+        values += sample.suffix;
         if (!sample.labels.empty()) values += "{" + sample.labels + "}";
         values += " " + sample.value + "\n";
       }
       if (values.empty()) continue;
       page += "# HELP " + name + " " + std::string(family.help) + "\n";
-      page += "# TYPE " + name + (family.type == Type::gauge ? " gauge\n" : " counter\n");
+      page += "# TYPE " + name + " " + std::string(word_of(family.type)) + "\n";
       page += values;
     }
   }

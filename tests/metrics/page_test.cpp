@@ -22,7 +22,13 @@ std::vector<std::string> names_of(const Family& family) {
 /// A page with one sample of every family.
 std::string whole_page() {
   Page page({{"scope", "demo"}, {"name", "n1"}});
-  for (const Family& family : families) page.add(family.metric, std::int64_t{1});
+  for (const Family& family : families) {
+    if (family.type == Type::histogram) {
+      page.add_histogram(family.metric, Distribution{{{0.5, 1}}, 2.25, 3});
+    } else {
+      page.add(family.metric, std::int64_t{1});
+    }
+  }
   return page.text();
 }
 
@@ -75,7 +81,7 @@ TEST(Metrics, TheChecksNoticeBadNames) {
 }
 
 TEST(Metrics, EveryLineIsOfTheTextFormat) {
-  static const std::regex comment(R"(# (HELP [a-z_]+ .+|TYPE [a-z_]+ (gauge|counter)))");
+  static const std::regex comment(R"(# (HELP [a-z_]+ .+|TYPE [a-z_]+ (gauge|counter|histogram)))");
   static const std::regex sample(R"re([a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.e+-]+)re");
   std::istringstream lines(whole_page());
   std::size_t samples = 0;
@@ -85,7 +91,9 @@ TEST(Metrics, EveryLineIsOfTheTextFormat) {
     EXPECT_TRUE(std::regex_match(line, is_comment ? comment : sample)) << line;
   }
   std::size_t names = 0;
-  for (const Family& family : families) names += names_of(family).size();
+  for (const Family& family : families) {
+    names += names_of(family).size() * (family.type == Type::histogram ? 4 : 1);
+  }
   EXPECT_EQ(samples, names);
 }
 
@@ -103,6 +111,21 @@ TEST(Metrics, SamplesOfAFamilyStandTogetherAndThoseWithoutSamplesAreLeftOut) {
             "# TYPE evergres_replay_lag_bytes gauge\n"
             "evergres_replay_lag_bytes{name=\"n1\",member=\"n2\"} 1\n"
             "evergres_replay_lag_bytes{name=\"n1\",member=\"n3\"} 2\n");
+}
+
+TEST(Metrics, AHistogramHasItsBoundsItsSumAndItsCount) {
+  Page page(Labels{{"name", "n1"}});
+  page.add_histogram(Metric::proxy_wait_seconds,
+                     Distribution{{{6.4e-05, 1}, {0.001024, 3}}, 2.5, 4}, {{"database", "app"}});
+  EXPECT_EQ(page.text(),
+            "# HELP evergres_proxy_wait_seconds For how long transactions waited for a server, "
+            "holds included.\n"
+            "# TYPE evergres_proxy_wait_seconds histogram\n"
+            "evergres_proxy_wait_seconds_bucket{name=\"n1\",database=\"app\",le=\"6.4e-05\"} 1\n"
+            "evergres_proxy_wait_seconds_bucket{name=\"n1\",database=\"app\",le=\"0.001024\"} 3\n"
+            "evergres_proxy_wait_seconds_bucket{name=\"n1\",database=\"app\",le=\"+Inf\"} 4\n"
+            "evergres_proxy_wait_seconds_sum{name=\"n1\",database=\"app\"} 2.5\n"
+            "evergres_proxy_wait_seconds_count{name=\"n1\",database=\"app\"} 4\n");
 }
 
 TEST(Metrics, PatronisNameStandsBesideOurs) {

@@ -34,6 +34,8 @@ const std::map<std::string, Parser>& parsers() {
       {"auth_file", fuzz::auth_file},
       {"hba", fuzz::hba},
       {"sql", fuzz::sql},
+      {"console", fuzz::console},
+      {"console_session", fuzz::console_session},
   };
   return all;
 }

@@ -247,6 +247,23 @@ void write_row_description(std::string& to, std::span<const std::string_view> co
   }
 }
 
+void write_typed_row_description(std::string& to, std::span<const TypedColumn> columns) {
+  Message out(to, 'T');
+  out.u16(counted(columns.size()));
+  for (const TypedColumn& column : columns) {
+    out.text(column.name).u32(0).u16(0).u32(column.type);
+    out.u16(static_cast<std::uint16_t>(column.size)).u32(0xffffffffU).u16(column.binary ? 1 : 0);
+  }
+}
+
+void write_no_parameters(std::string& to) {
+  Message(to, 't').u16(0);
+}
+
+void write_portal_suspended(std::string& to) {
+  write_bare(to, 's');
+}
+
 void write_data_row(std::string& to, std::span<const std::optional<std::string_view>> values) {
   Message out(to, 'D');
   out.u16(counted(values.size()));

@@ -89,6 +89,17 @@ void write_empty_query(std::string& to);
 void write_command_complete(std::string& to, std::string_view tag);
 /// Columns of type text.
 void write_row_description(std::string& to, std::span<const std::string_view> columns);
+/// A column that is not just text: the OID and the length of its type (pg_type.dat; -1: none).
+struct TypedColumn {
+  std::string_view name;
+  std::uint32_t type = 25;
+  std::int16_t size = -1;
+  bool binary = false;  ///< how its values will come
+};
+void write_typed_row_description(std::string& to, std::span<const TypedColumn> columns);
+/// Of a statement without parameters.
+void write_no_parameters(std::string& to);
+void write_portal_suspended(std::string& to);
 void write_data_row(std::string& to, std::span<const std::optional<std::string_view>> values);
 
 }  // namespace evergres::proxy

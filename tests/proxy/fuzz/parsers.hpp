@@ -3,5 +3,6 @@
 #include <string>
 
 #include "proxy/fuzz/auth.hpp"
+#include "proxy/fuzz/console.hpp"
 #include "proxy/fuzz/sql.hpp"
 #include "proxy/fuzz/wire.hpp"
