@@ -145,14 +145,19 @@ void take_method(const HbaField& field, Judged& line) {
 void take_option(const HbaField& field, Judged& line) {
   const std::string& text = field.front().text;
   HbaRule& rule = line.rule;
+  // clientcert=verify-full has to stand before the options about its names.
+  const bool of_certificate = rule.method == HbaMethod::cert || rule.needs_certificate;
   if (text.starts_with("map=") && text.size() > 4 &&
-      (rule.method == HbaMethod::cert || rule.method == HbaMethod::peer)) {
+      (of_certificate || rule.method == HbaMethod::peer)) {
     rule.map = text.substr(4);
+  } else if ((text == "clientname=CN" || text == "clientname=DN") && of_certificate) {
+    rule.by_distinguished_name = text.ends_with("DN");
   } else if (text == "clientcert=verify-full" && rule.kind == HbaKind::hostssl) {
     rule.needs_certificate = true;
   } else {
     line.refuse("option \"" + printable(text) + "\" is not known here",
-                "Known are clientcert=verify-full with hostssl, and map=NAME with cert and peer.");
+                "Known are clientcert=verify-full with hostssl, map=NAME with cert, peer and behind "
+                "clientcert=verify-full, and clientname=CN or DN with certificates.");
   }
 }
 

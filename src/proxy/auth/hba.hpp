@@ -37,6 +37,7 @@ struct HbaRule {
   HbaMethod method = HbaMethod::reject;
   bool needs_certificate = false;  ///< clientcert=verify-full: also a certificate of this user
   std::string map;                 ///< map=NAME: how names in certificates become users
+  bool by_distinguished_name = false;  ///< clientname=DN: the map is about whole names, not CNs
 };
 
 struct HbaFile {
