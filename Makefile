@@ -1,6 +1,6 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: build check test stories promtool bench lint asan newcomer demo clean help
+.PHONY: build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
 args ?=
 
 build: ## Build everything for daily work (build/dev)
@@ -28,6 +28,11 @@ bench: ## Failover gaps and idle cost of the release build; args="-n 20"
 	@bench/failover $(args)
 	@bench/idle
 
+bench-proxy: ## The endpoint side by side with PgBouncer; args="--only cpu20,idle --rounds 1"
+	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build --preset release
+	@bench/proxy $(args)
+
 lint: ## clang's eyes: dropped results, the GCC 12 rule, clang-tidy
 	@tools/lint
 
@@ -46,4 +51,4 @@ clean: ## Remove what was built
 	@rm -rf build
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
