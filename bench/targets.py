@@ -98,12 +98,14 @@ def one_value(dsn, query):
 class Target:
     """Something that clients connect to. pids: the processes whose CPU and memory count."""
 
-    def __init__(self, place, name, port, pids, version="", prepared=True):
+    def __init__(self, place, name, port, pids, version="", prepared=True,
+                 role=(USER, DATABASE)):
         self.name, self.port, self.pids, self.version = name, port, pids, version
+        self.user, self.database = role
         self.prepared, self.passfile = prepared, place.passfile
 
     def dsn(self, tls=False):
-        return (f"host=127.0.0.1 port={self.port} user={USER} dbname={DATABASE} "
+        return (f"host=127.0.0.1 port={self.port} user={self.user} dbname={self.database} "
                 f"passfile={self.passfile} sslmode={'require' if tls else 'disable'} "
                 "gssencmode=disable connect_timeout=20")
 
@@ -124,19 +126,20 @@ def postgres(place, scale):
             target = Target(place, "direct", port, [])
             target.local = f"host={place.directory} port={port} user=postgres"
             wait_until("PostgreSQL", lambda: answers(f"{target.local} dbname=postgres"), 30)
-            make_tables(target.local, scale)
+            as_superuser(target.local, "postgres",
+                         f"create role {USER} login password '{PASSWORD}'",
+                         f"create database {DATABASE} owner {USER}")
+            make_tables(target.local, scale, USER, DATABASE)
             yield target
 
 
-def make_tables(local, scale):
-    """The role, its database and the tables of pgbench, on the server behind a unix socket."""
+def make_tables(local, scale, user, database):
+    """The tables of pgbench, on the server behind a unix socket."""
     words = dict(word.split("=") for word in local.split())
-    as_superuser(local, "postgres", f"create role {USER} login password '{PASSWORD}'",
-                 f"create database {DATABASE} owner {USER}")
     pgbench = [str(newest_postgres() / "pgbench"), "-i", "-q", "-s", str(scale), "-h",
-               words["host"], "-p", words["port"], "-U", words["user"], DATABASE]
+               words["host"], "-p", words["port"], "-U", words["user"], database]
     subprocess.run(as_server_user(pgbench), check=True, capture_output=True, cwd="/")
-    as_superuser(local, DATABASE, f"grant all on all tables in schema public to {USER}")
+    as_superuser(local, database, f"grant all on all tables in schema public to {user}")
 
 
 def as_superuser(local, database, *statements):
@@ -192,12 +195,13 @@ def evergres_configuration(place, port, threads, pool):
     return ("proxy:\n"
             "  host: 127.0.0.1\n"
             f"  port: {port}\n"
+            "  read_only_port: 0\n"
             f"  threads: {threads}\n"
-            "  mode: transaction\n"
+            "  pool_mode: transaction\n"
             f"  pool_size: {pool}\n"
             f"  client_limit: {CLIENT_LIMIT}\n"
-            f"  certificate: {place.directory}/cert.pem\n"
-            f"  certificate_key: {place.directory}/key.pem\n")
+            f"  tls_certificate: {place.directory}/cert.pem\n"
+            f"  tls_certificate_key: {place.directory}/key.pem\n")
 
 
 @contextlib.contextmanager
@@ -223,7 +227,8 @@ def evergres(place, program, scale, pool, threads):
             node.config.write_text(node.config.read_text() + text)
         node.write_config = write_config
         cluster.create()
-        make_tables(f"host={node.run_directory} port={node.postgres_port} user=postgres", scale)
+        make_tables(f"host={node.run_directory} port={node.postgres_port} user=postgres", scale,
+                    "app", "app")
 
         def proxies():
             return [pid for pid, process in below(node.directory).items()
@@ -231,7 +236,9 @@ def evergres(place, program, scale, pool, threads):
         if not proxies():
             argv = [str(cluster.program), "proxy", "-c", str(node.config)]
             stack.enter_context(place.running("evergres", argv))
-        target = Target(place, "evergres", port, [])
+        target = Target(place, "evergres", port, [], role=("app", "app"))
+        with open(place.passfile, "a", encoding="ascii") as passfile:
+            passfile.write(f"*:{port}:app:app:{cluster.password}\n")
         wait_until("the endpoint", lambda: answers(target.dsn()), 30, node.last_log_lines)
         target.pids = proxies()
         yield target

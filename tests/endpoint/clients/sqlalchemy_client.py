@@ -1,5 +1,6 @@
 """SQLAlchemy as its documentation recommends: a pool with pool_pre_ping, nothing recycled by age."""
 
+import psycopg2
 import sqlalchemy
 from sqlalchemy import event, text
 
@@ -14,8 +15,8 @@ def engine_of(dsn, result):
     """One engine, and so one pool, for all threads."""
     if dsn not in _engines:
         _engines[dsn] = sqlalchemy.create_engine(
-            "postgresql+psycopg2://", connect_args={"dsn": dsn}, pool_pre_ping=True, pool_size=2,
-            pool_recycle=-1)
+            "postgresql+psycopg2://", creator=lambda: psycopg2.connect(dsn), pool_pre_ping=True,
+            pool_size=2, pool_recycle=-1)
         event.listen(_engines[dsn], "connect", lambda *_: result.connected())
     return _engines[dsn]
 
