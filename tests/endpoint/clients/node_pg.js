@@ -21,7 +21,10 @@ const pool = new Pool({
   ssl: ['disable', 'allow', 'prefer', undefined].includes(words.sslmode)
     ? false : { rejectUnauthorized: false },
 });
-pool.on('connect', () => { result.connects += 1; });
+pool.on('connect', (client) => {
+  result.connects += 1;
+  client.on('error', () => {});  // it ended between two statements; the next one is refused
+});
 pool.on('error', () => {});  // an idle connection that ended; the pool takes it out
 
 function note(error, key) {
