@@ -21,8 +21,11 @@ namespace {
 
 /// Options that name what this node is, or where. They change with the whole node.
 constexpr std::array fixed_options{
-    "cluster", "node",        "data_directory", "state_directory", "run_directory", "bin_directory",
-    "store",   "secret_file", "postgres_host",  "postgres_port",   "peer_host",     "peer_port"};
+    "cluster",       "node",          "data_directory", "state_directory",
+    "run_directory", "bin_directory", "store",          "secret_file",
+    "postgres_host", "postgres_port", "peer_host",      "peer_port",
+    "proxy.enabled", "proxy.host",    "proxy.port",     "proxy.read_only_port",
+    "proxy.threads"};
 
 Outcome check_fixed(const config::NodeSettings& before, const config::NodeSettings& after) {
   const auto old = by_name(config::node_file_text(before), ':');

@@ -9,6 +9,8 @@
 #include "api/service.hpp"
 #include "cli/command_line.hpp"
 #include "postgres/versions.hpp"
+#include "proxy/configured.hpp"
+#include "proxy/run.hpp"
 #include "supervisor/keeper.hpp"
 
 /// Wiring: the only place that knows everything.
@@ -48,6 +50,22 @@ int run_agent(const std::filesystem::path& config_file, const NodeSettings& sett
                                     evergres::api::http_service(settings, EVERGRES_VERSION, config_file));
 }
 
+int run_proxy(const std::filesystem::path& config_file, const NodeSettings& settings) {
+  ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");
+  auto log = spdlog::stderr_logger_mt("proxy");
+  log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z proxy: %l: %v");
+  log->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(log);
+  auto configured = evergres::proxy::configured(settings, config_file);
+  if (!configured) {
+    std::fputs(configured.error().for_people().c_str(), stderr);
+    return evergres::error_code_info(configured.error().code()).exit_status;
+  }
+  return evergres::proxy::run_proxy({settings, *configured, [config_file, settings]() {
+                                       return evergres::proxy::read_again(config_file, settings);
+                                     }});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -55,5 +73,6 @@ int main(int argc, char** argv) {
   wiring.version = EVERGRES_VERSION;
   wiring.run = run_node;
   wiring.agent = run_agent;
+  wiring.proxy = run_proxy;
   return evergres::cli::run_command_line(argc, argv, wiring);
 }

@@ -24,6 +24,10 @@ struct Wiring {
   std::function<int(const std::filesystem::path& config_file, const config::NodeSettings& settings,
                     const std::vector<std::string>& arguments)>
       agent;
+
+  /// `evergres proxy`: the endpoint of a node (its supervisor starts it). Returns the exit status.
+  std::function<int(const std::filesystem::path& config_file, const config::NodeSettings& settings)>
+      proxy;
 };
 
 /// Parses the arguments, runs one command and returns the exit status of the process. Errors are

@@ -38,6 +38,7 @@ std::span<const Command> commands() {
       Command{"version", "the version of this program", add_version},
       Command{"help", "help on a command or on exit-codes", add_help},
       Command{"complete", "words for the completion", add_complete, true},
+      Command{"proxy", "the endpoint for applications; the supervisor starts it", add_proxy, true},
       Command{"agent", "the control plane; the supervisor starts it", add_agent, true},
   };
   return table;

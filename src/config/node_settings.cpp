@@ -83,6 +83,9 @@ constexpr std::array option_list{
            "makes a change take effect."},
     Option{"application", &N::application, application, optional, "none", "",
            "The application's role and database, made once by `evergres init`."},
+    Option{"proxy", &N::proxy, proxy, optional, "none: applications connect to PostgreSQL", "",
+           "The endpoint of this node: the address to which applications connect, which is always "
+           "the writable primary. With it PostgreSQL itself refuses them."},
 };
 
 constexpr std::array application_key_list{

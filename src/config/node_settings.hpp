@@ -6,6 +6,7 @@
 
 #include "base/instant.hpp"
 #include "base/names.hpp"
+#include "config/proxy_settings.hpp"
 
 /// Everything a node.yaml can say. Each field's Option line (config/options.hpp) stands beside it
 /// in node_settings.cpp: name, default, help, whether it is required.
@@ -29,10 +30,10 @@ struct NodeSettings {
   int peer_port = 8009;
   std::string http_host = "127.0.0.1";  ///< where health checks are answered
   int http_port = 8008;
-  std::string http_user;  ///< who may change something over HTTP; empty: nobody
-  std::filesystem::path http_password_file;         ///< mode 0600
+  std::string http_user;                     ///< who may change something over HTTP; empty: nobody
+  std::filesystem::path http_password_file;  ///< mode 0600
   std::string http_changes_from = "this-machine";  ///< or "anywhere"
-  std::uint32_t synchronous_nodes = 1;  ///< k wanted
+  std::uint32_t synchronous_nodes = 1;             ///< k wanted
   std::string durability;  ///< "quorum", "strict", "async"; "": what the record says stays
   std::uint64_t max_loss = 1U << 20U;  ///< bytes; UINT64_MAX: unlimited
   Millis suspect_after{1200};
@@ -45,6 +46,7 @@ struct NodeSettings {
   std::map<std::string, std::string> tags;
   std::map<std::string, std::string>
       application;  ///< application role and database made by init: role, database, password_file
+  ProxySettings proxy;
 };
 
 }  // namespace evergres::config

@@ -21,7 +21,7 @@ using Target =
     std::variant<std::string NodeSettings::*, NodeName NodeSettings::*,
                  std::filesystem::path NodeSettings::*, int NodeSettings::*,
                  std::uint32_t NodeSettings::*, std::uint64_t NodeSettings::*,
-                 Millis NodeSettings::*, TextMap NodeSettings::*>;
+                 Millis NodeSettings::*, TextMap NodeSettings::*, ProxySettings NodeSettings::*>;
 
 /// What a value must look like.
 enum class Kind {
@@ -40,6 +40,7 @@ enum class Kind {
   application,  ///< one of application_keys each
   user,          ///< of HTTP's basic authentication: without a colon
   changes_from,  ///< "this-machine" or "anywhere"
+  proxy,         ///< each line is one of proxy_options()
 };
 
 enum class Need { required, optional };

@@ -4,6 +4,7 @@
 
 #include "config/cluster_printer.hpp"
 #include "config/options.hpp"
+#include "config/proxy_printer.hpp"
 #include "config/values.hpp"
 
 namespace evergres::config {
@@ -41,11 +42,12 @@ struct ValueText {
     }
     return lines;
   }
+  std::string operator()(Field<ProxySettings> field) const { return proxy_lines(settings.*field); }
 };
 
 bool is_map(const Option& option) {
   return option.kind == Kind::parameters || option.kind == Kind::application ||
-         option.kind == Kind::tags;
+         option.kind == Kind::tags || option.kind == Kind::proxy;
 }
 
 bool needs_quotes(const Option& option) {
@@ -61,6 +63,7 @@ std::string sample_map(const Option& option) {
   if (option.kind == Kind::tags) {
     return "#tags:\n#  failover_priority: 2\n#  zone: east\n";
   }
+  if (option.kind == Kind::proxy) return proxy_sample();
   return "#application:\n#  role: app\n#  database: app\n#  password_file: app.password\n";
 }
 
@@ -83,6 +86,7 @@ std::string_view kind_text(Kind kind) {
     case Kind::application: return "role, database and password_file";
     case Kind::user: return "a name of 1 to 63 printable characters without a colon";
     case Kind::changes_from: return "this-machine or anywhere";
+    case Kind::proxy: return "the lines below";
   }
   return "a value";
 }
@@ -137,6 +141,7 @@ std::string options_reference() {
         text += fmt::format("- `{}`: {}\n", key.name, key.help);
       }
     }
+    if (option.kind == Kind::proxy) text += proxy_reference();
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include "base/file.hpp"
 #include "config/options.hpp"
 #include "config/printer.hpp"
+#include "config/proxy_reader.hpp"
 #include "config/spelling.hpp"
 #include "config/tags.hpp"
 #include "config/values.hpp"
@@ -84,6 +85,7 @@ class Pass : private YamlWalk {
     if (option->kind == Kind::parameters) return take_parameters(*option, key, node);
     if (option->kind == Kind::application) return take_application(*option, key, node);
     if (option->kind == Kind::tags) return take_tags(*option, key, node);
+    if (option->kind == Kind::proxy) return take_proxy(*option, key, node);
     if (!node.IsScalar() || node.Scalar().empty()) {
       say(line_of(key), fmt::format("option \"{}\" has no value", name),
           fmt::format("write {}", kind_text(option->kind)));
@@ -139,6 +141,7 @@ class Pass : private YamlWalk {
         return;
       case Kind::parameters:
       case Kind::tags:
+      case Kind::proxy:
       case Kind::application: return;
     }
   }
@@ -245,6 +248,14 @@ class Pass : private YamlWalk {
     for (const auto& [line, message, hint] : tags.problems) say(line, message, hint);
   }
 
+  void take_proxy(const Option& option, const YAML::Node& key, const YAML::Node& node) {
+    reading_.settings.proxy.enabled = true;
+    if (!is_map(option, key, node)) return;
+    ProxyReading proxy = read_proxy(node, base_);
+    reading_.settings.proxy = std::move(proxy.settings);
+    for (const auto& [line, message, hint] : proxy.problems) say(line, message, hint);
+  }
+
   void fill_computed_defaults() {
     NodeSettings& to = reading_.settings;
     if (to.state_directory.empty()) to.state_directory = to.data_directory.parent_path() / "state";
@@ -254,6 +265,20 @@ class Pass : private YamlWalk {
   int line_of_option(std::string_view name) const {
     const auto found = seen_.find(name);
     return found == seen_.end() ? 0 : found->second;
+  }
+
+  void check_proxy_ports() {
+    const NodeSettings& is = reading_.settings;
+    if (!is.proxy.enabled) return;
+    for (const auto& [name, port] :
+         {std::pair{"postgres_port", is.postgres_port}, std::pair{"peer_port", is.peer_port},
+          std::pair{"http_port", is.http_port}}) {
+      // 0.0.0.0 is every address, and hosts may have several names: ports alone have to differ.
+      if (port != is.proxy.port && port != is.proxy.read_only_port) continue;
+      say(line_of_option("proxy"),
+          fmt::format("{} and a port of the proxy are both {}", name, port),
+          "give each its own port");
+    }
   }
 
   /// What one value alone does not show.
@@ -281,6 +306,7 @@ class Pass : private YamlWalk {
       say(line_of_option("run_directory"), "run_directory is too long for the sockets in it",
           "92 bytes are possible, for example /run/evergres/" + is.node.value);
     }
+    check_proxy_ports();
     if (is.voter_timeout < is.suspect_after) {
       say(std::max(line_of_option("voter_timeout"), line_of_option("suspect_after")),
           "voter_timeout is shorter than suspect_after", "a voter must not be given up earlier");

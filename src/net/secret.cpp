@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/file.hpp"
@@ -122,6 +123,15 @@ Mac hmac_sha256(std::string_view key, std::string_view text) {
                           text.empty() ? &nothing : bytes, text.size(), mac.data(), &size);
   CHECK(made != nullptr && size == mac.size());
   return mac;
+}
+
+std::string derived_password(const Secret& secret, std::string_view purpose) {
+  const Mac mac = hmac_sha256(secret.value, purpose);
+  std::string text = base64({reinterpret_cast<const char*>(mac.data()), mac.size()});
+  std::replace(text.begin(), text.end(), '+', '-');
+  std::replace(text.begin(), text.end(), '/', '_');
+  while (text.ends_with('=')) text.pop_back();
+  return text;
 }
 
 std::string base64(std::string_view bytes) {

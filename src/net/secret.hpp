@@ -27,6 +27,15 @@ using Mac = std::array<unsigned char, 32>;
 /// HMAC-SHA256 (RFC 2104) of `text` under `key`.
 Mac hmac_sha256(std::string_view key, std::string_view text);
 
+/// The password of a role that every node knows from the cluster secret, so that it is never sent
+/// or stored: base64url of HMAC-SHA256(secret, purpose).
+std::string derived_password(const Secret& secret, std::string_view purpose);
+
+/// Who asks PostgreSQL for the secrets of those who log in at the endpoint, and the purpose of its
+/// password. PostgreSQL's side and the endpoint's have to agree.
+inline constexpr const char* auth_role = "evergres_auth";
+inline constexpr std::string_view auth_purpose = "evergres auth";
+
 /// RFC 4648, with padding.
 std::string base64(std::string_view bytes);
 

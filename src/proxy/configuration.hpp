@@ -53,11 +53,19 @@ struct Configuration {
   std::filesystem::path hba_file;   ///< empty: every user with a secret, SCRAM
   std::filesystem::path auth_file;  ///< empty: auth_query alone
   std::string auth_user;            ///< who asks for secrets; empty: no auth_query
-  std::filesystem::path auth_password_file;
+  std::string auth_password;        ///< of auth_user; a secret: never shown
   std::string auth_database = "postgres";
   std::vector<std::string> admins;     ///< may change things in the console
   std::vector<std::string> observers;  ///< may look in the console
   Millis client_login_timeout{15'000};
+
+  // toward servers, over TCP
+  std::filesystem::path server_authority;    ///< empty: no TLS
+  std::filesystem::path server_certificate;  ///< ours, which servers ask for; empty: none
+  std::filesystem::path server_certificate_key;
+  /// The server of this node is reached over the unix socket in this directory; empty: it has none.
+  std::filesystem::path local_socket_directory;
+  std::string local_node;
 
   // pools
   PoolMode mode = PoolMode::session;

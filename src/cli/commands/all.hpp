@@ -6,6 +6,7 @@
 namespace evergres::cli {
 
 Action add_agent(CLI::App& parser, Session& session);
+Action add_proxy(CLI::App& parser, Session& session);
 Action add_complete(CLI::App& parser, Session& session);
 Action add_completion(CLI::App& parser, Session& session);
 Action add_demo(CLI::App& parser, Session& session);

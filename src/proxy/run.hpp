@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+
+#include "base/result.hpp"
+#include "config/node_settings.hpp"
+#include "proxy/configuration.hpp"
+
+namespace evergres::proxy {
+
+/// Everything that the endpoint's process starts with.
+struct RunPlan {
+  config::NodeSettings settings;  ///< for the feed: name, cluster, secret, sockets, peers
+  Configuration configuration;
+  /// For SIGHUP: node.yaml and what it names, read anew. Blocks for as long as reading files takes;
+  /// an error is to be said, and what is in force stays. Certificates, hba_file and auth_file are
+  /// replaced by rename at any time, also without a SIGHUP.
+  std::function<Result<Configuration>()> read_again;
+};
+
+/// The whole life of `evergres proxy`; returns its exit status. SIGTERM and SIGINT: accept nobody
+/// any more, let those who are in a transaction end it, leave within four seconds (the supervisor
+/// kills it after five). SIGHUP: read_again(). Log lines go to stderr.
+int run_proxy(RunPlan plan);
+
+}  // namespace evergres::proxy

@@ -1,0 +1,116 @@
+#include "proxy/configured.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.hpp"
+#include "config/reader.hpp"
+
+namespace evergres::proxy {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ConfiguredTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "evergres-proxy-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
+    ASSERT_TRUE(write_file_atomically(directory_ / "secret", "0123456789abcdef0123", 0600));
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  config::NodeSettings settings(const std::string& proxy) {
+    write(proxy);
+    auto read = config::read_node_file(file());
+    EXPECT_TRUE(read) << read.error().for_people();
+    return *read;
+  }
+  void write(const std::string& proxy) {
+    const std::string text =
+        "cluster: demo\nnode: n1\ndata_directory: data\nstore: sqlite:store.db\n"
+        "secret_file: secret\nrun_directory: /run/x\ntags: {zone: east}\nproxy:\n" +
+        proxy;
+    ASSERT_TRUE(write_file_atomically(file(), text, 0600));
+  }
+  [[nodiscard]] fs::path file() const { return directory_ / "node.yaml"; }
+
+  fs::path directory_;
+};
+
+TEST_F(ConfiguredTest, ASectionThatSaysNothingIsTheDefaultsAndOurOwnFiles) {
+  const auto is = configured(settings(""), file());
+  ASSERT_TRUE(is) << is.error().for_people();
+  ASSERT_EQ(is->listen.size(), 2U);
+  EXPECT_EQ(is->listen[0].port, 5432);
+  EXPECT_EQ(is->listen[0].kind, Port::read_write);
+  EXPECT_EQ(is->listen[1].port, 5433);
+  EXPECT_EQ(is->listen[1].kind, Port::read_only);
+  EXPECT_GE(is->threads, 1U);
+  EXPECT_EQ(is->zone, "east");
+  EXPECT_EQ(is->certificate, directory_ / "state/tls/server.crt");
+  EXPECT_EQ(is->hba_file, directory_ / "state/proxy_hba.conf");
+  EXPECT_EQ(is->server_authority, directory_ / "state/tls/ca.crt");
+  EXPECT_EQ(is->local_socket_directory, "/run/x");
+  EXPECT_EQ(is->local_node, "n1");
+  EXPECT_EQ(is->auth_user, "evergres_auth");
+  EXPECT_EQ(is->auth_password.size(), 43U);
+  EXPECT_EQ(is->mode, PoolMode::session);
+  const Configuration untouched;
+  EXPECT_EQ(is->server_lifetime, untouched.server_lifetime);
+  EXPECT_EQ(is->server_idle_timeout, untouched.server_idle_timeout);
+  EXPECT_EQ(is->server_connect_timeout, untouched.server_connect_timeout);
+  EXPECT_EQ(is->query_wait_timeout, untouched.query_wait_timeout);
+  EXPECT_EQ(is->hold_timeout, untouched.hold_timeout);
+  EXPECT_EQ(is->client_limit, untouched.client_limit);
+  EXPECT_EQ(is->max_replica_lag, untouched.max_replica_lag);
+  EXPECT_EQ(is->replay, untouched.replay);
+  EXPECT_EQ(is->reset, untouched.reset);
+}
+
+TEST_F(ConfiguredTest, WhatIsSaidIsMeant) {
+  const auto is = configured(
+      settings("  port: 6000\n  read_only_port: 0\n  threads: 3\n  tls: no\n"
+               "  pool_mode: transaction\n  reset: never\n  replay: read_only\n"
+               "  query_timeout: 9s\n  applications:\n    a: {pool_mode: session, pool_size: 7}\n"),
+      file());
+  ASSERT_TRUE(is) << is.error().for_people();
+  ASSERT_EQ(is->listen.size(), 1U);
+  EXPECT_EQ(is->listen[0].port, 6000);
+  EXPECT_EQ(is->threads, 3U);
+  EXPECT_TRUE(is->certificate.empty());
+  EXPECT_EQ(is->mode, PoolMode::transaction);
+  EXPECT_EQ(is->reset, ResetMode::never);
+  EXPECT_EQ(is->replay, Replay::read_only);
+  EXPECT_EQ(is->query_timeout, Millis{9000});
+  EXPECT_EQ(is->applications.at("a").mode, PoolMode::session);
+  EXPECT_EQ(is->applications.at("a").pool_size, 7U);
+  EXPECT_FALSE(is->applications.at("a").client_limit);
+}
+
+TEST_F(ConfiguredTest, AFileThatAPersonNamedHasToBeThere) {
+  const auto is = configured(settings("  hba_file: rules.conf\n"), file());
+  ASSERT_FALSE(is);
+  EXPECT_EQ(is.error().code(), ErrorCode::not_found);
+  EXPECT_EQ(is.error().detail(), "It is proxy.hba_file of " + file().string() + ".");
+}
+
+TEST_F(ConfiguredTest, AReloadChangesWhatARunningProcessCanChange) {
+  const config::NodeSettings started = settings("  pool_size: 5\n");
+  write("  pool_size: 6\n");
+  const auto again = read_again(file(), started);
+  ASSERT_TRUE(again) << again.error().for_people();
+  EXPECT_EQ(again->pool_size, 6U);
+  write("  port: 6000\n");
+  const auto moved = read_again(file(), started);
+  ASSERT_FALSE(moved);
+  EXPECT_EQ(moved.error().code(), ErrorCode::refused);
+  write("  pool_size: many\n");
+  EXPECT_EQ(read_again(file(), started).error().code(), ErrorCode::config_invalid);
+}
+
+}  // namespace
+}  // namespace evergres::proxy
