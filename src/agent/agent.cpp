@@ -15,6 +15,7 @@
 #include "agent/setup.hpp"
 #include "agent/store_keeper.hpp"
 #include "agent/supervisor_link.hpp"
+#include "agent/watchers.hpp"
 #include "core/explain.hpp"
 #include "core/grant.hpp"
 #include "core/view.hpp"
@@ -58,6 +59,7 @@ class Agent {
   std::optional<Observing> observing_;
   std::optional<StoreKeeper> store_;
   std::optional<Performer> performer_;
+  std::optional<Watchers> watchers_;
   std::optional<Peers> peers_;
   std::optional<Control> control_;
 };
@@ -201,6 +203,7 @@ net::awaitable<void> Agent::think() {
     }
     look_around(look(know_, boot_now()));
     peers_->refresh();
+    watchers_->refresh();
     know_.loop.took = boot_now() - now;
     know_.tally.loop_took.note(know_.loop.took, now);
     auto waiting = wake_.wait(calm_ ? Millis{250} : Millis{50});
@@ -234,7 +237,10 @@ int Agent::run() {
     return 1;
   }
   journal_.emplace(setup_.settings.state_directory);
-  peers_.emplace(context_.get_executor(), setup_, know_, [this] { wake_.set(); });
+  watchers_.emplace(context_.get_executor(), setup_, know_);
+  peers_.emplace(
+      context_.get_executor(), setup_, know_, [this] { wake_.set(); },
+      [this](net::Channel channel) { return watchers_->serve(std::move(channel)); });
   control_.emplace(context_.get_executor(), setup_, know_, tell_);
   for (const Outcome& opened : {peers_->open(), control_->open()}) {
     if (opened) continue;

@@ -12,6 +12,7 @@
 #include "agent/server_details.hpp"
 #include "agent/tally.hpp"
 #include "agent/known_settings.hpp"
+#include "agent/watcher_acks.hpp"
 #include "cluster/status.hpp"
 #include "core/decide.hpp"
 #include "core/situation.hpp"
@@ -73,6 +74,9 @@ struct Knowledge {
   std::optional<core::WeakCommits> weak_commits;  ///< of our primary; absent: none
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>
       history;  ///< ascending by term; null until it was read
+  std::optional<Term> draining;  ///< we lead this term and let transactions end before a handover
+  /// What our watchers have acknowledged; shared by all copies, for every thread.
+  std::shared_ptr<WatcherAcks> watchers = std::make_shared<WatcherAcks>();
   struct Loop {
     Instant began;  ///< the last round of the control loop
     Nanos took{0};  ///< the last complete one, without its wait

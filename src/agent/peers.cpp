@@ -39,11 +39,12 @@ struct Peers::Line {
 };
 
 Peers::Peers(const boost::asio::any_io_executor& executor, const Setup& setup, Knowledge& knowledge,
-             std::function<void()> changed)
+             std::function<void()> changed, net::Listener::OnChannel on_watcher)
     : executor_(executor),
       setup_(setup),
       know_(knowledge),
       changed_(std::move(changed)),
+      on_watcher_(std::move(on_watcher)),
       tasks_(executor) {}
 
 Peers::~Peers() = default;
@@ -62,9 +63,9 @@ net::awaitable<void> Peers::serve() {
     return listen_to(std::move(channel));
   };
   net::Listener::OnRefused on_refused = [](const std::string& address, const Error& why) {
-    spdlog::warn("refused a peer at {}: {}", address, why.one_line());
+    spdlog::warn("refused the caller at {}: {}", address, why.one_line());
   };
-  auto serving = listener_->serve(on_channel, on_refused);
+  auto serving = listener_->serve(on_channel, on_refused, on_watcher_);
   tasks_.spawn(std::move(serving));
   auto joining = tasks_.join();
   co_await std::move(joining);

@@ -31,8 +31,9 @@ constexpr auto fields(const PeerMessage*) {
 class Peers {
  public:
   /// `changed` is called after every message or disconnection: the loop decides again.
+  /// `on_watcher` serves those who only watch; without it they are refused.
   Peers(const boost::asio::any_io_executor& executor, const Setup& setup, Knowledge& knowledge,
-        std::function<void()> changed);
+        std::function<void()> changed, net::Listener::OnChannel on_watcher = {});
   ~Peers();
 
   /// Serves until cancelled. Errors of listening are thrown as Error by open().
@@ -54,6 +55,7 @@ class Peers {
   const Setup& setup_;
   Knowledge& know_;
   std::function<void()> changed_;
+  net::Listener::OnChannel on_watcher_;
   std::optional<net::Listener> listener_;
   std::map<NodeName, std::unique_ptr<Line>> lines_;
   std::map<NodeName, Instant> last_sent_of_;      ///< the newest `sent` received, by peer

@@ -68,12 +68,12 @@ Error closed(const NodeName& peer) {
   return Error(ErrorCode::unreachable, "the channel to " + peer.value + " is closed");
 }
 
-awaitable<Result<std::string>> receive_frame(Channel::Impl& impl) {
+awaitable<Result<std::string>> receive_frame(Channel::Impl& impl, std::size_t longest) {
   auto reading_head = read_bytes(impl.socket, frame_head_bytes);
   auto head = co_await std::move(reading_head);
   if (!head) co_return head.error();
   const std::size_t size = FrameKey::length_in(head.value());
-  if (size > max_message_bytes) {
+  if (size > longest) {
     co_return Error(ErrorCode::data_invalid, "a message from " + impl.peer.value + " is too large",
                     "It announces " + std::to_string(size) + " bytes.");
   }
@@ -125,6 +125,9 @@ const NodeName& Channel::peer() const {
 std::string Channel::peer_address() const {
   return impl_->peer_address;
 }
+CallerKind Channel::kind() const {
+  return impl_->kind;
+}
 bool Channel::open() const {
   return impl_->socket.is_open();
 }
@@ -160,12 +163,13 @@ awaitable<Outcome> Channel::send(std::string message) {
   co_return std::move(*outcome);
 }
 
-awaitable<Result<std::string>> Channel::receive(std::optional<Nanos> at_most) {
+awaitable<Result<std::string>> Channel::receive(std::optional<Nanos> at_most,
+                                                std::size_t longest) {
   Impl& impl = *impl_;
   if (!impl.socket.is_open()) co_return closed(impl.peer);
   CloseUnlessDone closer(impl);
   std::optional<Result<std::string>> message;
-  auto receiving = receive_frame(impl);
+  auto receiving = receive_frame(impl, longest);
   if (at_most) {
     auto limited = within(*at_most, std::move(receiving));
     message = co_await std::move(limited);

@@ -11,6 +11,7 @@
 #include "base/instant.hpp"
 #include "base/names.hpp"
 #include "base/result.hpp"
+#include "net/handshake.hpp"
 #include "net/secret.hpp"
 
 /// The peers' port: authenticated and tamper-proof messages over TCP, not encrypted.
@@ -18,7 +19,8 @@
 /// Both sides prove with HMAC-SHA256 that they know the cluster secret, over both nonces and both
 /// names; each direction then has its own key, and every message carries a MAC over its number, its
 /// length and its bytes, so that altered, replayed, reordered and reflected messages are refused.
-/// Everything here belongs to the thread of its executor.
+/// Watchers do the same with the secret that is derived for them. Everything here belongs to the
+/// thread of its executor.
 namespace evergres::net {
 
 using boost::asio::awaitable;
@@ -26,6 +28,7 @@ using boost::asio::awaitable;
 inline constexpr std::size_t max_message_bytes = std::size_t{1} << 20U;
 inline constexpr std::size_t max_pending_handshakes = 32;
 inline constexpr std::size_t max_open_channels = 256;
+inline constexpr std::size_t max_open_watchers = 256;  ///< beside the members
 inline constexpr Millis handshake_deadline{2000};
 inline constexpr Millis send_deadline{2000};
 
@@ -33,7 +36,8 @@ inline constexpr Millis send_deadline{2000};
 struct ChannelIdentity {
   std::string cluster;
   NodeName self;
-  Secret secret;
+  Secret secret;  ///< the cluster's; of a watcher watch_secret() of it
+  CallerKind kind = CallerKind::member;  ///< whom connect_channel() says that we are
 };
 
 class Channel {
@@ -47,6 +51,8 @@ class Channel {
   /// The proven name of the other side.
   [[nodiscard]] const NodeName& peer() const;
   [[nodiscard]] std::string peer_address() const;
+  /// What the other side said that it is, and proved.
+  [[nodiscard]] CallerKind kind() const;
   [[nodiscard]] bool open() const;
 
   /// Sends one message of at most 1 MB. Several tasks may send at once; messages stay whole.
@@ -55,8 +61,10 @@ class Channel {
   awaitable<Outcome> send(std::string message);
   /// The next message; one task at a time. With `at_most` it fails with timed_out when none is
   /// complete by then and closes the channel. Errors: unreachable (closed by the other side),
-  /// authentication (altered, replayed or reordered), timed_out, data_invalid.
-  awaitable<Result<std::string>> receive(std::optional<Nanos> at_most = std::nullopt);
+  /// authentication (altered, replayed or reordered), timed_out, data_invalid (it announces more
+  /// than `longest` bytes, of which none is read).
+  awaitable<Result<std::string>> receive(std::optional<Nanos> at_most = std::nullopt,
+                                         std::size_t longest = max_message_bytes);
   /// Running sends and receives end with unreachable. May be called again.
   void close();
 
@@ -88,7 +96,9 @@ class Listener {
   /// Serves until it is cancelled: each connection is authenticated within 2 s and then given to
   /// `on_channel`, which runs as a task of this call. At most 32 handshakes are pending: the oldest
   /// gives way to the newest. `on_refused` hears of those that failed (log it with a limit).
-  awaitable<void> serve(OnChannel on_channel, OnRefused on_refused = {});
+  /// Members go to `on_channel`, watchers to `on_watcher` and nowhere else; without it they are
+  /// refused.
+  awaitable<void> serve(OnChannel on_channel, OnRefused on_refused = {}, OnChannel on_watcher = {});
 
  private:
   struct Impl;

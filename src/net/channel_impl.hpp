@@ -12,10 +12,11 @@
 namespace evergres::net {
 
 struct Channel::Impl {
-  Impl(boost::asio::ip::tcp::socket connected, NodeName other, std::string address,
+  Impl(boost::asio::ip::tcp::socket connected, const Hello& other, std::string address,
        const HandshakeKeys& keys, Side own)
       : socket(std::move(connected)),
-        peer(std::move(other)),
+        peer(other.name),
+        kind(other.kind),
         peer_address(std::move(address)),
         out(keys.session_key_of(own)),
         in(keys.session_key_of(own == Side::client ? Side::server : Side::client)),
@@ -23,6 +24,7 @@ struct Channel::Impl {
 
   boost::asio::ip::tcp::socket socket;
   NodeName peer;
+  CallerKind kind;
   std::string peer_address;
   FrameKey out;
   FrameKey in;

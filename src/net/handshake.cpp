@@ -8,7 +8,9 @@ namespace evergres::net {
 namespace {
 
 constexpr std::string_view magic = "EVG1";
-constexpr unsigned char protocol_version = 1;
+constexpr unsigned char version_of_members = 1;
+constexpr unsigned char version_with_kinds = 2;
+constexpr unsigned char kind_watcher = 1;
 constexpr std::size_t nonce_bytes = 32;
 
 void append_number(std::string& into, std::uint64_t number, std::size_t bytes) {
@@ -34,8 +36,9 @@ Error no_hello(std::string detail) {
 
 }  // namespace
 
-Hello make_hello(const std::string& cluster, const NodeName& name) {
+Hello make_hello(const std::string& cluster, const NodeName& name, CallerKind kind) {
   Hello hello;
+  hello.kind = kind;
   hello.nonce.resize(nonce_bytes);
   CHECK(getrandom(hello.nonce.data(), nonce_bytes, 0) == static_cast<ssize_t>(nonce_bytes));
   hello.cluster = cluster;
@@ -47,7 +50,12 @@ std::string encode_hello(const Hello& hello) {
   CHECK(hello.nonce.size() == nonce_bytes && hello.cluster.size() <= 100);
   CHECK(is_node_name(hello.name.value));
   std::string body;
-  append_number(body, protocol_version, 1);
+  if (hello.kind == CallerKind::member) {
+    append_number(body, version_of_members, 1);
+  } else {
+    append_number(body, version_with_kinds, 1);
+    append_number(body, kind_watcher, 1);
+  }
   body += hello.nonce;
   append_number(body, hello.cluster.size(), 1);
   body += hello.cluster;
@@ -70,13 +78,22 @@ Result<std::size_t> hello_body_size(std::string_view head) {
 Result<Hello> parse_hello_body(std::string_view body) {
   if (body.empty()) return no_hello("The hello is empty.");
   const auto version = static_cast<unsigned char>(body.front());
-  if (version != protocol_version) {
-    return no_hello("It speaks version " + std::to_string(version) + ", we speak version " +
-                    std::to_string(protocol_version) + ".");
+  if (version != version_of_members && version != version_with_kinds) {
+    return no_hello("It speaks version " + std::to_string(version) +
+                    ", we speak versions 1 and 2.");
   }
   body.remove_prefix(1);
-  if (body.size() < nonce_bytes) return no_hello("The hello is too short.");
   Hello hello;
+  if (version == version_with_kinds) {
+    if (body.empty()) return no_hello("The hello is too short.");
+    const auto kind = static_cast<unsigned char>(body.front());
+    if (kind != kind_watcher) {
+      return no_hello("Its kind, " + std::to_string(kind) + ", is not known here.");
+    }
+    hello.kind = CallerKind::watcher;
+    body.remove_prefix(1);
+  }
+  if (body.size() < nonce_bytes) return no_hello("The hello is too short.");
   hello.nonce = body.substr(0, nonce_bytes);
   body.remove_prefix(nonce_bytes);
   for (std::string* text : {&hello.cluster, &hello.name.value}) {

@@ -16,6 +16,10 @@
 ///   client → server   proof(client)
 ///   then both ways    frames: 4 bytes length, payload, 32 bytes MAC
 ///
+/// Whoever calls is a member, with the cluster secret, or a watcher, with the secret that is derived
+/// from it (watch_secret). A member's hello is the one of version 1, which names no kind, so that
+/// older versions read it; a watcher's is of version 2.
+///
 /// A proof is HMAC(secret, label of the side + both hellos). The labels differ, so that a proof
 /// cannot be reflected; both nonces are inside, so that none can be replayed.
 namespace evergres::net {
@@ -25,14 +29,21 @@ inline constexpr std::size_t hello_head_bytes = 6;  ///< magic and length of the
 inline constexpr std::size_t max_hello_body_bytes = 256;
 inline constexpr std::size_t frame_head_bytes = 4;
 
+enum class CallerKind {
+  member,   ///< an agent of the cluster, which speaks for its node
+  watcher,  ///< an endpoint: it is told who leads, and says only what it has heard
+};
+
 struct Hello {
+  CallerKind kind = CallerKind::member;
   std::string nonce;  ///< 32 random bytes
   std::string cluster;
   NodeName name;
 };
 
 /// A hello of ours with a fresh nonce.
-Hello make_hello(const std::string& cluster, const NodeName& name);
+Hello make_hello(const std::string& cluster, const NodeName& name,
+                 CallerKind kind = CallerKind::member);
 std::string encode_hello(const Hello& hello);
 /// How many bytes of body follow this head. Error data_invalid if it is not the head of a hello.
 Result<std::size_t> hello_body_size(std::string_view head);

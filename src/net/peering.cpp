@@ -26,7 +26,6 @@ using Made = Result<std::unique_ptr<Channel::Impl>>;
 /// After this long without an acknowledgement of sent bytes the kernel drops the connection.
 /// Messages are sent several times a second, so a silent peer is noticed without keepalive.
 constexpr unsigned tcp_user_timeout_ms = 3000;
-/// How long the accept loop rests when the system has no descriptor left.
 
 void tune(tcp::socket& socket) {
   boost::system::error_code ignored;
@@ -58,6 +57,15 @@ Error wrong_cluster(const std::string& theirs, const std::string& ours) {
                "Check the peer addresses: two clusters need different ports.");
 }
 
+Error no_member() {
+  return Error(ErrorCode::authentication, "who answers is no agent of the cluster",
+               "It says that it is a watcher itself.", "Check the address of the agent.");
+}
+
+Error no_watchers(const std::string& why) {
+  return Error(ErrorCode::refused, "a watcher was refused", why);
+}
+
 struct ReceivedHello {
   Hello hello;
   std::string bytes;
@@ -81,7 +89,7 @@ awaitable<Result<ReceivedHello>> read_hello(tcp::socket& socket) {
 }
 
 awaitable<Made> greet_as_client(tcp::socket& socket, const ChannelIdentity& identity) {
-  const std::string ours = encode_hello(make_hello(identity.cluster, identity.self));
+  const std::string ours = encode_hello(make_hello(identity.cluster, identity.self, identity.kind));
   auto greeting = write_bytes(socket, ours);
   if (auto sent = co_await std::move(greeting); !sent) co_return sent.error();
   auto reading = read_hello(socket);
@@ -90,6 +98,7 @@ awaitable<Made> greet_as_client(tcp::socket& socket, const ChannelIdentity& iden
   if (theirs->hello.cluster != identity.cluster) {
     co_return wrong_cluster(theirs->hello.cluster, identity.cluster);
   }
+  if (theirs->hello.kind != CallerKind::member) co_return no_member();
   const HandshakeKeys keys(identity.secret, ours, theirs->bytes);
   auto reading_proof = read_bytes(socket, proof_bytes);
   auto proof = co_await std::move(reading_proof);
@@ -98,16 +107,19 @@ awaitable<Made> greet_as_client(tcp::socket& socket, const ChannelIdentity& iden
   auto proving = write_bytes(socket, keys.proof_of(Side::client));
   if (auto sent = co_await std::move(proving); !sent) co_return sent.error();
   std::string address = address_of(socket);
-  co_return std::make_unique<Channel::Impl>(std::move(socket), theirs->hello.name,
+  co_return std::make_unique<Channel::Impl>(std::move(socket), theirs->hello,
                                             std::move(address), keys, Side::client);
 }
 
-awaitable<Made> greet_as_server(tcp::socket& socket, const ChannelIdentity& identity) {
+/// The kind that the other side names chooses the secret that it has to prove.
+awaitable<Made> greet_as_server(tcp::socket& socket, const ChannelIdentity& identity,
+                                const Secret& of_watchers) {
   auto reading = read_hello(socket);
   auto theirs = co_await std::move(reading);
   if (!theirs) co_return theirs.error();
   const std::string ours = encode_hello(make_hello(identity.cluster, identity.self));
-  const HandshakeKeys keys(identity.secret, theirs->bytes, ours);
+  const bool watches = theirs->hello.kind == CallerKind::watcher;
+  const HandshakeKeys keys(watches ? of_watchers : identity.secret, theirs->bytes, ours);
   auto greeting = write_bytes(socket, ours + keys.proof_of(Side::server));
   if (auto sent = co_await std::move(greeting); !sent) co_return sent.error();
   // After our hello, so that the other side can tell its operator what is wrong.
@@ -119,7 +131,7 @@ awaitable<Made> greet_as_server(tcp::socket& socket, const ChannelIdentity& iden
   if (!proof) co_return proof.error();
   if (!same_bytes(proof.value(), keys.proof_of(Side::client))) co_return wrong_secret();
   std::string address = address_of(socket);
-  co_return std::make_unique<Channel::Impl>(std::move(socket), theirs->hello.name,
+  co_return std::make_unique<Channel::Impl>(std::move(socket), theirs->hello,
                                             std::move(address), keys, Side::server);
 }
 
@@ -195,7 +207,7 @@ awaitable<Result<Channel>> connect_channel(std::string host, int port, ChannelId
 
 struct Listener::Impl {
   Impl(const asio::any_io_executor& executor, ChannelIdentity who)
-      : identity(std::move(who)), acceptor(executor) {}
+      : identity(std::move(who)), of_watchers(watch_secret(identity.secret)), acceptor(executor) {}
 
   struct Pending {
     explicit Pending(tcp::socket accepted) : socket(std::move(accepted)) {}
@@ -208,12 +220,17 @@ struct Listener::Impl {
     if (on_refused) on_refused(address, why);
   }
 
+  awaitable<void> give_away(Channel channel, const std::string& address);
+
   ChannelIdentity identity;
+  Secret of_watchers;
   tcp::acceptor acceptor;
   OnChannel on_channel;
+  OnChannel on_watcher;
   OnRefused on_refused;
   std::list<std::shared_ptr<Pending>> pending;  ///< oldest first
-  std::size_t open_channels = 0;
+  std::size_t open_channels = 0;  ///< of members
+  std::size_t open_watchers = 0;
 };
 
 awaitable<void> Listener::Impl::accept_loop(TaskGroup& group) {
@@ -239,7 +256,7 @@ awaitable<void> Listener::Impl::accept_loop(TaskGroup& group) {
 
 awaitable<void> Listener::Impl::serve_one(std::shared_ptr<Pending> one) {
   const std::string address = address_of(one->socket);
-  auto greeting = greet_as_server(one->socket, identity);
+  auto greeting = greet_as_server(one->socket, identity, of_watchers);
   auto limited = within(handshake_deadline, std::move(greeting));
   auto made = co_await std::move(limited);
   pending.remove(one);
@@ -251,14 +268,25 @@ awaitable<void> Listener::Impl::serve_one(std::shared_ptr<Pending> one) {
     refuse(address, made->error());
     co_return;
   }
+  one.reset();
+  Channel channel(std::move(*made).value());
+  auto serving = give_away(std::move(channel), address);
+  co_await std::move(serving);
+}
+
+awaitable<void> Listener::Impl::give_away(Channel channel, const std::string& address) {
+  const bool watches = channel.kind() == CallerKind::watcher;
+  if (watches && (!on_watcher || open_watchers >= max_open_watchers)) {
+    refuse(address, no_watchers(on_watcher ? "There are too many." : "Nobody serves them here."));
+    co_return;
+  }
   struct Counted {
     std::size_t& count;
     explicit Counted(std::size_t& counter) : count(counter) { ++count; }
     ~Counted() { --count; }
-  } const counted(open_channels);
-  one.reset();
-  Channel channel(std::move(*made).value());
-  auto serving = on_channel(std::move(channel));
+  } const counted(watches ? open_watchers : open_channels);
+  const OnChannel& serve_it = watches ? on_watcher : on_channel;
+  auto serving = serve_it(std::move(channel));
   co_await std::move(serving);
 }
 
@@ -298,8 +326,9 @@ Result<Listener> Listener::open(const asio::any_io_executor& executor, const std
   return Listener(std::move(impl));
 }
 
-awaitable<void> Listener::serve(OnChannel on_channel, OnRefused on_refused) {
+awaitable<void> Listener::serve(OnChannel on_channel, OnRefused on_refused, OnChannel on_watcher) {
   Impl& impl = *impl_;
+  impl.on_watcher = std::move(on_watcher);
   impl.on_channel = std::move(on_channel);
   impl.on_refused = std::move(on_refused);
   TaskGroup group(impl.acceptor.get_executor());

@@ -134,6 +134,10 @@ std::string derived_password(const Secret& secret, std::string_view purpose) {
   return text;
 }
 
+Secret watch_secret(const Secret& cluster_secret) {
+  return Secret(derived_password(cluster_secret, "evergres watch"));
+}
+
 std::string base64(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
   const int size = ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),

@@ -36,6 +36,10 @@ std::string derived_password(const Secret& secret, std::string_view purpose);
 inline constexpr const char* auth_role = "evergres_auth";
 inline constexpr std::string_view auth_purpose = "evergres auth";
 
+/// What a watcher knows instead of the cluster secret, derived from it like
+/// derived_password(). Nobody can speak as a member with it, nor find the cluster secret from it.
+Secret watch_secret(const Secret& cluster_secret);
+
 /// RFC 4648, with padding.
 std::string base64(std::string_view bytes);
 

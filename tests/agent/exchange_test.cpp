@@ -8,6 +8,7 @@
 
 #include "agent/peers.hpp"
 #include "cluster/cluster_store.hpp"
+#include "cluster/route_word.hpp"
 #include "cluster/json.hpp"
 #include "cluster/spec.hpp"
 
@@ -45,11 +46,19 @@ Result<std::string> rewrite_spec(const std::string& text) {
   return cluster::spec_text(*read);
 }
 
+Result<std::string> rewrite_word(const std::string& text) {
+  auto read = cluster::parse_route_word(text);
+  if (!read) return read.error();
+  return cluster::json_text(*read);
+}
+
 const std::map<std::string, Rewrite> kinds{{"message", rewrite<PeerMessage>},
                                            {"record", rewrite_record},
                                            {"card", rewrite<cluster::NodeCard>},
                                            {"history", rewrite<cluster::HistoryEntry>},
                                            {"spec", rewrite_spec},
+                                           {"word", rewrite_word},
+                                           {"ack", rewrite<cluster::RouteAck>},
                                            {"situation", rewrite<core::Situation>}};
 
 struct Kept {

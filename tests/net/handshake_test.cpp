@@ -41,12 +41,37 @@ TEST(Handshake, EveryCutAndLengthenedHelloIsRefused) {
   EXPECT_FALSE(hello_body_size("EVG1"));
 }
 
+TEST(Handshake, AMembersHelloIsTheOneThatOlderVersionsRead) {
+  Hello hello = make_hello("demo", NodeName("n1"));
+  hello.nonce.assign(32, 'n');
+  std::string expected("EVG1\0\x29\x01", 7);
+  expected += std::string(32, 'n') + "\x04" "demo" "\x02" "n1";
+  EXPECT_EQ(encode_hello(hello), expected);
+}
+
+TEST(Handshake, AWatchersHelloNamesItsKind) {
+  const std::string bytes =
+      encode_hello(make_hello("demo", NodeName("proxy-1"), CallerKind::watcher));
+  std::string body(body_of(bytes));
+  auto back = parse_hello_body(body);
+  ASSERT_TRUE(back) << back.error().one_line();
+  EXPECT_EQ(back->kind, CallerKind::watcher);
+  EXPECT_EQ(back->name, NodeName("proxy-1"));
+  for (std::size_t size = 0; size < body.size(); ++size) {
+    EXPECT_FALSE(parse_hello_body(body.substr(0, size))) << size;
+  }
+  for (const char kind : {'\x00', '\x02', '\xff'}) {
+    body[1] = kind;
+    EXPECT_FALSE(parse_hello_body(body)) << "a kind that this version does not know";
+  }
+}
+
 TEST(Handshake, AnotherVersionIsNamed) {
   std::string body(body_of(encode_hello(make_hello("demo", NodeName("n1")))));
   body.front() = 9;
   auto parsed = parse_hello_body(body);
   ASSERT_FALSE(parsed);
-  EXPECT_EQ(parsed.error().detail(), "It speaks version 9, we speak version 1.");
+  EXPECT_EQ(parsed.error().detail(), "It speaks version 9, we speak versions 1 and 2.");
 }
 
 TEST(Handshake, ProofsAndKeysDifferBySideSecretAndHello) {
