@@ -27,9 +27,11 @@ struct ServerNode {
 /// What the workers know about the cluster: one immutable value, made by the control thread from
 /// what agents say (or from looking at an external server) and handed to every worker.
 struct World {
+  std::uint64_t number = 0;  ///< grows with every World that is handed out
   Term highest;
   std::optional<OpenLeader> leader;
-  /// The leader of `highest` is being handed over in order: what runs may end, nothing new begins.
+  /// The leader, which still serves, is about to hand over in order: what runs may end, nothing new
+  /// begins. Once the handover has begun there is a higher term without a leader.
   bool draining = false;
   std::vector<ServerNode> nodes;
   std::vector<Promotion> promotions;  ///< ascending by term, the last sixteen or so

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "base/names.hpp"
 
@@ -14,6 +15,8 @@ struct LeaderWord {
   Revision revision;  ///< of the record; grows with every change
   bool open = false;  ///< its phase is `leading`: the leader may write
   NodeName leader;    ///< of `open`
+  /// The leader's own agent says whether a handover is about to begin; from others: absent.
+  std::optional<bool> draining = {};
 };
 
 /// Where writers go: the open leader of the highest known term.
@@ -40,13 +43,22 @@ class LeaderView {
   Heard hear(const LeaderWord& word);
 
   [[nodiscard]] std::optional<OpenLeader> leader() const;
+  /// The open leader is about to hand over: what runs may end, nothing new begins.
+  [[nodiscard]] bool draining() const { return draining_ && leader(); }
+  /// The leader's agent is heard no longer: what it announced was called off, or will be told by the
+  /// record. True if that is news.
+  bool forget_draining() { return std::exchange(draining_, false); }
   /// Server connections of an older term are closed at once.
   [[nodiscard]] Term highest() const { return newest_ ? newest_->term : Term{}; }
 
  private:
+  Heard believe(const LeaderWord& word);
+  bool take_draining(const LeaderWord& word);
+
   ClusterId cluster_;
   std::optional<LeaderWord> newest_;
   bool disputed_ = false;
+  bool draining_ = false;
 };
 
 }  // namespace evergres::proxy

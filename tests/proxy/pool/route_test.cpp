@@ -55,6 +55,36 @@ TEST(LeaderView, IsNotMovedByAnotherClusterOrAContradiction) {
   EXPECT_EQ(leader_of(view), "n2");
 }
 
+LeaderWord of_leaders_agent(std::uint64_t revision, bool draining) {
+  LeaderWord told = word(4, revision, "n1");
+  told.draining = draining;
+  return told;
+}
+
+TEST(LeaderView, OnlyTheLeadersAgentSaysThatAHandoverIsAboutToBegin) {
+  LeaderView view(ClusterId("c1"));
+  view.hear(of_leaders_agent(10, false));
+  EXPECT_EQ(view.hear(of_leaders_agent(10, true)), LeaderView::Heard::news);
+  EXPECT_TRUE(view.draining());
+  EXPECT_EQ(leader_of(view), "n1") << "what runs may end";
+  view.hear(word(4, 12, "n1"));
+  EXPECT_TRUE(view.draining()) << "another agent told a renewal";
+  EXPECT_EQ(view.hear(of_leaders_agent(11, false)), LeaderView::Heard::news) << "called off";
+  EXPECT_FALSE(view.draining());
+  view.hear(of_leaders_agent(12, true));
+  EXPECT_TRUE(view.forget_draining()) << "its agent is heard no longer";
+  EXPECT_FALSE(view.forget_draining());
+  EXPECT_FALSE(view.draining());
+  view.hear(of_leaders_agent(13, true));
+  view.hear(word(5, 14, ""));
+  EXPECT_FALSE(view.draining()) << "the handover has begun: nobody leads";
+  EXPECT_EQ(view.hear(of_leaders_agent(13, true)), LeaderView::Heard::nothing_new);
+  view.hear(word(5, 15, "n2"));
+  EXPECT_FALSE(view.draining());
+  EXPECT_EQ(view.hear(of_leaders_agent(14, true)), LeaderView::Heard::nothing_new);
+  EXPECT_FALSE(view.draining()) << "of an older term";
+}
+
 TEST(LeaderView, TheOrderInWhichWordsArriveDoesNotMatter) {
   std::vector<LeaderWord> told{word(4, 10, "n1"), word(5, 11, ""), word(5, 12, "n2"),
                                word(6, 13, ""), word(6, 14, "n3")};
