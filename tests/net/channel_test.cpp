@@ -9,8 +9,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "net/echo.hpp"
 #include "net/handshake.hpp"
-#include "net/loop.hpp"
 
 namespace evergres::net {
 namespace {
@@ -19,92 +19,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using namespace std::chrono_literals;
 
-ChannelIdentity identity(const std::string& name, const std::string& secret = "0123456789abcdef",
-                         const std::string& cluster = "demo") {
-  ChannelIdentity who;
-  who.cluster = cluster;
-  who.self = NodeName(name);
-  who.secret = Secret(secret);
-  return who;
-}
-
 const tcp::endpoint loopback(asio::ip::address_v4::loopback(), 0);
-
-class ChannelTest : public testing::Test {
- protected:
-  /// A listener n1 that sends everything back, until the story ends.
-  void with_echo(std::function<awaitable<void>(int port)> story) {
-    auto listener = Listener::open(loop.executor(), "127.0.0.1", 0, identity("n1"));
-    ASSERT_TRUE(listener) << listener.error().one_line();
-    const auto echo = [this](Channel channel) -> awaitable<void> {
-      while (true) {
-        auto receiving = channel.receive();
-        auto message = co_await std::move(receiving);
-        if (!message) {
-          ends.push_back(message.error().code());
-          co_return;
-        }
-        heard.push_back(channel.peer().value + ": " + message.value().substr(0, 20));
-        auto sending = channel.send(message.value());
-        const Outcome sent = co_await std::move(sending);
-        if (!sent) co_return;
-      }
-    };
-    const auto on_refused = [this](const std::string&, const Error& why) {
-      refusals.push_back(why.code());
-    };
-    const auto watch = [this](Channel channel) -> awaitable<void> {
-      auto receiving = channel.receive(std::nullopt, 100);
-      auto message = co_await std::move(receiving);
-      watched.push_back(message ? channel.peer().value + ": " + message.value()
-                                : message.error().message());
-    };
-    const auto run = [&]() -> awaitable<void> {
-      TaskGroup group(loop.executor());
-      group.spawn(listener->serve(echo, on_refused,
-                                  serve_watchers ? Listener::OnChannel(watch)
-                                                 : Listener::OnChannel()));
-      auto telling = story(listener->port());
-      co_await std::move(telling);
-      group.cancel();
-      auto joining = group.join();
-      co_await std::move(joining);
-    };
-    loop.run(run());
-  }
-
-  awaitable<Result<Channel>> connect(int port, ChannelIdentity who = identity("n2")) {
-    return connect_channel("127.0.0.1", port, std::move(who), std::nullopt, Nanos(10s));
-  }
-
-  awaitable<std::string> ask(Channel& channel, std::string message) {
-    auto sending = channel.send(std::move(message));
-    const Outcome sent = co_await std::move(sending);
-    if (!sent) co_return "send: " + sent.error().one_line();
-    auto receiving = channel.receive(Nanos(10s));
-    auto answer = co_await std::move(receiving);
-    if (!answer) co_return "receive: " + answer.error().one_line();
-    co_return answer.value();
-  }
-
-  /// Waits until `done` says so; the test fails after 20 s.
-  template <typename F>
-  awaitable<void> until(F done) {
-    const Instant limit = boot_now() + Nanos(20s);
-    while (!done() && boot_now() < limit) {
-      auto pause = pause_for(1ms);
-      co_await std::move(pause);
-    }
-    EXPECT_TRUE(done());
-  }
-
-  Loop loop;
-  bool serve_watchers = true;
-  std::vector<std::string> heard;
-  std::vector<std::string> watched;
-  std::vector<ErrorCode> ends;
-  std::vector<ErrorCode> refusals;
-};
 
 TEST_F(ChannelTest, MessagesGoBothWays) {
   const auto story = [this](int port) -> awaitable<void> {
@@ -170,67 +85,6 @@ TEST_F(ChannelTest, AWrongSecretClusterOrNodeIsRefused) {
     co_await std::move(waiting);
   };
   with_echo(story);
-  EXPECT_TRUE(heard.empty());
-}
-
-ChannelIdentity watcher(const Secret& secret) {
-  ChannelIdentity who = identity("proxy-1");
-  who.secret = secret;
-  who.kind = CallerKind::watcher;
-  return who;
-}
-
-TEST_F(ChannelTest, AWatcherIsServedApartWithItsOwnSecret) {
-  const auto story = [this](int port) -> awaitable<void> {
-    for (const std::string& text : {std::string("I heard"), std::string(101, 'x')}) {
-      auto connecting = connect(port, watcher(watch_secret(Secret("0123456789abcdef"))));
-      auto channel = co_await std::move(connecting);
-      EXPECT_TRUE(channel) << channel.error().one_line();
-      if (!channel) co_return;
-      const std::size_t before = watched.size();
-      auto sending = channel->send(text);
-      EXPECT_TRUE(co_await std::move(sending));
-      auto waiting = until([this, before] { return watched.size() > before; });
-      co_await std::move(waiting);
-    }
-  };
-  with_echo(story);
-  EXPECT_EQ(watched, (std::vector<std::string>{"proxy-1: I heard",
-                                               "a message from proxy-1 is too large"}));
-  EXPECT_TRUE(heard.empty()) << "a watcher was taken for a member";
-}
-
-TEST_F(ChannelTest, AWatcherIsNoMemberAndAMemberNoWatcher) {
-  const Secret derived = watch_secret(Secret("0123456789abcdef"));
-  ASSERT_EQ(derived.value.size(), 43U);
-  const auto story = [&](int port) -> awaitable<void> {
-    auto as_member = connect(port, identity("n2", derived.value));
-    auto member = co_await std::move(as_member);
-    EXPECT_EQ(member.error().code(), ErrorCode::authentication);
-    auto as_watcher = connect(port, watcher(Secret("0123456789abcdef")));
-    auto watching = co_await std::move(as_watcher);
-    EXPECT_EQ(watching.error().code(), ErrorCode::authentication);
-    auto waiting = until([this] { return refusals.size() == 2; });
-    co_await std::move(waiting);
-  };
-  with_echo(story);
-  EXPECT_TRUE(heard.empty());
-  EXPECT_TRUE(watched.empty());
-}
-
-TEST_F(ChannelTest, WhereNobodyServesWatchersTheyAreRefused) {
-  serve_watchers = false;
-  const auto story = [this](int port) -> awaitable<void> {
-    auto connecting = connect(port, watcher(watch_secret(Secret("0123456789abcdef"))));
-    auto channel = co_await std::move(connecting);
-    EXPECT_TRUE(channel);
-    if (!channel) co_return;
-    auto receiving = channel->receive(Nanos(10s));
-    auto nothing = co_await std::move(receiving);
-    EXPECT_EQ(nothing.error().code(), ErrorCode::unreachable);
-  };
-  with_echo(story);
-  EXPECT_EQ(refusals, std::vector<ErrorCode>{ErrorCode::refused});
   EXPECT_TRUE(heard.empty());
 }
 
