@@ -41,6 +41,7 @@ const std::map<std::string, Parser>& parsers() {
       {"sql", fuzz::sql},
       {"console", fuzz::console},
       {"console_session", fuzz::console_session},
+      {"route_word", fuzz::route_word},
   };
   return all;
 }

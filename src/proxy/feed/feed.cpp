@@ -32,6 +32,7 @@ constexpr Millis longest_silence{3000};
 constexpr Millis ack_interval{1000};
 constexpr Millis shortest_pause{100};
 constexpr Millis longest_pause{2000};
+constexpr Millis pause_of_a_twin{30'000};
 constexpr Millis world_interval{500};
 constexpr Millis looked_up_for{30'000};
 constexpr std::size_t most_lines = 128;
@@ -187,7 +188,7 @@ awaitable<void> Feed::Impl::dial(Line& line) {
       lost(line, channel.error().one_line());
     } else if (is_heard_elsewhere(line, channel->peer())) {
       lost(line, "It is the agent of " + channel->peer().value + ", which is heard already.");
-      pause = longest_pause;
+      pause = pause_of_a_twin;
     } else {
       const Instant talked_since = boot_now();
       auto talking = talk(line, std::move(channel).value());
