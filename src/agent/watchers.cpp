@@ -139,9 +139,11 @@ void Watchers::refresh() {
   if (lines_.empty()) return;
   cluster::RouteWord now = what_matters(route_word_of(know_));
   if (now == told_) return;
+  const bool drained_before = told_.draining;
   told_ = std::move(now);
   ++number_;
-  know_.watchers->announced(told_.draining ? std::optional(number_) : std::nullopt);
+  if (!told_.draining) know_.watchers->announced(std::nullopt);
+  if (told_.draining && !drained_before) know_.watchers->announced(number_);
   for (const auto& [id, line] : lines_) line->wake.set();
 }
 
