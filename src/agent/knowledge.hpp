@@ -75,6 +75,8 @@ struct Knowledge {
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>
       history;  ///< ascending by term; null until it was read
   std::optional<Term> draining;  ///< we lead this term and let transactions end before a handover
+  /// A fact about the transactions that ended before our handover to this term; "": none were open.
+  std::pair<Term, std::string> drained;
   /// What our watchers have acknowledged; shared by all copies, for every thread.
   std::shared_ptr<WatcherAcks> watchers = std::make_shared<WatcherAcks>();
   struct Loop {

@@ -15,6 +15,7 @@ std::span<const Command> commands() {
       Command{"run", "run this node (what the service starts)", add_run},
       Command{"list", "the nodes, their roles and positions", add_list},
       Command{"topology", "who follows whom, and how far behind", add_topology},
+      Command{"endpoints", "what this cluster tells its endpoints: who serves what", add_endpoints},
       Command{"history", "who led when, and why it changed", add_history},
       Command{"explain", "why a node is as it is, or who would be elected", add_explain},
       Command{"switchover", "move the primary in a planned way", add_switchover},

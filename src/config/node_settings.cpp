@@ -76,6 +76,10 @@ constexpr std::array option_list{
            "How long a leader may serve without its agent saying so again.", 2'000, 600'000},
     Option{"promote_timeout", &N::promote_timeout, duration, optional, "", "5min",
            "How long a promotion may take until its barrier.", 5'000, 86'400'000},
+    Option{"drain_timeout", &N::drain_timeout, duration, optional, "", "5s",
+           "How long a switchover, or a restart of the leader, waits for the transactions that are "
+           "open. 0s: it waits for none.",
+           0, 3'600'000},
     Option{"parameters", &N::parameters, parameters, optional, "none", "",
            "Settings for postgresql.conf, name: value. Those that Evergres owns are refused."},
     Option{"tags", &N::tags, tags, optional, "none", "",

@@ -40,6 +40,7 @@ struct NodeSettings {
   Millis voter_timeout{3000};
   Millis grant_length{5000};
   Millis promote_timeout{300'000};
+  Millis drain_timeout{5000};  ///< 0: a planned handover waits for no transaction
   std::map<std::string, std::string> parameters;  ///< postgresql.conf values of the operator
   /// Tags as texts: those of ours checked and in one spelling ("true", a number, a name), without
   /// those that are false; others as the operator wrote them.

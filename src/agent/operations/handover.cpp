@@ -1,3 +1,4 @@
+#include "agent/operations/drain.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/promise_file.hpp"
 #include "core/transition.hpp"
@@ -21,7 +22,8 @@ Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
 }  // namespace
 
 // The checkpoint comes before the term: it is the long part of a fast stop, and clients still
-// write.
+// write. So do the last transactions of clients: from the new term on the other nodes fence
+// themselves, and commits might be acknowledged by nobody any more.
 Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   const auto& s = hands.situation();
   const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
@@ -30,12 +32,18 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   hands.progress("checkpoint before the handover");
   if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done)
     return done;
+  const HandoverNotice notice(hands);
+  auto drained = let_transactions_end(hands, *session, notice);
+  if (!drained) return drained.error();
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.after) return Error(ErrorCode::conflict, "another term has begun");
     return core::begin_handover(std::move(record), seat, s.agent, intent.heir, intent.why);
   });
   if (!changed) return changed.error();
-  hands.learn([](Knowledge& k) { k.situation.claimed_at = boot_now(); });
+  hands.learn([term = changed->term, text = *drained](Knowledge& k) {
+    k.situation.claimed_at = boot_now();
+    k.drained = {term, text};
+  });
   crash_point(hands, "term");
   // Without it the fast stop below still ends in time, as an immediate one.
   if (auto cut = cut_other_senders(*session, intent.heir); !cut)

@@ -49,6 +49,8 @@ Outcome carry_out(const core::ChooseLeader& intent, Hands& hands) {
   choice.timeline = intent.timeline;
   choice.learned = intent.learned;
   choice.facts = intent.facts;
+  const auto& [drained_for, drained] = hands.known.drained;
+  if (drained_for == intent.term && !drained.empty()) choice.facts.push_back(drained);
   choice.loss = intent.loss;
   // The situation is the one in which it was decided, so that it is silent since the same word.
   if (choice.loss) {

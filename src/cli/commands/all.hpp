@@ -12,6 +12,7 @@ Action add_completion(CLI::App& parser, Session& session);
 Action add_demo(CLI::App& parser, Session& session);
 Action add_dsn(CLI::App& parser, Session& session);
 Action add_edit_config(CLI::App& parser, Session& session);
+Action add_endpoints(CLI::App& parser, Session& session);
 Action add_explain(CLI::App& parser, Session& session);
 Action add_failover(CLI::App& parser, Session& session);
 Action add_fence(CLI::App& parser, Session& session);

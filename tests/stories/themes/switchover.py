@@ -1,6 +1,16 @@
 """Planned changes of the leader."""
 
-from harness import expect, story, under_load
+import contextlib
+import itertools
+import json
+import subprocess
+import threading
+import time
+
+import psycopg2
+
+from harness import expect, story, under_load, wait_until
+from harness.cluster import as_server_user
 
 
 @story(ci=True)
@@ -26,3 +36,79 @@ def switchover_to_nobody(cluster):
         expect(done.returncode != 0, "it was accepted")
         expect("n9" in done.stderr, f"the refusal does not name the node: {done.stderr!r}")
         expect(cluster.status()["term"] == term, "the term changed")
+
+
+def _last_facts(cluster, term):
+    """What the history says of the first term after `term`."""
+    entry = wait_until("the history of the new term", lambda: next(
+        (one for one in cluster.history() if one["term"] > term), None))
+    return " ".join(entry["facts"])
+
+
+@story(ci=True)
+def open_transactions_may_end(cluster):
+    """A switchover waits for transactions that are open, for drain_timeout (5 s) at most; it says so
+    while it waits and in the history. Others begin and end meanwhile, and nobody waits for those."""
+    with under_load(cluster) as load:
+        first, second = cluster.leader(), cluster.standbys()[0]
+        term = cluster.status()["term"]
+        first.sql("create table drained (id int); grant all on drained to app")
+        with contextlib.closing(psycopg2.connect(cluster.dsn([first]))) as held:
+            with held.cursor() as cursor:
+                cursor.execute("insert into drained values (1)")
+                moving = cluster.in_background(cluster.switchover, second)
+                wait_until("the switchover to say that it waits", lambda: any(
+                    "waits for 1 transaction to end" in node["doing"]
+                    for node in cluster.status()["nodes"]), 4, cluster.brief, every=0.02)
+                expect(cluster.leader() is first, "the leader changed")
+                load.wait_acks(5)
+                held.commit()
+                moving.join(60)
+        cluster.wait_leader(first)
+        load.wait_acks(20)
+        facts = _last_facts(cluster, term)
+        expect("clients: waited" in facts and "did not end" not in facts,
+               f"the history does not say that it waited: {facts}")
+        cluster.wait_healthy()
+        term = cluster.status()["term"]
+        with contextlib.closing(psycopg2.connect(cluster.dsn([second]))) as forgotten:
+            with forgotten.cursor() as cursor:
+                cursor.execute("select count(*) from drained")
+                expect(cursor.fetchone()[0] == 1, "the transaction that was waited for is lost")
+                began = time.monotonic()
+                cluster.switchover(first)
+                took = time.monotonic() - began
+        expect(5 <= took < 30, f"with a forgotten transaction the switchover took {took:.1f} s")
+        load.wait_acks(20)
+        facts = _last_facts(cluster, term)
+        expect("1 did not end" in facts, f"the history does not say who was cut off: {facts}")
+        first.sql("drop table drained")
+
+
+@story(ci=True)
+def endpoints_are_told_at_once(cluster):
+    """`evergres endpoints --watch` hears, as every endpoint does, that a handover is about to begin,
+    that nobody leads, and who leads then."""
+    first, second = cluster.leader(), cluster.standbys()[0]
+    argv = as_server_user([str(cluster.program), "endpoints", "--watch", "-o", "json", "-c",
+                           str(first.config)])
+    words = []
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd="/",
+                          stdin=subprocess.DEVNULL) as watching:
+        reader = threading.Thread(target=lambda: words.extend(map(json.loads, watching.stdout)),
+                                  daemon=True)
+        reader.start()
+        try:
+            wait_until("the first word", lambda: words and words[-1]["leader"] == first.name)
+            cluster.switchover(second)
+            streaming = {node.name: node is not second for node in cluster.nodes}
+            wait_until("the new leader and both standbys to be told", lambda: streaming == {
+                node["name"]: node["replays"] for node in words[-1]["nodes"]})
+        finally:
+            watching.terminate()
+            reader.join(10)
+    told = ["drains" if word["draining"] else word["leader"] or "nobody" for word in words]
+    stages = [stage for stage, _ in itertools.groupby(told)]
+    expect(stages == [first.name, "drains", "nobody", second.name], f"it was told {stages}")
+    terms = [word["term"] for word in words]
+    expect(terms == sorted(terms), f"terms went back: {terms}")
