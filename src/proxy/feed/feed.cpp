@@ -390,6 +390,17 @@ void Feed::Impl::show() {
 
 Feed::Feed(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
+Result<Feed::Options> Feed::options_of(const config::NodeSettings& node) {
+  auto secret = net::load_secret(node.secret_file);
+  if (!secret) return secret.error();
+  Options options;
+  options.cluster = node.cluster;
+  options.watch_secret = net::watch_secret(*secret);
+  const bool everywhere = node.peer_host == "0.0.0.0" || node.peer_host == "::";
+  options.agents = {{everywhere ? "localhost" : node.peer_host, node.peer_port}};
+  return options;
+}
+
 Result<std::unique_ptr<Feed>> Feed::start(Options options, OnWorld on_world) {
   CHECK(options.look_up && on_world);
   const bool possible = std::all_of(options.agents.begin(), options.agents.end(), [](auto& agent) {

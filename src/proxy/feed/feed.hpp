@@ -9,6 +9,7 @@
 
 #include "base/instant.hpp"
 #include "base/result.hpp"
+#include "config/node_settings.hpp"
 #include "net/secret.hpp"
 #include "proxy/feed/world_maker.hpp"
 #include "proxy/world.hpp"
@@ -36,6 +37,10 @@ class Feed {
   /// At each change, and at most twice a second when only lags changed; on the feed's thread, which
   /// must not be held up. The first comes with the first word.
   using OnWorld = std::function<void(std::shared_ptr<const World>)>;
+
+  /// To begin with this node's own agent, as its node.yaml says; `look_up` and the rest are left to
+  /// the caller. Blocks for the time of a file read. Errors: those of load_secret().
+  static Result<Options> options_of(const config::NodeSettings& node);
 
   /// Begins. Errors: config_invalid if there is no agent to dial.
   static Result<std::unique_ptr<Feed>> start(Options options, OnWorld on_world);

@@ -2,13 +2,15 @@
 #include "proxy/feed/feed.hpp"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <condition_variable>
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -282,6 +284,27 @@ TEST_F(FeedTest, AnAgentOfAnotherClusterIsLeft) {
     return agents.size() == 2 && agents[0].trouble + agents[1].trouble != "";
   }));
   EXPECT_EQ(leader(), "n1");
+}
+
+TEST(Feed, BeginsWithTheAgentOfItsNode) {
+  std::string file = (std::filesystem::temp_directory_path() / "evg-feed-XXXXXX").native();
+  const int made = ::mkstemp(file.data());
+  ASSERT_GE(made, 0);
+  ASSERT_EQ(::write(made, "0123456789abcdef\n", 17), 17);
+  ::close(made);
+  config::NodeSettings node;
+  node.cluster = "shop";
+  node.secret_file = file;
+  node.peer_host = "10.0.0.1";
+  node.peer_port = 8009;
+  const auto options = Feed::options_of(node);
+  ::unlink(file.c_str());
+  ASSERT_TRUE(options) << options.error().one_line();
+  EXPECT_EQ(options.value().cluster, "shop");
+  EXPECT_EQ(options.value().watch_secret, net::watch_secret(secret));
+  ASSERT_EQ(options.value().agents.size(), 1U);
+  EXPECT_EQ(options.value().agents[0], (WorldMaker::AgentAddress{"10.0.0.1", 8009}));
+  EXPECT_EQ(Feed::options_of(node).error().code(), ErrorCode::not_found);
 }
 
 TEST(Feed, NeedsSomebodyToAsk) {
