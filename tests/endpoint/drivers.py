@@ -162,6 +162,7 @@ def available(drivers=None):
     for driver in drivers or ALL:
         reason = driver.missing()
         if reason is None:
+            driver.argv()  # what has to be built is built now, and not while a cluster waits
             usable.append(driver)
         else:
             print(f"   SKIPPED: client {driver}: {reason} (package {driver.package})", flush=True)
