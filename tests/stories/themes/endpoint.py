@@ -77,20 +77,19 @@ def a_killed_leader_loses_and_doubles_nothing(new_cluster):
         if cluster is None:
             return
         with _workloads(cluster) as running:
-            _wait_progress(running)
-            cluster.leader().kill_backend()
-            _wait_progress(running)
-            for kill in ("postmaster", "node"):
+            for kill in ("backend", "postmaster", "node"):
+                _wait_progress(running)
                 old, term = cluster.wait_healthy(), cluster.status()["term"]
-                if kill == "postmaster":
-                    old.kill(kill)
+                if kill == "backend":
+                    old.kill_backend()
+                elif kill == "postmaster":
+                    old.kill("postmaster")
                 else:
-                    # The endpoint beside a node dies with it; its clients come back to it.
                     old.kill_all()
                 cluster.wait_leader(above_term=term)
-                if kill == "node":
+                if kill == "node":  # the endpoint beside it died too; its clients come back to it
                     old.start()
-                _wait_progress(running)
+            _wait_progress(running)
             cluster.wait_healthy()
 
 
