@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +32,7 @@ class Demo : public testing::Test {
     root_ = name;
     plan_.directory = root_ / "demo";
     plan_.run_directory = root_ / "run";
-    plan_.base_port = 54900;
+    plan_.ports = ports_from(54900, ports_per_node * plan_.nodes);
   }
   ~Demo() override {
     for (const NodeName& node : plan_.names()) static_cast<void>(kill_node(plan_, node).ok());
@@ -50,7 +52,7 @@ TEST_F(Demo, WritesFilesThatReadBackAndKeepsThem) {
   const auto read = read_plan(plan_.directory);
   ASSERT_TRUE(read.ok()) << read.error().for_people();
   ASSERT_TRUE(read->has_value());
-  EXPECT_EQ((**read).base_port, 54900);
+  EXPECT_EQ((**read).ports, plan_.ports);
   EXPECT_EQ((**read).run_directory, plan_.run_directory);
   for (const NodeName& node : plan_.names()) {
     const auto settings = config::read_node_file(plan_.config_file(node));
@@ -69,13 +71,47 @@ TEST_F(Demo, WritesFilesThatReadBackAndKeepsThem) {
 
 TEST_F(Demo, APlanThatMakesNoSenseIsAnError) {
   fs::create_directories(plan_.directory);
-  for (const char* text : {"nodes: many\n", "{", "run_directory: /x\nbase_port: 1\nnodes: 3\n",
-                           "run_directory: x\nbase_port: 54320\nnodes: 3\n"}) {
+  for (const char* text : {"nodes: many\n", "{", "run_directory: /x\nnodes: 1\nports: [1, 2, 3]\n",
+                           "run_directory: /x\nnodes: 1\nports: [16320, 16321]\n",
+                           "run_directory: x\nnodes: 1\nports: [16320, 16321, 16322]\n"}) {
     std::ofstream(plan_.plan_file()) << text;
     const auto read = read_plan(plan_.directory);
     ASSERT_FALSE(read.ok()) << text;
     EXPECT_EQ(read.error().code(), ErrorCode::data_invalid);
   }
+}
+
+TEST(DemoPorts, AreFreeOnesWhichNeedNotBeInARow) {
+  const auto odd = [](int port) { return port % 2 == 1; };
+  EXPECT_EQ(*choose_ports(3, {32768, 60999}, odd), (std::vector<int>{16321, 16323, 16325}));
+}
+
+TEST(DemoPorts, AreOutsideOfTheEphemeralOnesIfThereAreEnough) {
+  const auto any = [](int) { return true; };
+  EXPECT_EQ(*choose_ports(2, {16321, 60999}, any), (std::vector<int>{16320, 61000}));
+  EXPECT_EQ(*choose_ports(2, {1024, 65535}, any), (std::vector<int>{16320, 16321}));
+  EXPECT_EQ(*choose_ports(2, {1024, 65534}, any), (std::vector<int>{16320, 16321}));
+}
+
+TEST(DemoPorts, AreNotFoundWhereEverythingIsTaken) {
+  const auto chosen = choose_ports(2, {32768, 60999}, [](int port) { return port == 20000; });
+  ASSERT_FALSE(chosen.ok());
+  EXPECT_EQ(chosen.error().code(), ErrorCode::port_taken);
+}
+
+TEST(DemoPorts, ThatSomebodyListensOnAreNotFree) {
+  const auto port = choose_ports(1, ephemeral_ports(), is_free_port);
+  ASSERT_TRUE(port.ok()) << port.error().for_people();
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port->front()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  EXPECT_FALSE(is_free_port(port->front()));
+  close(listener);
+  EXPECT_TRUE(is_free_port(port->front()));
 }
 
 TEST_F(Demo, TheDsnNamesAllNodes) {

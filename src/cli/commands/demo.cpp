@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "cli/commands/all.hpp"
 #include "cli/demo/verbs.hpp"
@@ -13,7 +14,8 @@ struct DemoOptions {
   std::string run_directory;
   std::string node = "primary";
   std::size_t nodes = 3;
-  int base_port = 0;
+  int port = 0;
+  std::vector<int> ports;
   int seconds = 0;
   std::map<const CLI::App*, std::function<Result<int>()>> verbs;
 };
@@ -29,13 +31,17 @@ void add_up(CLI::App& parser, Session& session, DemoOptions& options) {
   up->add_option("--nodes", options.nodes, "how many nodes")
       ->check(CLI::Range(1, 9))
       ->capture_default_str();
-  up->add_option("--port", options.base_port, "first of 30 ports; else the first free block")
+  up->add_option("--port", options.port,
+                 "first of three ports per node in a row; else free ones are chosen")
       ->check(CLI::Range(1024, 65505));
   // A root caller prepares it and hands it to the part that runs as postgres.
   up->add_option("--run-directory", options.run_directory, "")->group("");
+  up->add_option("--ports", options.ports, "")->delimiter(',')->group("");
   options.verbs[up] = [&session, &options] {
+    if (options.port != 0)
+      options.ports = demo::ports_from(options.port, demo::ports_per_node * options.nodes);
     return demo::up(session,
-                    {options.directory, options.nodes, options.base_port, options.run_directory});
+                    {options.directory, options.nodes, options.ports, options.run_directory});
   };
 }
 

@@ -9,7 +9,10 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <numeric>
 
 #include "base/file.hpp"
 #include "config/printer.hpp"
@@ -19,11 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int first_port = 54320;
-constexpr int last_port = 55000;
-constexpr int block = 30;
-constexpr int peer_offset = 10;
-constexpr int http_offset = 20;
+constexpr int first_port = 16320;
+constexpr int last_port = 65535;
 
 std::string percent_encoded(const std::string& text) {
   std::string result;
@@ -55,18 +55,8 @@ Outcome write_if_absent(const fs::path& path, const std::string& content) {
   return write_file_durably(path, content, 0600);
 }
 
-bool listens(int port) {
-  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return true;
-  const int on = 1;
-  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool taken = bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0;
-  close(probe);
-  return taken;
+bool is_usable_port(int port) {
+  return port >= 1024 && port <= last_port;
 }
 
 std::string quoted(const std::string& text) {
@@ -94,8 +84,8 @@ fs::path Plan::log_file(const NodeName& node) const {
 }
 
 config::NodeSettings Plan::settings(const NodeName& node) const {
-  const int index = std::atoi(node.value.c_str() + 1) - 1;
-  CHECK(index >= 0 && static_cast<std::size_t>(index) < nodes);
+  const auto index = static_cast<std::size_t>(std::atoi(node.value.c_str() + 1) - 1);
+  CHECK(index < nodes);
   config::NodeSettings is;
   is.cluster = "demo";
   is.node = node;
@@ -104,9 +94,9 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
   is.run_directory = run_directory / node.value;
   is.store = "sqlite:" + (directory / "store" / "store.db").string();
   is.secret_file = directory / "secret";
-  is.postgres_port = base_port + index;
-  is.peer_port = base_port + peer_offset + index;
-  is.http_port = base_port + http_offset + index;
+  is.postgres_port = postgres_port(index);
+  is.peer_port = peer_port(index);
+  is.http_port = http_port(index);
   is.synchronous_nodes = nodes > 1 ? 1 : 0;
   is.parameters = {{"shared_buffers", "32MB"}, {"max_connections", "50"}};
   is.application = {
@@ -117,7 +107,7 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
 std::string Plan::dsn() const {
   std::string hosts;
   for (std::size_t i = 0; i < nodes; ++i) {
-    hosts += fmt::format("{}127.0.0.1:{}", i == 0 ? "" : ",", base_port + static_cast<int>(i));
+    hosts += fmt::format("{}127.0.0.1:{}", i == 0 ? "" : ",", postgres_port(i));
   }
   return fmt::format("postgresql://app@{}/app?target_session_attrs=read-write&passfile={}", hosts,
                      percent_encoded(passfile().string()));
@@ -144,14 +134,15 @@ Result<std::optional<Plan>> read_plan(const fs::path& directory) {
   try {
     const YAML::Node root = YAML::Load(**text);
     plan.run_directory = root["run_directory"].as<std::string>();
-    plan.base_port = root["base_port"].as<int>();
     plan.nodes = root["nodes"].as<std::size_t>();
+    plan.ports = root["ports"].as<std::vector<int>>();
   } catch (const YAML::Exception& problem) {
     return Error(ErrorCode::data_invalid, plan.plan_file().string() + " makes no sense",
                  "It says: " + problem.msg + ".", "`evergres demo down` removes this demo.");
   }
-  const bool sane = plan.run_directory.is_absolute() && plan.base_port >= 1024 &&
-                    plan.base_port <= 65535 - block && plan.nodes >= 1 && plan.nodes <= 9;
+  const bool sane = plan.run_directory.is_absolute() && plan.nodes >= 1 && plan.nodes <= 9 &&
+                    plan.ports.size() == ports_per_node * plan.nodes &&
+                    std::ranges::all_of(plan.ports, is_usable_port);
   if (!sane) {
     return Error(ErrorCode::data_invalid, plan.plan_file().string() + " makes no sense",
                  "A value in it is out of range.");
@@ -168,8 +159,9 @@ Outcome write_plan(const Plan& plan) {
   // The plan comes first: with it `down` knows the directory as a demo, however far `up` came.
   if (Outcome done = write_if_absent(
           plan.plan_file(),
-          header + fmt::format("run_directory: {}\nbase_port: {}\nnodes: {}\n",
-                               quoted(plan.run_directory.string()), plan.base_port, plan.nodes));
+          header + fmt::format("run_directory: {}\nnodes: {}\nports: [{}]\n",
+                               quoted(plan.run_directory.string()), plan.nodes,
+                               fmt::join(plan.ports, ", ")));
       !done) {
     return done;
   }
@@ -190,15 +182,46 @@ Outcome write_plan(const Plan& plan) {
   return done;
 }
 
-Result<int> free_base_port() {
-  for (int base = first_port; base + block <= last_port; base += block) {
-    bool is_free = true;
-    for (int port = base; is_free && port < base + block; ++port) is_free = !listens(port);
-    if (is_free) return base;
+EphemeralPorts ephemeral_ports() {
+  std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
+  EphemeralPorts said;
+  const bool sane = file >> said.first >> said.last && said.first <= said.last;
+  return sane ? said : EphemeralPorts();
+}
+
+Result<std::vector<int>> choose_ports(std::size_t count, EphemeralPorts ephemeral,
+                                      const std::function<bool(int)>& is_free) {
+  for (const bool any : {false, true}) {
+    std::vector<int> chosen;
+    for (int port = first_port; port <= last_port && chosen.size() < count; ++port) {
+      const bool passes = port >= ephemeral.first && port <= ephemeral.last;
+      if ((any || !passes) && is_free(port)) chosen.push_back(port);
+    }
+    if (chosen.size() == count) return chosen;
   }
   return Error(ErrorCode::port_taken,
-               fmt::format("no {} ports in a row are free on 127.0.0.1", block),
+               fmt::format("there are no {} free ports on 127.0.0.1", count),
                fmt::format("Looked from {} to {}.", first_port, last_port));
+}
+
+bool is_free_port(int port) {
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const int on = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool bound = bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(probe);
+  return bound;
+}
+
+std::vector<int> ports_from(int first, std::size_t count) {
+  std::vector<int> ports(count);
+  std::iota(ports.begin(), ports.end(), first);
+  return ports;
 }
 
 }  // namespace evergres::cli::demo

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +17,12 @@ namespace evergres::cli::demo {
 struct Plan {
   std::filesystem::path directory;      ///< absolute; survives a reboot
   std::filesystem::path run_directory;  ///< unix sockets; vanishes with a reboot
-  int base_port = 0;      ///< PostgreSQL from here, agents from 10 above, HTTP from 20
-  std::size_t nodes = 3;  ///< n1, n2, …; 1 to 9
+  std::size_t nodes = 3;   ///< n1, n2, …; 1 to 9
+  std::vector<int> ports;  ///< those of PostgreSQL, n1 first, then of the agents, then of HTTP
+
+  [[nodiscard]] int postgres_port(std::size_t index) const { return ports.at(index); }
+  [[nodiscard]] int peer_port(std::size_t index) const { return ports.at(nodes + index); }
+  [[nodiscard]] int http_port(std::size_t index) const { return ports.at(2 * nodes + index); }
 
   [[nodiscard]] std::vector<NodeName> names() const;
   [[nodiscard]] std::filesystem::path node_directory(const NodeName& node) const;
@@ -42,8 +48,27 @@ Result<std::optional<Plan>> read_plan(const std::filesystem::path& directory);
 /// node. What is there already stays, so that an interrupted `up` can go on. Modes: 0700 and 0600.
 Outcome write_plan(const Plan& plan);
 
-/// The first block of 30 ports from 54320 on 127.0.0.1 in which nobody listens. port_taken if there
-/// is none below 55000.
-Result<int> free_base_port();
+/// How many ports each node of a demo has.
+inline constexpr std::size_t ports_per_node = 3;
+
+/// The ports from which the kernel takes those of outgoing connections, both included.
+struct EphemeralPorts {
+  int first = 32768;
+  int last = 60999;
+};
+/// As this machine has them; Linux' usual ones if it does not say.
+EphemeralPorts ephemeral_ports();
+
+/// The first `count` ports from 16320 on, in ascending order, that `is_free`: outside of the
+/// ephemeral ones, where other programs come and go, or any if there are too few of those.
+/// port_taken if there are not so many at all.
+Result<std::vector<int>> choose_ports(std::size_t count, EphemeralPorts ephemeral,
+                                      const std::function<bool(int)>& is_free);
+
+/// Whether nobody listens on this port of 127.0.0.1.
+bool is_free_port(int port);
+
+/// `count` ports from `first` on.
+std::vector<int> ports_from(int first, std::size_t count);
 
 }  // namespace evergres::cli::demo

@@ -25,10 +25,10 @@ using namespace std::chrono_literals;
 constexpr auto up_within = 90s;
 
 /// Short, because socket paths are; of the user who runs the nodes.
-fs::path choose_run_directory(int base_port) {
+fs::path choose_run_directory(int port) {
   const passwd* const postgres = caller_is_root() ? getpwnam("postgres") : nullptr;
   const uid_t uid = postgres != nullptr ? postgres->pw_uid : geteuid();
-  const std::string name = fmt::format("evergres-demo-{}-{}", uid, base_port);
+  const std::string name = fmt::format("evergres-demo-{}-{}", uid, port);
   if (caller_is_root()) return fs::path("/run") / name;
   const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
   const bool usable = runtime != nullptr && runtime[0] == '/' && access(runtime, W_OK) == 0;
@@ -68,14 +68,14 @@ Result<Plan> plan_for(const UpRequest& request) {
   Plan plan;
   plan.directory = fs::absolute(request.directory).lexically_normal();
   plan.nodes = request.nodes;
-  plan.base_port = request.base_port;
-  if (plan.base_port == 0) {
-    Result<int> port = free_base_port();
-    if (!port) return port.error();
-    plan.base_port = *port;
+  plan.ports = request.ports;
+  if (plan.ports.empty()) {
+    auto chosen = choose_ports(ports_per_node * plan.nodes, ephemeral_ports(), is_free_port);
+    if (!chosen) return chosen.error();
+    plan.ports = std::move(*chosen);
   }
-  plan.run_directory =
-      request.run_directory.empty() ? choose_run_directory(plan.base_port) : request.run_directory;
+  plan.run_directory = request.run_directory.empty() ? choose_run_directory(plan.ports.front())
+                                                     : request.run_directory;
   return plan;
 }
 
@@ -88,7 +88,8 @@ Result<int> up_for_root(Session& session, const Plan& plan) {
   return run_as_postgres(
       plan.program(),
       {"demo", "up", "--directory", plan.directory.string(), "--nodes", std::to_string(plan.nodes),
-       "--port", std::to_string(plan.base_port), "--run-directory", plan.run_directory.string()});
+       "--ports", fmt::format("{}", fmt::join(plan.ports, ",")), "--run-directory",
+       plan.run_directory.string()});
 }
 
 bool has_data(const Plan& plan) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "cli/demo/plan.hpp"
@@ -14,7 +15,7 @@ namespace evergres::cli::demo {
 struct UpRequest {
   std::filesystem::path directory;
   std::size_t nodes = 3;
-  int base_port = 0;                    ///< 0: the first free block
+  std::vector<int> ports;               ///< as in Plan; empty: free ones are chosen
   std::filesystem::path run_directory;  ///< empty: chosen
 };
 
