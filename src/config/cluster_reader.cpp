@@ -249,6 +249,10 @@ class ClusterPass : private YamlWalk {
       return say(line_of(entry), allow.address + " lets everybody try a password",
                  "narrow it, or add \"world_open: yes\" to this line");
     }
+    if (allow.database == "replication" && allow.user == "all") {
+      return say(line_of(entry), "a line of allow for replication names no user",
+                 "add \"user: \" and the role that receives WAL: it can read everything");
+    }
     settings_.allow.push_back(std::move(allow));
   }
 

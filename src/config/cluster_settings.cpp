@@ -39,7 +39,9 @@ constexpr std::array option_list{
                   "Who may connect from other machines, with a password (SCRAM). Each line has an "
                   "address (CIDR), and may name a database and a user; without them it means all. "
                   "A range of everybody needs `world_open: yes` in its line. What the gate closes, "
-                  "no line opens; superuser and replication stay closed."},
+                  "no line opens; the superuser stays out. `database: replication` is no database "
+                  "but lets one user, by name, receive WAL and take base backups: such a user can "
+                  "read everything."},
     ClusterOption{"slots", &C::slots, ClusterKind::slots, "none",
                   "\n  archive: {type: physical}\n"
                   "  cdc: {type: logical, database: app, plugin: pgoutput}",

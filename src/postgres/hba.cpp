@@ -53,6 +53,11 @@ std::optional<std::string> hba_name(const std::string& name) {
   return "\"" + name + "\"";
 }
 
+/// Without quotes it is the keyword of pg_hba.conf, which "all" does not include.
+std::optional<std::string> hba_database(const std::string& name) {
+  return name == "replication" ? name : hba_name(name);
+}
+
 /// "address/length" with a numeric address.
 bool is_range(const std::string& text) {
   const std::size_t slash = text.find('/');
@@ -70,8 +75,13 @@ bool is_range(const std::string& text) {
 Outcome add_admissions(std::string& text, const std::vector<Admission>& admissions) {
   if (!admissions.empty()) text += "\n# Applications of other machines (allow).\n";
   for (const Admission& one : admissions) {
-    const auto database = hba_name(one.database);
+    const auto database = hba_database(one.database);
     const auto user = hba_name(one.user);
+    if (one.database == "replication" && one.user == "all") {
+      return Error(ErrorCode::config_invalid,
+                   "\"" + one.address + " replication all\" cannot be a line of allow",
+                   "Who receives WAL reads everything: replication is for one user by name.");
+    }
     if (!database || !user || !is_range(one.address)) {
       return Error(
           ErrorCode::config_invalid,

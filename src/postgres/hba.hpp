@@ -20,8 +20,8 @@ enum class Gate {
 /// Applications of other machines that an open gate admits, with a password (scram-sha-256).
 struct Admission {
   std::string address;   ///< CIDR
-  std::string database;  ///< "all" or one name
-  std::string user;      ///< "all" or one name
+  std::string database;  ///< "all" or one name; "replication": no database, but the WAL
+  std::string user;      ///< "all" or one name; for replication a name
   auto operator<=>(const Admission&) const = default;
 };
 
@@ -30,7 +30,7 @@ struct Admission {
 /// and database postgres only), with an open gate the applications over loopback and the unix
 /// socket and those of `admissions` (scram-sha-256), and everybody else is rejected by an explicit
 /// line. A host that is neither an address nor a plausible name, and an admission that is more than
-/// one range, database and user, is `config_invalid`.
+/// one range, database and user, or one of everybody to replication, is `config_invalid`.
 Result<std::string> render_hba(const Server& server, Gate gate,
                                const std::vector<std::string>& member_hosts,
                                const std::vector<Admission>& admissions = {});

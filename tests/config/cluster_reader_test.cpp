@@ -94,6 +94,14 @@ TEST(ClusterFile, AllowOpensNothingByMistake) {
   }
   EXPECT_EQ(complaint("allow: [{address: 10.0.0.0/8, method: md5}]\n"),
             "file:1: the method \"md5\" is refused; scram-sha-256 is the only one");
+  for (const char* all : {"", ", user: all"}) {
+    EXPECT_EQ(complaint(std::string("allow: [{address: 10.0.0.0/8, database: replication") + all +
+                        "}]\n"),
+              "file:1: a line of allow for replication names no user; add \"user: \" and the role "
+              "that receives WAL: it can read everything");
+  }
+  EXPECT_EQ(complaint("allow: [{address: 10.0.0.0/8, database: replication, user: archiver}]\n"),
+            "");
 }
 
 TEST(ClusterFile, SlotsAreNamedAsPostgresNamesThem) {

@@ -213,6 +213,22 @@ TEST_F(Files, ClosedGateHasNoLineForApplications) {
   }
 }
 
+TEST_F(Files, ReplicationIsForOneUserByName) {
+  const Admission archiver{"10.0.0.0/8", "replication", "archiver"};
+  const std::string line = "host  replication  \"archiver\"  10.0.0.0/8  scram-sha-256\n";
+  const auto open = render_hba(node.server, Gate::open, {}, {archiver});
+  ASSERT_TRUE(open.ok()) << open.error().one_line();
+  EXPECT_NE(open->find(line), std::string::npos);
+  EXPECT_LT(open->find("all,replication  \"postgres\"  all  reject"), open->find(line));
+  EXPECT_LT(open->find("all,replication  evergres_replication  all  reject"), open->find(line));
+  EXPECT_EQ(render_hba(node.server, Gate::closed, {}, {archiver})->find("archiver"),
+            std::string::npos);
+  const Admission everybody{"10.0.0.0/8", "replication", "all"};
+  const auto refused = render_hba(node.server, Gate::open, {}, {everybody});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::config_invalid);
+}
+
 TEST_F(Files, UpstreamFileIsPrivateAndReadBack) {
   EXPECT_FALSE(read_upstream(node.server)->has_value());
   const Upstream upstream{"10.0.0.2", 15432, "evg_a_7f3a_t12"};
