@@ -11,9 +11,11 @@ namespace {
 
 struct SlotsDocument {
   MadeSlots slots;
+  std::optional<std::vector<std::string>> owed;  ///< see owe_slot(); absent: none
+  auto operator<=>(const SlotsDocument&) const = default;
 };
 constexpr auto fields(const SlotsDocument*) {
-  return std::tuple{Field{"slots", &SlotsDocument::slots}};
+  return std::tuple{Field{"slots", &SlotsDocument::slots}, Field{"owed", &SlotsDocument::owed}};
 }
 
 constexpr std::size_t slots_file_limit = std::size_t{64} << 10U;
@@ -57,26 +59,57 @@ Outcome remove_slot_directory(const std::filesystem::path& slots, const std::str
   return {};
 }
 
+Result<SlotsDocument> read_document(const std::filesystem::path& state_directory) {
+  const auto text = read_file_if_present(slots_file(state_directory), slots_file_limit);
+  if (!text) return text.error();
+  if (!*text) return SlotsDocument();
+  return cluster::parse_json<SlotsDocument>(**text, slots_file_limit, "slots.json");
+}
+
+Outcome change_document(const std::filesystem::path& state_directory,
+                        const std::function<void(SlotsDocument&)>& change) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  const auto before = read_document(state_directory);
+  SlotsDocument document = before ? *before : SlotsDocument();
+  change(document);
+  if (document.owed && document.owed->empty()) document.owed.reset();
+  if (before && document == *before) return {};
+  return write_file_durably(slots_file(state_directory), cluster::json_text(document), 0600);
+}
+
 }  // namespace
 
 Result<MadeSlots> read_made_slots(const std::filesystem::path& state_directory) {
-  const auto text = read_file_if_present(slots_file(state_directory), slots_file_limit);
-  if (!text) return text.error();
-  if (!*text) return MadeSlots();
-  auto document = cluster::parse_json<SlotsDocument>(**text, slots_file_limit, "slots.json");
+  auto document = read_document(state_directory);
   if (!document) return document.error();
   return std::move(document->slots);
 }
 
 Outcome change_made_slots(const std::filesystem::path& state_directory,
                           const std::function<void(MadeSlots&)>& change) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
-  const auto before = read_made_slots(state_directory);
-  SlotsDocument document{before ? *before : MadeSlots()};
-  change(document.slots);
-  if (before && document.slots == *before) return {};
-  return write_file_durably(slots_file(state_directory), cluster::json_text(document), 0600);
+  return change_document(state_directory, [&](SlotsDocument& all) { change(all.slots); });
+}
+
+Outcome owe_slot(const std::filesystem::path& state_directory, const std::string& name,
+                 const std::vector<core::PermanentSlot>& declared) {
+  return change_document(state_directory, [&](SlotsDocument& all) {
+    if (!all.owed) all.owed.emplace();
+    std::erase_if(*all.owed, [&](const std::string& one) {
+      return one == name || std::ranges::find(declared, one, &core::PermanentSlot::name) ==
+                                declared.end();
+    });
+    all.owed->push_back(name);
+  });
+}
+
+Outcome note_made_slot(const std::filesystem::path& state_directory, MadeSlot slot) {
+  return change_document(state_directory, [&](SlotsDocument& all) {
+    const bool owed = all.owed && std::erase(*all.owed, slot.name) > 0;
+    slot.anew = slot.anew || (owed && slot.logical);
+    std::erase_if(all.slots, [&](const MadeSlot& one) { return one.name == slot.name; });
+    all.slots.push_back(slot);
+  });
 }
 
 Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::path& state_directory,
@@ -92,10 +125,14 @@ Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::pat
     removed.push_back(one.name);
   }
   if (removed.empty()) return removed;
-  auto noted = change_made_slots(state_directory, [&](MadeSlots& all) {
-    std::erase_if(all, [&](const MadeSlot& one) {
+  auto noted = change_document(state_directory, [&](SlotsDocument& all) {
+    std::erase_if(all.slots, [&](const MadeSlot& one) {
       return one.logical && std::find(removed.begin(), removed.end(), one.name) != removed.end();
     });
+    if (!all.owed) all.owed.emplace();
+    for (const std::string& name : removed) {
+      if (std::ranges::find(*all.owed, name) == all.owed->end()) all.owed->push_back(name);
+    }
   });
   if (!noted) return noted.error();
   return removed;

@@ -38,9 +38,19 @@ Result<MadeSlots> read_made_slots(const std::filesystem::path& state_directory);
 Outcome change_made_slots(const std::filesystem::path& state_directory,
                           const std::function<void(MadeSlots&)>& change);
 
+/// A logical slot that is declared went away, or could not be made in time: whenever it is made, its
+/// consumer lacks changes and is told. Remembered until then, or until it is not in `declared`.
+Outcome owe_slot(const std::filesystem::path& state_directory, const std::string& name,
+                 const std::vector<core::PermanentSlot>& declared);
+
+/// Notes a slot that was made just now in place of what was noted under its name; one that was owed
+/// is not any more, and counts as made anew.
+Outcome note_made_slot(const std::filesystem::path& state_directory, MadeSlot slot);
+
 /// Of a stopped server that will not start with wal_level = logical: it refuses to while it has a
 /// logical slot. Removes those that are noted as ours from `data`/pg_replslot, durably, and the
-/// notes of them; returns their names. What bears such a name and is not logical stays.
+/// notes of them, and returns their names; they are owed. What bears such a name and is not logical
+/// stays.
 Result<std::vector<std::string>> remove_logical_slots(const std::filesystem::path& state_directory,
                                                       const std::filesystem::path& data);
 

@@ -57,6 +57,35 @@ TEST_F(MadeSlotsTest, OnlyOurLogicalSlotsAreRemovedFromAStoppedServer) {
   for (const char* name : {"archive", "theirs", "other"})
     EXPECT_TRUE(std::filesystem::exists(slots / name / "state")) << name;
   EXPECT_EQ(read_made_slots(state()).value(), (MadeSlots{archive, other, damaged}));
+  ASSERT_TRUE(note_made_slot(state(), cdc));
+  EXPECT_TRUE(read_made_slots(state()).value().back().anew) << "its consumer is not told";
+}
+
+TEST_F(MadeSlotsTest, ALogicalSlotThatWasOwedCountsAsMadeAnewOnce) {
+  const MadeSlot first{"cdc", true, false, 4, "0/3000060"};
+  const core::PermanentSlot cdc{"cdc", true, "app", "pgoutput"};
+  ASSERT_TRUE(note_made_slot(state(), first));
+  EXPECT_FALSE(read_made_slots(state()).value().back().anew) << "the first lacks nothing";
+  ASSERT_TRUE(owe_slot(state(), "cdc", {cdc}));
+  ASSERT_TRUE(owe_slot(state(), "cdc", {cdc}));
+  EXPECT_EQ(read_made_slots(state()).value(), MadeSlots{first}) << "nothing is ours but what is";
+  const MadeSlot second{"cdc", true, false, 4, "0/5000060"};
+  ASSERT_TRUE(note_made_slot(state(), second));
+  const MadeSlot told{"cdc", true, true, 4, "0/5000060"};
+  EXPECT_EQ(read_made_slots(state()).value(), MadeSlots{told});
+  ASSERT_TRUE(note_made_slot(state(), first));
+  EXPECT_EQ(read_made_slots(state()).value(), MadeSlots{first}) << "owed twice";
+}
+
+TEST_F(MadeSlotsTest, WhatIsNotDeclaredAnyMoreIsNotOwed) {
+  const core::PermanentSlot cdc{"cdc", true, "app", "pgoutput"};
+  const core::PermanentSlot feed{"feed", true, "app", "pgoutput"};
+  ASSERT_TRUE(owe_slot(state(), "cdc", {cdc, feed}));
+  ASSERT_TRUE(owe_slot(state(), "feed", {feed}));
+  ASSERT_TRUE(note_made_slot(state(), {"cdc", true, false, 4, "0/3000060"}));
+  ASSERT_TRUE(note_made_slot(state(), {"feed", true, false, 4, "0/3000060"}));
+  EXPECT_FALSE(read_made_slots(state()).value().front().anew);
+  EXPECT_TRUE(read_made_slots(state()).value().back().anew);
 }
 
 }  // namespace

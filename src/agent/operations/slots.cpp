@@ -19,13 +19,6 @@ const std::filesystem::path& state_of(const Hands& hands) {
   return hands.setup.settings.state_directory;
 }
 
-Outcome note_made(Hands& hands, const MadeSlot& slot) {
-  return change_made_slots(state_of(hands), [&](MadeSlots& noted) {
-    std::erase_if(noted, [&](const MadeSlot& one) { return one.name == slot.name; });
-    noted.push_back(slot);
-  });
-}
-
 /// Whether the last leader, as it was heard, had this logical slot.
 bool was_elsewhere(const core::Situation& s, const std::string& name) {
   return std::any_of(s.peers.begin(), s.peers.end(), [&](const auto& entry) {
@@ -48,7 +41,7 @@ Outcome make_slot(Hands& hands, postgres::Session& session, const core::Permanen
   } else if (auto done = postgres::make_physical_slot(session, slot.name, deadline); !done) {
     return done;
   }
-  return note_made(hands, made);
+  return note_made_slot(state_of(hands), made);
 }
 
 /// What PostgreSQL shows now; looks that were begun before do not count any more.
@@ -70,6 +63,21 @@ bool still_led_here(const core::Situation& s) {
          lineage[lineage.size() - 2].node == s.me;
 }
 
+/// Its consumer will be told of the gap, whenever it is made. That this could not be noted keeps
+/// nobody from leading.
+void owe(Hands& hands, const std::string& name) {
+  auto noted = owe_slot(state_of(hands), name, *hands.situation().wanted.slots);
+  if (!noted) spdlog::warn("slot {}: {}", name, noted.error().one_line());
+}
+
+/// A logical slot of ours that the leader drops to make it anew, with another plugin or database.
+bool is_replaced(const core::Situation& s, const std::string& name) {
+  const auto is_logical = [&](const auto& slot) { return slot.name == name && slot.logical; };
+  return core::is_open_leader(s) && s.server.slots && s.wanted.slots &&
+         std::ranges::any_of(*s.server.slots, is_logical) &&
+         std::ranges::any_of(*s.wanted.slots, is_logical);
+}
+
 /// What happened to one logical slot, for history and log; "" if it was fine.
 std::string renew(Hands& hands, postgres::Session& session, const core::PermanentSlot& slot,
                   const std::vector<core::Slot>& here, Instant deadline) {
@@ -86,6 +94,7 @@ std::string renew(Hands& hands, postgres::Session& session, const core::Permanen
     }
   }
   if (auto made = make_slot(hands, session, slot, true, deadline); !made) {
+    owe(hands, slot.name);
     return who + " could not be made before writers were admitted, so that their first changes may "
                  "be missing in it: " + made.error().one_line();
   }
@@ -110,6 +119,9 @@ std::vector<std::string> renew_logical_slots(Hands& hands, Instant deadline) {
                       : Result<std::vector<core::Slot>>(session.error());
   if (!here) {
     facts.push_back("logical slots could not be looked at: " + here.error().one_line());
+    for (const core::PermanentSlot& slot : *s.wanted.slots) {
+      if (slot.logical) owe(hands, slot.name);
+    }
   } else {
     for (const core::PermanentSlot& slot : *s.wanted.slots) {
       if (!slot.logical) continue;
@@ -177,6 +189,7 @@ Outcome carry_out(const core::KeepSlots& intent, Hands& hands) {
   };
   for (const std::string& name : intent.drop) {
     if (hands.stopped()) return hands.cancelled();
+    if (is_replaced(hands.situation(), name)) owe(hands, name);
     note(postgres::drop_slot(*session, name, deadline));
   }
   make(false);
