@@ -1,12 +1,12 @@
 #include "cli/change.hpp"
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <ostream>
 #include <thread>
 
 #include "cli/agents.hpp"
 #include "cli/status_table.hpp"
+#include "cli/table.hpp"
 
 namespace evergres::cli {
 namespace {
@@ -23,13 +23,6 @@ std::string asked(const Place& place, const std::string& question) {
   return std::string(question).replace(at, mark.size(), leader);
 }
 
-bool is_settled(const cluster::ClusterStatus& status, std::size_t voters) {
-  if (status.phase != "leading" || status.request || status.voters.size() < voters) return false;
-  return std::ranges::all_of(status.nodes, [](const cluster::NodeStatus& node) {
-    return node.state == "running" || node.state == "streaming" || node.fenced_by;
-  });
-}
-
 }  // namespace
 
 bool go_ahead(Session& session, bool force, std::string_view question) {
@@ -38,19 +31,38 @@ bool go_ahead(Session& session, bool force, std::string_view question) {
   return false;
 }
 
-Result<cluster::ClusterStatus> wait_until_settled(const Place& place, std::size_t voters,
-                                                  Millis patience) {
+std::string not_settled(const cluster::ClusterStatus& status, std::size_t voters) {
+  if (status.phase != "leading") return "a leader (" + status.phase + ")";
+  if (status.request) return "the request: " + *status.request;
+  for (const cluster::NodeStatus& node : status.nodes) {
+    const bool serves = node.state == "running" || node.state == "streaming" || node.fenced_by;
+    if (!serves) return node.name + " (" + (node.doing.empty() ? node.state : node.doing) + ")";
+  }
+  if (status.voters.size() < voters) {
+    return "voters (" + std::to_string(status.voters.size()) + " of " + std::to_string(voters) +
+           ")";
+  }
+  return "";
+}
+
+Result<cluster::ClusterStatus> wait_until_settled(Session& session, const Place& place,
+                                                  std::size_t voters, Millis patience) {
   const Instant deadline = boot_now() + patience;
+  std::string told;
   while (boot_now() < deadline) {
     Result<cluster::ClusterStatus> status = ask_status(place);
-    if (status && is_settled(*status, voters)) return status;
+    const std::string missing =
+        status ? not_settled(*status, voters) : std::string("an agent that answers");
+    if (missing.empty()) return status;
+    if (missing != told) session.out << "  waiting for " << shown(missing) << "\n" << std::flush;
+    told = missing;
     std::this_thread::sleep_for(200ms);
   }
   return Error(
       ErrorCode::timed_out,
       "the cluster is not complete after " +
           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(patience).count()) + " s",
-      "", "`evergres list` shows what is missing.");
+      told.empty() ? "" : "Missing is " + told + ".", "`evergres list` shows what is missing.");
 }
 
 Result<int> carry_out(Session& session, const boost::json::object& request, const Change& change) {
@@ -76,7 +88,7 @@ Result<int> carry_out(Session& session, const boost::json::object& request, cons
   if (!text) return text.error();
   session.out << *text << (text->ends_with('\n') ? "" : "\n");
   if (!change.wait) return 0;
-  const Result<cluster::ClusterStatus> settled = wait_until_settled(*place, 0, 120s);
+  const Result<cluster::ClusterStatus> settled = wait_until_settled(session, *place, 0, 120s);
   if (!settled) return settled.error();
   session.out << status_table(*settled, session.colour);
   return 0;

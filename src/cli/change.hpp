@@ -24,10 +24,14 @@ struct Change {
 /// person answers; "Nothing was changed." is printed for a no.
 bool go_ahead(Session& session, bool force, std::string_view question);
 
-/// Polls until a leader is open, no request is pending, every node runs or streams, and the policy
-/// has at least `voters` voters. Errors: timed_out.
-Result<cluster::ClusterStatus> wait_until_settled(const Place& place, std::size_t voters,
-                                                  Millis patience);
+/// What is missing until a leader is open, no request is pending, every node runs or streams (or is
+/// fenced by hand), and the policy has at least `voters` voters; "" if nothing is.
+std::string not_settled(const cluster::ClusterStatus& status, std::size_t voters);
+
+/// Polls until nothing of that is missing, and prints each new thing that is waited for. Errors:
+/// timed_out.
+Result<cluster::ClusterStatus> wait_until_settled(Session& session, const Place& place,
+                                                  std::size_t voters, Millis patience);
 
 /// Sends `request` (without dry_run) to one agent. Without a terminal it proceeds without asking:
 /// the verb is explicit. The value is the exit status; 1 if a person said no.

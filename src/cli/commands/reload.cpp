@@ -130,7 +130,7 @@ Result<int> reload(Session& session, const ReloadOptions& options) {
     if (Outcome done = reload_one(session, node); !done) return done.error();
   }
   if (!options.wait) return 0;
-  const auto settled = wait_until_settled(*place, 0, std::chrono::seconds(60));
+  const auto settled = wait_until_settled(session, *place, 0, std::chrono::seconds(60));
   if (!settled) return settled.error();
   return 0;
 }

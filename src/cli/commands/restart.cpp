@@ -82,7 +82,7 @@ Result<int> restart(Session& session, const RestartOptions& options) {
     // The next one only when commits no longer depend on it alone.
     if (name == names->back() && !options.wait) break;
     const auto settled =
-        wait_until_settled(*place, status->voters.size(), std::chrono::seconds(120));
+        wait_until_settled(session, *place, status->voters.size(), std::chrono::seconds(120));
     if (!settled) return settled.error();
   }
   return 0;
