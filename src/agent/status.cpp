@@ -165,11 +165,16 @@ std::string how_it_differs(const core::Slot& slot, const core::PermanentSlot& wa
   return text;
 }
 
+/// PostgreSQL's query_canceled: its time ended while it waited for transactions.
+constexpr std::string_view gave_up_waiting = "SQLSTATE 57014";
+
 /// Declared slots that the leader does not have yet. Why not, only the leader itself knows.
 void add_missing_slots(std::vector<cluster::SlotStatus>& told, const core::Situation& s) {
   if (!s.wanted.slots) return;
   const bool leads = s.record->leader->node == s.me;
   const auto tried = s.attempts.find(core::KeepSlots::kind);
+  const bool failed = leads && tried != s.attempts.end() && tried->second.failures > 0;
+  const std::string why = failed ? tried->second.error : "";
   for (const core::PermanentSlot& wanted : *s.wanted.slots) {
     const bool there = std::any_of(told.begin(), told.end(), [&](const cluster::SlotStatus& one) {
       return one.name == wanted.name;
@@ -180,9 +185,9 @@ void add_missing_slots(std::vector<cluster::SlotStatus>& told, const core::Situa
     one.type = wanted.logical ? "logical" : "physical";
     one.declared = true;
     one.note = "not made yet, it is tried again within 30 s";
-    if (wanted.logical) one.note += "; an open transaction holds a logical slot up";
-    if (leads && tried != s.attempts.end() && tried->second.failures > 0)
-      add_note(one, tried->second.error);
+    if (wanted.logical && (why.empty() || why.find(gave_up_waiting) != std::string::npos))
+      add_note(one, "an open transaction holds a logical slot up");
+    add_note(one, why);
     told.push_back(std::move(one));
   }
 }
