@@ -239,15 +239,22 @@ Outcome Control::check_failover(const core::Request& request) const {
                  "Bring one of these nodes back, or repeat with --accept-data-loss.");
 }
 
-net::awaitable<Outcome> Control::ask(const core::Request& request) {
-  auto work = [this, request, snapshot = know_]() -> Outcome {
+net::awaitable<Outcome> Control::change_record(Hands::Transition change) {
+  auto work = [this, change = std::move(change), snapshot = know_]() -> Outcome {
     Hands hands(setup_, snapshot, tell_, {});
-    auto changed = hands.change_record(
-        [&](core::Record record) { return core::ask(std::move(record), request); });
+    auto changed = hands.change_record(change);
     if (!changed) return changed.error();
     return {};
   };
-  auto asking = worker_.run(std::move(work));
+  auto changing = worker_.run(std::move(work));
+  co_return co_await std::move(changing);
+}
+
+net::awaitable<Outcome> Control::ask(const core::Request& request) {
+  Hands::Transition enter = [request](core::Record record) {
+    return core::ask(std::move(record), request);
+  };
+  auto asking = change_record(std::move(enter));
   co_return co_await std::move(asking);
 }
 

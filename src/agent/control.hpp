@@ -40,7 +40,6 @@ class Control {
   /// `before`: the incarnation of the node when the request was made.
   net::awaitable<Answer> follow_reinit(core::Request request, std::optional<Incarnation> before,
                                        bool wait, net::LocalConversation& talk);
-  net::awaitable<Outcome> take_back(const std::string& request_id);
   Outcome check_reinit(const NodeName& node) const;
   /// control_pause.cpp
   net::awaitable<Answer> set_paused(bool paused, bool dry_run, bool wait,
@@ -53,13 +52,14 @@ class Control {
   /// control_fence.cpp
   net::awaitable<Answer> fence(const boost::json::object& request, net::LocalConversation& talk);
   net::awaitable<Answer> unfence(const boost::json::object& request, net::LocalConversation& talk);
-  net::awaitable<Outcome> change_fences(Hands::Transition change);
   net::awaitable<Answer> wait_until_out(NodeName node, net::LocalConversation& talk);
   Outcome check_fence(const NodeName& node, bool force) const;
   /// control_settings.cpp
   net::awaitable<Answer> pending_settings();
   net::awaitable<Answer> reload(const boost::json::object& request);
   net::awaitable<Outcome> ask(const core::Request& request);
+  /// Hands::change_record() on the worker, from where it learns the new record.
+  net::awaitable<Outcome> change_record(Hands::Transition change);
   net::awaitable<Answer> wait_for_leader(Term before, std::string request_id,
                                          std::optional<NodeName> wished,
                                          net::LocalConversation& talk);

@@ -32,13 +32,6 @@ core::ServerState server_of(const core::Situation& s, const NodeName& node) {
   return is_heard(s, node) ? s.peers.at(node).said->server : core::ServerState::unknown;
 }
 
-bool is_counted(const core::Record& record, const NodeName& node) {
-  const auto& unproven = record.policy.unproven;
-  return core::counts_node(record.policy.current, node) ||
-         std::any_of(unproven.begin(), unproven.end(),
-                     [&](const core::Policy& policy) { return core::counts_node(policy, node); });
-}
-
 std::size_t voters_without(const core::Record& record, const NodeName& node) {
   const auto& voters = record.policy.current.voters;
   return static_cast<std::size_t>(std::count_if(
@@ -51,7 +44,7 @@ std::string impact_of(const core::Situation& s, const NodeName& node) {
                      " is stopped and stays so until `evergres unfence " + node.value + "`. ";
   if (!is_heard(s, node)) return text + "Its agent is not heard: it obeys when it is back.";
   if (leads(s, node)) return text + "It leads: another node takes over first, as in a switchover.";
-  if (!is_counted(record, node)) return text + "No policy counts it.";
+  if (!core::any_policy_counts(s, node)) return text + "No policy counts it.";
   const std::size_t left = voters_without(record, node);
   if (left == 0) {
     return text + "It leaves the policy first. Until it is back commits are on " +
@@ -68,7 +61,7 @@ std::string still_to_do(const core::Situation& s, const NodeName& node) {
   if (stopped) return {};
   const bool may_leave = s.record->policy.current.mode != core::Durability::strict ||
                          core::others_acknowledge_enough(s, node);
-  if (is_counted(*s.record, node) && may_leave) return node.value + " leaves the policy";
+  if (core::any_policy_counts(s, node) && may_leave) return node.value + " leaves the policy";
   return "PostgreSQL on " + node.value + " is " + std::string(word_of(server));
 }
 
@@ -103,17 +96,6 @@ Outcome Control::check_fence(const NodeName& node, bool force) const {
   return {};
 }
 
-net::awaitable<Outcome> Control::change_fences(Hands::Transition change) {
-  auto work = [this, change = std::move(change), snapshot = know_]() -> Outcome {
-    Hands hands(setup_, snapshot, tell_, {});
-    auto changed = hands.change_record(change);
-    if (!changed) return changed.error();
-    return {};
-  };
-  auto changing = worker_.run(std::move(work));
-  co_return co_await std::move(changing);
-}
-
 net::awaitable<Control::Answer> Control::fence(const boost::json::object& request,
                                                net::LocalConversation& talk) {
   const core::Situation& s = know_.situation;
@@ -139,7 +121,7 @@ net::awaitable<Control::Answer> Control::fence(const boost::json::object& reques
   Hands::Transition enter = [fence, force](core::Record record) {
     return core::fence_by_hand(std::move(record), fence, force);
   };
-  auto changing = change_fences(std::move(enter));
+  auto changing = change_record(std::move(enter));
   const Outcome changed = co_await std::move(changing);
   if (!changed) co_return changed.error();
   if (!flag_member(request, "wait"))
@@ -188,7 +170,7 @@ net::awaitable<Control::Answer> Control::unfence(const boost::json::object& requ
   Hands::Transition leave = [node](core::Record record) {
     return core::end_hand_fence(std::move(record), node);
   };
-  auto changing = change_fences(std::move(leave));
+  auto changing = change_record(std::move(leave));
   const Outcome changed = co_await std::move(changing);
   if (!changed) co_return changed.error();
   if (!flag_member(request, "wait"))

@@ -52,14 +52,10 @@ net::awaitable<Control::Answer> Control::set_paused(bool paused, bool dry_run, b
   const std::string state = paused ? "paused" : "not paused";
   if (s.record->paused == paused)
     co_return text_result("text", "the cluster is " + state + " already");
-  auto work = [this, paused, snapshot = know_]() -> Outcome {
-    Hands hands(setup_, snapshot, tell_, {});
-    auto changed = hands.change_record(
-        [&](core::Record record) { return core::set_paused(std::move(record), paused); });
-    if (!changed) return changed.error();
-    return {};
+  Hands::Transition change = [paused](core::Record record) {
+    return core::set_paused(std::move(record), paused);
   };
-  auto changing = worker_.run(std::move(work));
+  auto changing = change_record(std::move(change));
   const Outcome changed = co_await std::move(changing);
   if (!changed) co_return changed.error();
   std::string text = paused ? "the cluster is paused" : "the cluster is no longer paused";

@@ -98,18 +98,6 @@ net::awaitable<Control::Answer> Control::reinit(core::Request request, bool dry_
   co_return co_await std::move(following);
 }
 
-net::awaitable<Outcome> Control::take_back(const std::string& request_id) {
-  auto work = [this, request_id, snapshot = know_]() -> Outcome {
-    Hands hands(setup_, snapshot, tell_, {});
-    auto cleared = hands.change_record(
-        [&](core::Record record) { return core::clear_request(std::move(record), request_id); });
-    if (!cleared) return cleared.error();
-    return {};
-  };
-  auto clearing = worker_.run(std::move(work));
-  co_return co_await std::move(clearing);
-}
-
 net::awaitable<Control::Answer> Control::follow_reinit(core::Request request,
                                                        std::optional<Incarnation> before, bool wait,
                                                        net::LocalConversation& talk) {
@@ -132,7 +120,10 @@ net::awaitable<Control::Answer> Control::follow_reinit(core::Request request,
       wait_through_stages(std::move(look_whether_begun), boot_now() + Millis{60'000}, talk);
   const Stage begun = co_await std::move(beginning);
   if (!begun.outcome) {
-    auto taking = take_back(request.id);
+    Hands::Transition take_back = [id = request.id](core::Record record) {
+      return core::clear_request(std::move(record), id);
+    };
+    auto taking = change_record(std::move(take_back));
     const Outcome taken = co_await std::move(taking);
     co_return Error(ErrorCode::timed_out, node.value + " did not begin within 60 s",
                     taken ? "The request was taken back." : taken.error().one_line() + ".",

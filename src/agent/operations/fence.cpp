@@ -2,7 +2,6 @@
 
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
-#include "agent/promise_file.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/wal_end.hpp"
 
@@ -60,12 +59,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   }
   if (!seen->in_recovery)
     return Error(ErrorCode::refused, "PostgreSQL is not in recovery, it cannot be fenced so");
-  core::Fenced fenced;
-  fenced.term = term;
-  fenced.seat = core::Seat{hands.situation().me,
-                           hands.situation().server.incarnation.value_or(Incarnation{})};
-  fenced.system_id = seen->system_id;
-  fenced.agent = hands.situation().agent;
+  core::Fenced fenced = answer_without_position(hands, term, seen->system_id);
   auto end = end_of_standby(hands, *seen);
   if (end) {
     fenced.position = *end;
@@ -81,10 +75,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
 
 // Promise, cut, read: in this order, each step durable or verified before the next (PROTOCOL 5.3).
 Outcome carry_out(const core::Fence& intent, Hands& hands) {
-  const core::Promise promise{intent.term, intent.claim};
-  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
-    return promised;
-  hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
+  if (auto promised = make_promise(hands, intent.term, intent.claim); !promised) return promised;
   crash_point(hands, "promise");
   const bool stopped = hands.situation().server.state == core::ServerState::stopped;
   auto fenced = stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);

@@ -1,6 +1,5 @@
 #include "agent/operations/drain.hpp"
 #include "agent/operations/operation.hpp"
-#include "agent/promise_file.hpp"
 #include "core/transition.hpp"
 #include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
@@ -53,10 +52,7 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
 
 // F = {L}: this node is its own fence. It is stopped, and the end of its WAL is read.
 Outcome carry_out(const core::StopForHandover& intent, Hands& hands) {
-  const core::Promise promise{intent.term, intent.claim};
-  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
-    return promised;
-  hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
+  if (auto promised = make_promise(hands, intent.term, intent.claim); !promised) return promised;
   if (hands.situation().server.state == core::ServerState::primary) {
     auto stopped = stop_and_learn(hands, supervisor::StopMode::fast, Millis{1000});
     if (!stopped) return stopped.error();

@@ -117,6 +117,10 @@ Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream);
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline);
 /// Stops and learns that it is stopped.
 Result<bool> stop_and_learn(Hands& hands, supervisor::StopMode mode, Millis deadline);
+/// Promises on disk, before anything of the term is done.
+Outcome make_promise(Hands& hands, Term term, const Claim& claim);
+/// The fence's answer of this server, without its position.
+core::Fenced answer_without_position(const Hands& hands, Term term, SystemId system_id);
 /// The fence's answer of a stopped server: the end of its WAL read offline.
 Result<core::Fenced> read_offline(Hands& hands, Term term);
 /// The configuration for a start: settings of the cluster that were never applied here are left out

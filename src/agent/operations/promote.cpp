@@ -67,14 +67,22 @@ std::vector<std::string> voter_names(const core::Policy& policy) {
 }
 
 /// From here on the server may become primary at any time, whatever is answered: persisted before.
-Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
-  if (auto noted =
-          note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
-      !noted) {
-    return noted;
-  }
+Outcome note_promotion(Hands& hands) {
+  auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
+  if (!noted) return noted;
   hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
   crash_point(hands, "names");
+  return {};
+}
+
+Error not_primary_yet() {
+  return Error(ErrorCode::timed_out,
+               "PostgreSQL was asked to promote itself and has not become primary",
+               "It may still become one, so it has to be stopped.");
+}
+
+Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
+  if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline);
       !ended) {
     return ended.error();
@@ -82,11 +90,7 @@ Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Pro
   hands.progress("promoting on timeline " + std::to_string(intent.timeline.value));
   auto promotion = postgres::promote(session, boot_now() + hands.setup.settings.promote_timeout);
   if (!promotion) return promotion.error();
-  if (*promotion != postgres::Promotion::promoted) {
-    return Error(ErrorCode::timed_out,
-                 "PostgreSQL was asked to promote itself and has not become primary",
-                 "It may still become one, so it has to be stopped.");
-  }
+  if (*promotion != postgres::Promotion::promoted) return not_primary_yet();
   return {};
 }
 
@@ -138,13 +142,7 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
-  if (auto noted =
-          note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
-      !noted) {
-    return noted;
-  }
-  hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
-  crash_point(hands, "names");
+  if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked)
     return asked;
   if (::kill(*pid, SIGUSR1) != 0) return error_from_errno("could not signal the postmaster", errno);
@@ -161,9 +159,7 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
     }
     std::this_thread::sleep_for(Millis{10});
   }
-  return Error(ErrorCode::timed_out,
-               "PostgreSQL was asked to promote itself and has not become primary",
-               "It may still become one, so it has to be stopped.");
+  return not_primary_yet();
 }
 
 /// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that

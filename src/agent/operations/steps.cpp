@@ -174,17 +174,30 @@ Result<bool> stop_and_learn(Hands& hands, supervisor::StopMode mode, Millis dead
   return clean;
 }
 
+Outcome make_promise(Hands& hands, Term term, const Claim& claim) {
+  const core::Promise promise{term, claim};
+  if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
+    return promised;
+  hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });
+  return {};
+}
+
+core::Fenced answer_without_position(const Hands& hands, Term term, SystemId system_id) {
+  core::Fenced fenced;
+  fenced.term = term;
+  fenced.seat = core::Seat{hands.situation().me,
+                           hands.situation().server.incarnation.value_or(Incarnation{})};
+  fenced.system_id = system_id;
+  fenced.agent = hands.situation().agent;
+  return fenced;
+}
+
 Result<core::Fenced> read_offline(Hands& hands, Term term) {
   const auto& server = hands.server();
   const Instant deadline = boot_now() + Millis{60'000};
   auto control = postgres::read_control_file(server, server.data, deadline);
   if (!control) return control.error();
-  core::Fenced fenced;
-  fenced.term = term;
-  fenced.seat = core::Seat{hands.situation().me,
-                           hands.situation().server.incarnation.value_or(Incarnation{})};
-  fenced.system_id = control->system_id;
-  fenced.agent = hands.situation().agent;
+  core::Fenced fenced = answer_without_position(hands, term, control->system_id);
   auto end = postgres::end_of_stopped(server, *control, deadline, hands.stop);
   if (end) {
     fenced.position = core::Position{end->timeline, end->lsn};
