@@ -174,7 +174,7 @@ std::string fish_quoted(const std::string& text) {
 std::string fish_values(const CommandOption& option) {
   switch (option.wanted) {
     case Wanted::choice: return " -x -a " + fish_quoted(joined_words(option.choices));
-    case Wanted::node: return " -x -a '(evergres complete nodes 2>/dev/null)'";
+    case Wanted::node: return " -x -a '(__evergres_nodes)'";
     case Wanted::file: return " -r -F";
     case Wanted::text: return option.optional_value ? "" : " -x";
     case Wanted::nothing: return "";
@@ -182,29 +182,72 @@ std::string fish_values(const CommandOption& option) {
   return "";
 }
 
+/// When the options and positionals of a command are offered.
 std::string fish_condition(const CommandNode& node) {
-  if (node.path.empty()) return "__fish_use_subcommand";
-  std::string condition;
-  std::string path = node.path + " ";
-  while (!path.empty()) {
-    const std::size_t space = path.find(' ');
-    condition += (condition.empty() ? "" : "; and ") +
-                 ("__fish_seen_subcommand_from " + path.substr(0, space));
-    path.erase(0, space + 1);
-  }
+  if (node.path.empty()) return "not count (__evergres_words) >/dev/null";
+  return "__evergres_at " + node.path;
+}
+
+/// When its commands are: as long as none of them was typed.
+std::string fish_condition_of_commands(const CommandNode& node) {
+  std::string condition = fish_condition(node);
+  if (node.path.empty()) return condition;
+  condition += "; and not __evergres_has";
+  for (const CommandNode& command : node.commands) condition += " " + last_word(command.path);
   return condition;
 }
 
+constexpr std::string_view fish_frame = R"(# fish completion for evergres; made by: evergres completion fish
+function __evergres_words # of the line before the cursor, without options and the file of -c
+  set -l is_file no
+  set -l line (commandline -opc)
+  for word in $line[2..-1]
+    if test $is_file = yes
+      set is_file no
+      continue
+    end
+    switch $word
+      case -c --config
+        set is_file yes
+      case '-*'
+      case '*'
+        echo $word
+    end
+  end
+end
+function __evergres_at # these words were typed, in this order
+  set -l words (__evergres_words)
+  for word in $argv
+    set -l place (contains -i -- $word $words); or return 1
+    set -e words[1..$place]
+  end
+end
+function __evergres_has # one of these words was typed
+  set -l words (__evergres_words)
+  for word in $argv
+    contains -- $word $words; and return 0
+  end
+  return 1
+end
+function __evergres_nodes
+  set -l line (commandline -opc)
+  set -l config
+  for i in (seq (count $line))
+    contains -- $line[$i] -c --config; and set config -c $line[(math $i + 1)]
+  end
+  evergres $config complete nodes 2>/dev/null
+end
+complete -c evergres -f
+)";
+
 std::string fish_script(const CommandNode& tree) {
-  std::string text =
-      "# fish completion for evergres; made by: evergres completion fish\ncomplete -c evergres "
-      "-f\n";
+  std::string text(fish_frame);
   for (const CommandNode* node : all_commands(tree)) {
     const std::string start = "complete -c evergres -n " + fish_quoted(fish_condition(*node));
-    for (const CommandNode& command : node->commands) {
-      text +=
-          start + " -a " + last_word(command.path) + " -d " + fish_quoted(command.summary) + "\n";
-    }
+    const std::string begin =
+        "complete -c evergres -n " + fish_quoted(fish_condition_of_commands(*node)) + " -a ";
+    for (const CommandNode& command : node->commands)
+      text += begin + last_word(command.path) + " -d " + fish_quoted(command.summary) + "\n";
     for (const CommandOption& option : node->options) {
       std::string line = start;
       for (const std::string& name : option.names) {

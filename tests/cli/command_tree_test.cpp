@@ -30,7 +30,7 @@ std::string printed(std::vector<std::string> words) {
 }
 
 bool is_installed(const std::string& program) {
-  return fs::exists("/usr/bin/" + program) || fs::exists("/bin/" + program);
+  return std::system(("command -v " + program + " >/dev/null").c_str()) == 0;
 }
 
 class Printed : public testing::Test {
@@ -83,19 +83,39 @@ TEST_F(Printed, EveryShellAcceptsItsScript) {
   }
 }
 
-class Bash : public Printed {
+/// Shells ask a stand-in for the names of the nodes.
+class Shell : public Printed {
  protected:
-  /// What the script offers when a person has typed `words` and presses Tab on the last one.
-  std::string offered(const std::vector<std::string>& words) {
+  Shell() {
     file("evergres",
          "#!/bin/sh\necho \"$@\" >> " + (directory_ / "asked").string() + "\necho n1\necho n2\n",
          true);
-    std::string line = "PATH=" + directory_.string() + ":$PATH; . " +
-                       file("script", printed({"completion", "bash"})) + "; COMP_WORDS=(evergres";
+  }
+  /// Of the stand-in and of the completion for this shell.
+  std::string script_of(const std::string& shell) {
+    return file("script", printed({"completion", shell}));
+  }
+  std::string run_in(const std::string& shell, const std::string& text) {
+    return run("PATH=" + directory_.string() + ":$PATH HOME=" + directory_.string() + " " + shell +
+               " " + file("line", text));
+  }
+  std::string last_asked() {
+    std::ifstream asked(directory_ / "asked");
+    std::string last;
+    for (std::string line; std::getline(asked, line);) last = line;
+    return last;
+  }
+};
+
+class Bash : public Shell {
+ protected:
+  /// What the script offers when a person has typed `words` and presses Tab on the last one.
+  std::string offered(const std::vector<std::string>& words) {
+    std::string line = ". " + script_of("bash") + "; COMP_WORDS=(evergres";
     for (const std::string& word : words) line += " '" + word + "'";
     line +=
         "); COMP_CWORD=" + std::to_string(words.size()) + "; _evergres; echo \"${COMPREPLY[@]}\"";
-    return run("bash -c '" + file("line", line).insert(0, ". ") + "'");
+    return run_in("bash", line);
   }
 };
 
@@ -107,10 +127,38 @@ TEST_F(Bash, OffersCommandsOptionsChoicesAndNodes) {
   EXPECT_EQ(offered({"demo", "kill", "n"}), "n1 n2\n0\n");
   EXPECT_EQ(offered({"switchover", "--to", ""}), "n1 n2\n0\n");
   EXPECT_EQ(offered({"-c", "/etc/x.yaml", "reinit", "n2"}), "n2\n0\n");
-  std::ifstream asked(directory_ / "asked");
-  std::string last;
-  for (std::string line; std::getline(asked, line);) last = line;
-  EXPECT_EQ(last, "-c /etc/x.yaml complete nodes");
+  EXPECT_EQ(last_asked(), "-c /etc/x.yaml complete nodes");
+}
+
+TEST_F(Shell, ZshOffersCommandsChoicesAndNodes) {
+  if (!is_installed("zsh")) GTEST_SKIP() << "zsh is not installed";
+  const std::string script = script_of("zsh");
+  const auto offered = [&](const std::string& words) {
+    return run_in("zsh -f", "compadd() { shift; print -r -- $*; }; compdef() { : }\n. " + script +
+                                "\nwords=(evergres " + words + "); CURRENT=$#words; _evergres\n");
+  };
+  EXPECT_EQ(offered("list -o y"), "table json yaml tsv\n0\n");
+  EXPECT_EQ(offered("switchover --to ''"), "n1 n2\n0\n");
+  EXPECT_NE(offered("swi").find(" switchover failover "), std::string::npos);
+  EXPECT_NE(offered("-c /etc/x.yaml reinit n").find(" n1 n2\n"), std::string::npos);
+  EXPECT_EQ(last_asked(), "-c /etc/x.yaml complete nodes");
+}
+
+TEST_F(Shell, FishOffersCommandsChoicesAndNodes) {
+  if (!is_installed("fish")) GTEST_SKIP() << "fish is not installed";
+  const std::string script = script_of("fish");
+  const auto offered = [&](const std::string& line) {
+    return run_in("fish --no-config",
+                  "source " + script + "\ncomplete -C '" + line + "' | cut -f1");
+  };
+  EXPECT_EQ(offered("evergres swi"), "switchover\n0\n");
+  EXPECT_EQ(offered("evergres -c /etc/x.yaml swi"), "switchover\n0\n");
+  EXPECT_EQ(offered("evergres list -o y"), "yaml\n0\n");
+  EXPECT_EQ(offered("evergres switchover --to "), "n1\nn2\n0\n");
+  EXPECT_EQ(offered("evergres demo fre"), "freeze\n0\n");
+  EXPECT_EQ(offered("evergres demo --directory /x kill "), "n1\nn2\n0\n");
+  EXPECT_EQ(offered("evergres -c /etc/x.yaml reinit n"), "n1\nn2\n0\n");
+  EXPECT_EQ(last_asked(), "-c /etc/x.yaml complete nodes");
 }
 
 TEST_F(Bash, OffersFilesWhereAFileIsWanted) {
