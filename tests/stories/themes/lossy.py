@@ -55,6 +55,14 @@ def _measured(cluster, term):
                       lambda: _entry(cluster, term))
 
 
+def _told_of(cluster, leader, above_term):
+    """The history's entry of the failover that gave up WAL of this leader, measured or not."""
+    entry = wait_until("a loss in the history", lambda: next(
+        (e for e in cluster.history() if e["term"] > above_term and e["lost"]), None), 30)
+    expect(entry["lost"]["leader"] == leader.name, f"{entry}")
+    return entry
+
+
 def _assert_nothing_was_given_up(cluster):
     given_up = [entry for entry in cluster.history() if entry["lost"]]
     expect(not given_up, f"{given_up}")
@@ -154,9 +162,7 @@ def leader_dies_before_async_is_proven(new_cluster):
             leader.kill_all()
             new = cluster.wait_leader(other_than=leader, above_term=term)
             load.wait_acks(50)
-            told = wait_until("the history's entry", lambda: next(
-                (e for e in cluster.history() if e["term"] > term and e["lost"]), None), 30)
-            expect(told["lost"]["leader"] == leader.name, f"{told}")
+            told = _told_of(cluster, leader, term)
             missing = set(before) - load.rows(new)
             expect(not missing, f"LOST of quorum: {sorted(missing)[:5]}")
             leader.start()
@@ -187,9 +193,8 @@ def async_failover_within_max_loss(new_cluster):
             for node in standbys:
                 expect("its lease has not ended yet" in node.log_text(), f"{node} did not wait")
             load.wait_acks(50)
-            told = wait_until("the history's entry", lambda: next(
-                (e for e in cluster.history() if e["term"] > term and e["lost"]), None), 30)
-            expect(told["lost"]["leader"] == old.name and told["lost"]["bytes"] > 0, f"{told}")
+            told = _told_of(cluster, old, term)
+            expect(told["lost"]["bytes"] > 0, f"nothing was lost: {told}")
             expect(told["lost"]["silent_ms"] > 0, f"how long it was not heard: {told}")
             new = cluster.wait_leader()
             armed = new.state / "crash-once"
@@ -237,9 +242,9 @@ def async_beyond_max_loss_waits_for_an_operator(new_cluster):
             expect(done.returncode == 0, f"{done.stderr}{done.stdout}")
             cluster.wait_leader(other_than=old, above_term=term)
             load.wait_acks(50)
-            forced = wait_until("the history's entry", lambda: next(
-                (e for e in cluster.history() if e["kind"] == "forced failover"), None), 30)
-            expect(forced["lost"] and forced["lost"]["bytes"] > 1024, f"{forced}")
+            forced = _told_of(cluster, old, term)
+            expect(forced["kind"] == "forced failover" and forced["lost"]["bytes"] > 1024,
+                   f"{forced}")
             old.start()
             entry = _measured(cluster, forced["term"])
             cluster.wait_healthy()
