@@ -1,5 +1,7 @@
 #include "proxy/pool/statements.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/check.hpp"
@@ -31,7 +33,7 @@ StatementId StatementCatalog::acquire(std::string_view sql, std::string_view typ
   }
   const StatementId id = ++last_;
   Entry entry;
-  entry.statement = Statement{std::string(sql), std::string(types)};
+  entry.statement = Statement{std::string(sql), std::string(types), look_at(sql)};
   entry.key = key;
   entry.needed = 1;
   bytes_ += key.size();
@@ -66,7 +68,14 @@ const StatementCatalog::Statement& StatementCatalog::at(StatementId id) const {
 }
 
 std::string StatementCatalog::server_name(StatementId id) const {
-  return prefix_ + std::to_string(id);
+  NameRoom room;
+  return std::string(server_name(id, room));
+}
+
+std::string_view StatementCatalog::server_name(StatementId id, NameRoom& room) const {
+  char* const digits = std::copy(prefix_.begin(), prefix_.end(), room.begin());
+  const auto end = std::to_chars(digits, room.data() + room.size(), id).ptr;
+  return {room.data(), static_cast<std::size_t>(end - room.data())};
 }
 
 ClientStatements::Put ClientStatements::put(std::string_view name, std::string_view sql,

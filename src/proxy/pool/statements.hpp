@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -7,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "proxy/sql/look.hpp"
 
 /// Prepared statements that outlive the server they were prepared on. A client's statement is known
 /// here by what it says; on servers it has a name of ours, so that clients share it. Parsing is
@@ -21,6 +24,7 @@ class StatementCatalog {
   struct Statement {
     std::string sql;
     std::string types;  ///< as in ParseView
+    SqlLook look;
   };
 
   /// What nobody needs is kept up to `bytes_most`, the longest unneeded go first. What clients need
@@ -42,6 +46,9 @@ class StatementCatalog {
   /// On servers. No name is used twice, and none that a client chose. At most 62 bytes: PostgreSQL
   /// cuts names at 63.
   [[nodiscard]] std::string server_name(StatementId id) const;
+  /// The same without allocating: into `room`.
+  using NameRoom = std::array<char, 64>;
+  std::string_view server_name(StatementId id, NameRoom& room) const;
 
  private:
   struct Entry {

@@ -60,6 +60,7 @@ Answer Ledger::answers(bool fits, bool ends) {
   if (!fits) return violation;
   const Answer answer{owed_.front().owner == Owner::us ? Answer::To::nobody : Answer::To::client,
                       false, false};
+  answered_ = owed_.front();
   unsynced_ = !is_request(owed_.front().type);
   if (!ends) return answer;
   owed_.pop_front();
@@ -110,6 +111,7 @@ Answer Ledger::error(std::vector<Owed>& skipped) {
   if (owed_.empty()) return {Answer::To::client, false, true};
   const Answer answer{owed_.front().owner == Owner::us ? Answer::To::nobody : Answer::To::client,
                       false, false};
+  answered_ = owed_.front();
   slack_ = std::exchange(ignored_, 0);
   if (slack_ > 0 && mixed_) return violation;
   mixed_ = copy_in_ = copies_in_ = copy_out_ = copy_both_ = false;

@@ -63,6 +63,8 @@ class Ledger {
   /// nothing, a Close closed nothing.
   Answer received(char type, std::string_view body, std::vector<Owed>& skipped);
 
+  /// What the last message that answered anything belonged to.
+  [[nodiscard]] const Owed& answered() const { return answered_; }
   [[nodiscard]] TransactionStatus status() const { return status_; }
   [[nodiscard]] std::size_t owed() const { return owed_.size(); }
   /// In COPY FROM STDIN, or both ways.
@@ -94,6 +96,7 @@ class Ledger {
 
   std::size_t most_;
   std::deque<Owed> owed_;
+  Owed answered_;
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;  ///< the server ignores everything up to a Sync that was not sent yet
   bool unsynced_ = false;   ///< it has answered something behind its last ReadyForQuery

@@ -1,0 +1,353 @@
+#include "proxy/pool/pool.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace evergres::proxy {
+namespace {
+
+constexpr std::size_t connects_at_once = 4;
+constexpr std::size_t catalog_bytes = 16U << 20U;
+constexpr std::size_t interned_most = 1000;
+constexpr Millis first_backoff{20};
+constexpr Millis longest_backoff{1000};
+
+PoolMode mode_of(const Configuration& configuration, const PoolName& name) {
+  const auto user = configuration.users.find(name.user);
+  if (user != configuration.users.end() && user->second.mode) return *user->second.mode;
+  const auto database = configuration.databases.find(name.database);
+  if (database != configuration.databases.end() && database->second.mode) {
+    return *database->second.mode;
+  }
+  return configuration.mode;
+}
+
+}  // namespace
+
+Pool::Pool(Surroundings& around, PoolName name, std::string chance)
+    : around_(around),
+      name_(std::move(name)),
+      mode_(mode_of(*around.configuration, name_)),
+      catalog_(catalog_bytes, std::move(chance)) {}
+
+Pool::~Pool() = default;
+
+std::size_t Pool::capacity() const {
+  const Configuration& configuration = *around_.configuration;
+  std::size_t size = configuration.pool_size;
+  const auto database = configuration.databases.find(name_.database);
+  if (database != configuration.databases.end() && database->second.pool_size) {
+    size = *database->second.pool_size;
+  }
+  const auto user = configuration.users.find(name_.user);
+  if (user != configuration.users.end() && user->second.pool_size) size = *user->second.pool_size;
+  return size == 0 ? SIZE_MAX : size;
+}
+
+Bucket* Pool::acquire_bucket(std::vector<std::pair<std::string, std::string>> settings) {
+  std::sort(settings.begin(), settings.end());
+  std::string key;
+  for (const auto& [name, value] : settings) {
+    key.append(name).append(1, '\0').append(value).append(1, '\0');
+  }
+  auto& bucket = buckets_[key];
+  if (!bucket) {
+    bucket = std::make_unique<Bucket>();
+    bucket->settings = std::move(settings);
+  }
+  ++bucket->sessions;
+  return bucket.get();
+}
+
+void Pool::release_bucket(Bucket* bucket) {
+  CHECK(bucket->sessions > 0);
+  // What a server reported once is worth keeping: logins go on while there is no leader.
+  if (--bucket->sessions > 0 || buckets_.size() <= 64) return;
+  for (const auto& server : servers_) {
+    if (server->birth().bucket == bucket) return;
+  }
+  std::erase_if(buckets_, [&](const auto& entry) { return entry.second.get() == bucket; });
+}
+
+std::shared_ptr<const Settings> Pool::intern(Settings settings) {
+  const auto known = interned_.find(settings);
+  if (known != interned_.end()) {
+    if (auto shared = known->second.lock()) return shared;
+  }
+  if (interned_.size() >= interned_most) {
+    std::erase_if(interned_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  auto shared = std::make_shared<const Settings>(settings);
+  if (interned_.size() < interned_most) interned_[std::move(settings)] = shared;
+  return shared;
+}
+
+bool Pool::outdated(const Server& server) const {
+  if (server.ending() || server.retire_when_free) return true;
+  if (name_.port == Port::read_write) return server.birth().term != around_.world->highest;
+  const ServerNode* node = around_.world->node(server.birth().node);
+  return node == nullptr || !node->answers;
+}
+
+Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    Server* server = idle_[i];
+    if (server->birth().bucket != bucket || outdated(*server) || !server->free()) continue;
+    if (name_.port == Port::read_write && server->birth().node != *route.node) continue;
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    return server;
+  }
+  return nullptr;
+}
+
+void Pool::lend(Server& server, Waiter& waiter) {
+  server.lend_to(&waiter);
+  server.lent = around_.reactor.now();
+  ++totals.assignments;
+}
+
+Server* Pool::borrow(Waiter& waiter) {
+  CHECK(waiter.waits_in_ == nullptr);
+  const Route route = around_.route(name_.port);
+  if (waiting_ == 0 && route.node) {
+    if (Server* server = take_idle(waiter.bucket, route)) {
+      lend(*server, waiter);
+      return server;
+    }
+  }
+  waiter.waits_in_ = this;
+  waiter.since_ = around_.reactor.now();
+  waiter.before_ = newest_;
+  waiter.behind_ = nullptr;
+  (newest_ != nullptr ? newest_->behind_ : oldest_) = &waiter;
+  newest_ = &waiter;
+  ++waiting_;
+  grow();
+  return nullptr;
+}
+
+void Pool::unlink(Waiter& waiter) {
+  (waiter.before_ != nullptr ? waiter.before_->behind_ : oldest_) = waiter.behind_;
+  (waiter.behind_ != nullptr ? waiter.behind_->before_ : newest_) = waiter.before_;
+  waiter.before_ = waiter.behind_ = nullptr;
+  waiter.waits_in_ = nullptr;
+  --waiting_;
+  totals.wait_us += static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(around_.reactor.now() - waiter.since_)
+          .count());
+}
+
+void Pool::leave(Waiter& waiter) {
+  if (waiter.waits_in_ == this) unlink(waiter);
+}
+
+std::optional<Instant> Pool::oldest_wait() const {
+  if (oldest_ == nullptr) return std::nullopt;
+  return oldest_->since_;
+}
+
+void Pool::give_back(Server& server) {
+  server.lend_to(nullptr);
+  server.client_number = 0;
+  server.used = around_.reactor.now();
+  if (outdated(server)) return server.retire();
+  if (server.reset(around_.configuration->reset, around_.to_server)) offer(server);
+}
+
+void Pool::abandon(Server& server) {
+  server.lend_to(nullptr);
+  server.client_number = 0;
+  server.needs_reset = true;
+  if (server.free()) free(server);
+}
+
+void Pool::free(Server& server) {
+  if (outdated(server)) return server.retire();
+  if (std::exchange(server.needs_reset, false) &&
+      !server.reset(around_.configuration->reset, around_.to_server)) {
+    return;
+  }
+  offer(server);
+}
+
+/// To the first who can use it, else to the idle ones.
+void Pool::offer(Server& server) {
+  if (std::find(idle_.begin(), idle_.end(), &server) != idle_.end()) return;
+  const Route route = around_.route(name_.port);
+  const bool usable =
+      route.node && (name_.port == Port::read_only || *route.node == server.birth().node);
+  if (usable) {
+    for (Waiter* waiter = oldest_; waiter != nullptr; waiter = waiter->behind_) {
+      if (waiter->bucket != server.birth().bucket) continue;
+      unlink(*waiter);
+      lend(server, *waiter);
+      return waiter->lent(server);
+    }
+  }
+  idle_.push_back(&server);
+  if (waiting_ > 0) grow();
+}
+
+/// At the limit an idle server of other settings makes room.
+bool Pool::make_room() {
+  if (servers_.size() < capacity()) return true;
+  for (Server* server : idle_) {
+    if (server->ending()) continue;
+    server->retire();
+    return false;  // ended() grows
+  }
+  return false;
+}
+
+void Pool::grow() {
+  std::size_t covered = connecting_;
+  for (Waiter* waiter = oldest_; waiter != nullptr; waiter = waiter->behind_) {
+    if (covered > 0) {
+      --covered;
+      continue;
+    }
+    if (connecting_ >= connects_at_once || around_.reactor.now() < retry_at_) return;
+    const Route route = around_.route(name_.port);
+    if (!route.node || !make_room()) return;
+    connect(waiter->bucket, route);
+  }
+}
+
+void Pool::connect(Bucket* bucket, const Route& route) {
+  const ServerNode* node = around_.world->node(*route.node);
+  if (node == nullptr || node->resolved.empty()) {
+    return failed("The address of " + route.node->value + " is not known.");
+  }
+  Server::Birth birth{*route.node, around_.world->highest, node->resolved.front(), node->address,
+                      bucket, {}, nullptr, around_.configuration->statements_per_server};
+  const bool local = node->address.host.starts_with('/');
+  birth.plan.tls = local || !around_.server_tls ? ServerTls::disable : ServerTls::require;
+  birth.plan.without_proof = false;
+  birth.plan.user = name_.user;
+  birth.plan.database = name_.database;
+  birth.plan.settings = bucket->settings;
+  birth.plan.credential = credential_;
+  birth.plan.nonce = random_hex(18);
+  if (around_.server_tls) birth.tls = &*around_.server_tls;
+  servers_.push_back(std::make_unique<Server>(around_.reactor, *this, std::move(birth)));
+  servers_.back()->number = ++around_.last_number;
+  ++connecting_;
+  servers_.back()->connect();
+}
+
+void Pool::ready(Server& server) {
+  --connecting_;
+  backoff_ = Millis{0};
+  retry_at_ = {};
+  if (!last_failure_.empty()) {
+    around_.say(Loudness::info, "servers of " + name_.database + " as " + name_.user +
+                                    " can be reached again");
+    last_failure_.clear();
+  }
+  server.birth().bucket->welcome = intern(server.settings());
+  if (outdated(server)) return server.retire();
+  offer(server);
+}
+
+void Pool::refused(Server& server, const ServerRefused& why) {
+  (void)server;
+  switch (why.problem) {
+    case LoginProblem::retry_later: return;
+    case LoginProblem::wrong_credentials:
+      credential_ = std::monostate{};
+      return turn_everybody_away({"28P01", why.error});
+    case LoginProblem::no_such:
+    case LoginProblem::other: return turn_everybody_away({why.sqlstate, why.error});
+  }
+}
+
+void Pool::turn_everybody_away(const TurnedAway& why) {
+  while (oldest_ != nullptr) {
+    Waiter& waiter = *oldest_;
+    unlink(waiter);
+    waiter.turned_away(why);
+  }
+}
+
+void Pool::failed(std::string reason) {
+  backoff_ = std::clamp(backoff_ * 2, first_backoff, longest_backoff);
+  retry_at_ = around_.reactor.now() + backoff_;
+  if (reason != last_failure_) {
+    around_.say(Loudness::warning, "no server of " + name_.database + " as " + name_.user + ": " +
+                                       reason + " Trying again.");
+    last_failure_ = std::move(reason);
+  }
+}
+
+void Pool::ended(Server& server, const ServerEnd& end) {
+  std::erase(idle_, &server);
+  const auto at = std::find_if(servers_.begin(), servers_.end(),
+                               [&](const auto& owned) { return owned.get() == &server; });
+  CHECK(at != servers_.end());
+  if (!server.was_ready()) {
+    --connecting_;
+    failed(end.reason);
+  }
+  servers_.erase(at);
+  if (waiting_ > 0) grow();
+}
+
+void Pool::world_changed(std::vector<Waiter*>& homeless) {
+  for (const auto& server : servers_) {
+    const bool over = name_.port == Port::read_write
+                          ? server->birth().term < around_.world->highest
+                          : outdated(*server) && !server->retire_when_free;
+    if (over) server->end({false, false, {}, "The term of its leader is over."});
+  }
+  retry_at_ = {};
+  backoff_ = Millis{0};
+  if (around_.route(name_.port).node) return grow();
+  while (oldest_ != nullptr) {
+    homeless.push_back(oldest_);
+    unlink(*oldest_);
+  }
+}
+
+void Pool::tick() {
+  const Configuration& configuration = *around_.configuration;
+  const Instant now = around_.reactor.now();
+  const Millis patience = configuration.query_wait_timeout;
+  while (oldest_ != nullptr && patience.count() > 0 && oldest_->since_ + patience <= now) {
+    Waiter& waiter = *oldest_;
+    unlink(waiter);
+    waiter.turned_away(
+        {"57014", Error(ErrorCode::timed_out, "no server connection became free in time",
+                        "The client waited for query_wait_timeout. Of " +
+                            std::to_string(servers_.size()) +
+                            " connections of this pool none became free.",
+                        "Make transactions shorter, or pool_size larger.")});
+  }
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    Server& server = *idle_[i];
+    const bool old = configuration.server_lifetime.count() > 0 &&
+                     server.born + configuration.server_lifetime <= now;
+    const bool unused = configuration.server_idle_timeout.count() > 0 &&
+                        server.used + configuration.server_idle_timeout <= now;
+    if ((old || unused || outdated(server)) && server.free()) server.retire();
+  }
+  for (const auto& server : servers_) {
+    if (!server->was_ready() && server->born + configuration.server_connect_timeout <= now) {
+      server->end({false, false, {}, "It did not answer within server_connect_timeout."});
+    }
+  }
+  if (waiting_ > 0) grow();
+}
+
+void Pool::reconnect() {
+  for (const auto& server : servers_) server->retire_when_free = true;
+  retire_idle();
+}
+
+void Pool::retire_idle() {
+  for (Server* server : std::vector<Server*>(idle_)) {
+    if (server->free()) server->retire();
+  }
+}
+
+}  // namespace evergres::proxy

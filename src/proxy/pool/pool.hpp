@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "proxy/auth/scram_server.hpp"
+#include "proxy/pool/server.hpp"
+#include "proxy/pool/statements.hpp"
+#include "proxy/pool/surroundings.hpp"
+
+namespace evergres::proxy {
+
+struct PoolName {
+  std::string database;
+  std::string user;
+  Port port = Port::read_write;
+  auto operator<=>(const PoolName&) const = default;
+};
+
+/// Sessions that asked for the same settings when they connected share servers that were connected
+/// with them: what RESET and DISCARD go back to is then what the client asked for.
+struct Bucket {
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::shared_ptr<const Settings> welcome;  ///< what a server reported; null until one has
+  std::size_t sessions = 0;
+};
+
+/// Why there will be no server.
+struct TurnedAway {
+  std::string sqlstate;
+  Error error;
+};
+
+class Pool;
+
+/// A borrower that can wait for its turn. Its links are the pool's.
+class Waiter : public Borrower {
+ public:
+  virtual void lent(Server& server) = 0;
+  virtual void turned_away(const TurnedAway& why) = 0;
+  /// It waits for `which`; the same as long as it waits.
+  Bucket* bucket = nullptr;
+
+ protected:
+  virtual ~Waiter() = default;
+
+ private:
+  friend class Pool;
+  Pool* waits_in_ = nullptr;
+  Waiter* before_ = nullptr;
+  Waiter* behind_ = nullptr;
+  Instant since_;
+};
+
+/// Sums since the pool was made; times in microseconds.
+struct PoolTotals {
+  std::uint64_t transactions = 0, queries = 0, assignments = 0;
+  std::uint64_t received = 0, sent = 0;  ///< bytes from and to clients
+  std::uint64_t transaction_us = 0, query_us = 0, wait_us = 0;
+  std::uint64_t client_parses = 0, server_parses = 0, binds = 0, logins = 0;
+};
+
+/// The servers of one database and user, and who waits for one. Idle servers are used last in,
+/// first out; those who wait are served first in, first out. One thread.
+class Pool final : public ServerKeeper {
+ public:
+  Pool(Surroundings& around, PoolName name, std::string chance);
+  ~Pool();
+
+  Bucket* acquire_bucket(std::vector<std::pair<std::string, std::string>> settings);
+  void release_bucket(Bucket* bucket);
+  /// Equal settings are kept once.
+  std::shared_ptr<const Settings> intern(Settings settings);
+
+  /// A server for `waiter` at once, or nullptr: then it waits, until lent(), turned_away() or
+  /// leave(). Only where Surroundings::route() leads somewhere.
+  Server* borrow(Waiter& waiter);
+  [[nodiscard]] static bool waits(const Waiter& waiter) { return waiter.waits_in_ != nullptr; }
+  void leave(Waiter& waiter);
+  /// Of one that is free(): to whoever waits, or to the idle ones.
+  void give_back(Server& server);
+  /// Its borrower has gone and does not wait for what it is doing.
+  void abandon(Server& server);
+
+  /// The keys of whoever logged in last; the password of a role of our own.
+  void learn(ScramKeys keys) { credential_ = std::move(keys); }
+  void use_password(ScramPassword password) { credential_ = std::move(password); }
+
+  /// Servers of an older term end; those who wait may have to wait elsewhere: they are taken out,
+  /// oldest first, and returned, if there is no route.
+  void world_changed(std::vector<Waiter*>& homeless);
+  /// About ten times a second.
+  void tick();
+  void reconnect();
+  void retire_idle();
+
+  [[nodiscard]] const PoolName& name() const { return name_; }
+  [[nodiscard]] PoolMode mode() const { return mode_; }
+  StatementCatalog& catalog() { return catalog_; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_; }
+  [[nodiscard]] std::optional<Instant> oldest_wait() const;
+  [[nodiscard]] const std::vector<std::unique_ptr<Server>>& servers() const { return servers_; }
+  [[nodiscard]] std::size_t idle() const { return idle_.size(); }
+  [[nodiscard]] bool unused() const { return servers_.empty() && waiting_ == 0 && sessions == 0; }
+  [[nodiscard]] std::size_t capacity() const;
+
+  PoolTotals totals;
+  std::size_t sessions = 0;
+
+  void ready(Server& server) override;
+  void refused(Server& server, const ServerRefused& why) override;
+  void free(Server& server) override;
+  void ended(Server& server, const ServerEnd& end) override;
+
+ private:
+  Server* take_idle(const Bucket* bucket, const Route& route);
+  void lend(Server& server, Waiter& waiter);
+  void offer(Server& server);
+  void grow();
+  bool make_room();
+  void connect(Bucket* bucket, const Route& route);
+  void turn_everybody_away(const TurnedAway& why);
+  void unlink(Waiter& waiter);
+  [[nodiscard]] bool outdated(const Server& server) const;
+  void failed(std::string reason);
+
+  Surroundings& around_;
+  PoolName name_;
+  PoolMode mode_;
+  StatementCatalog catalog_;
+  std::variant<std::monostate, ScramPassword, ScramKeys> credential_;
+  std::map<std::string, std::unique_ptr<Bucket>> buckets_;
+  std::map<Settings, std::weak_ptr<const Settings>> interned_;
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<Server*> idle_;  ///< the last one was used last
+  std::size_t connecting_ = 0;
+  Waiter* oldest_ = nullptr;
+  Waiter* newest_ = nullptr;
+  std::size_t waiting_ = 0;
+  Instant retry_at_;
+  Millis backoff_{0};
+  std::string last_failure_;
+};
+
+}  // namespace evergres::proxy

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "proxy/login/client_login.hpp"
+#include "proxy/wire/opening.hpp"
+
+namespace evergres::proxy {
+
+/// What a client needs until it is let in.
+struct Entrance {
+  explicit Entrance(bool tls) : opening(tls) {}
+  Opening opening;
+  std::optional<ClientLogin> login;
+  std::optional<StartupMessage> startup;
+  std::string out;
+  std::string application;  ///< application_name, which is not part of the bucket
+  bool looked = false;      ///< at the first byte
+  bool direct = false;      ///< TLS without being asked
+  bool delayed = false;      ///< a refusal is kept back
+  bool admitted = false;
+};
+
+}  // namespace evergres::proxy

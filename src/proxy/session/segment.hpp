@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/instant.hpp"
+#include "base/names.hpp"
+#include "proxy/pool/statements.hpp"
+#include "proxy/sql/look.hpp"
+
+namespace evergres::proxy {
+
+/// One request: a Query, a FunctionCall, or what stands up to a Sync. Each is answered by one
+/// ReadyForQuery.
+struct Segment {
+  SqlKind kind = SqlKind::empty;  ///< of all its statements together
+  unsigned statements = 0;
+  bool ended = false;       ///< its Query or Sync was sent
+  bool relayed = false;     ///< the client was sent some of its answer
+  bool in_message = false;  ///< half a message of it
+  bool copies_in = false;   ///< the server waits for data
+  bool copy_done = false;   ///< the client said that that was all
+  bool failed = false;      ///< the client was told an error
+  bool replayable = true;
+  std::string set;          ///< a SET command, to be remembered if it succeeds
+  Instant sent;
+};
+
+/// Kinds of two statements in one segment.
+constexpr SqlKind together(SqlKind a, SqlKind b) {
+  if (a == SqlKind::empty) return b;
+  if (b == SqlKind::empty) return a;
+  if (a == SqlKind::read && b == SqlKind::read) return SqlKind::read;
+  return SqlKind::several;
+}
+
+/// A change of the client's names of statements that the server has not answered yet.
+struct NameChange {
+  bool put = false;  ///< else closed
+  std::string name;
+  std::string sql, types;  ///< of a closed one
+};
+
+/// The client's unnamed statement: it has to be there again if the next Bind meets another server.
+struct Unnamed {
+  std::string sql, types;
+  SqlLook look;
+  bool whole = false;
+};
+
+/// What is known of the open transaction.
+struct TransactionFacts {
+  bool wrote = false;
+  bool read_only = false;  ///< declared so
+  bool committed = false;  ///< a COMMIT was answered as such
+  std::string sets;        ///< SET commands of it, each ended by a zero byte
+  std::optional<std::uint64_t> xid;
+};
+
+}  // namespace evergres::proxy

@@ -1,0 +1,287 @@
+#include "proxy/session/session.hpp"
+
+#include <utility>
+
+#include "proxy/wire/writer.hpp"
+
+namespace evergres::proxy {
+
+Session::Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t number)
+    : host_(host),
+      stream_(std::move(accepted.socket)),
+      number_(number),
+      address_(std::move(accepted.address)),
+      client_port_(accepted.port),
+      port_(port) {
+  connected_ = asked_ = idle_since_ = host.around().reactor.now();
+  entrance_ = std::make_unique<Entrance>(host.around().client_tls.has_value());
+}
+
+Session::~Session() {
+  *alive_ = false;
+  host_.around().reactor.forget(watch_);
+  statements_.reset();
+  if (pool_ != nullptr) {
+    if (bucket != nullptr) pool_->release_bucket(bucket);
+    --pool_->sessions;
+  }
+}
+
+void Session::start() {
+  stream_.tune({});
+  auto watch = host_.around().reactor.watch(stream_.descriptor(), *this);
+  if (!watch) return gone();
+  watch_ = *watch;
+}
+
+void Session::ready(Ready what) {
+  if (stage_ == Stage::over) return;
+  const std::shared_ptr<bool> alive = alive_;
+  if (what.hung_up) {
+    hung_up_ = true;
+    stream_.hung_up();
+  }
+  if (stage_ == Stage::handshake) return shake_hands();
+  if ((what.writable || what.readable) && stream_.unsent() > 0) {
+    const bool was_full = !takes();
+    if (!stream_.flush()) return gone();
+    if (closing_ && stream_.unsent() == 0) return finish();
+    if (was_full && takes() && server_ != nullptr) server_->resume();
+    if (!*alive || stage_ == Stage::over) return;
+  }
+  if (closing_) {
+    if (hung_up_) finish();
+    return;
+  }
+  readable_ = readable_ || what.readable || what.hung_up;
+  // Whoever waits may go away while nothing is read of it.
+  if (hung_up_ && waits() && stage_ == Stage::ready && pending_.empty()) return gone();
+  read();
+}
+
+/// Reads as long as what arrives can be used.
+void Session::read() {
+  const std::shared_ptr<bool> alive = alive_;
+  for (int turn = 0; turn < 8; ++turn) {
+    if (!readable_ || stage_ == Stage::over || closing_) return;
+    // What is there first has to find its way.
+    if (!pending_.empty() && stage_ == Stage::ready && !may_go_on(pending_.front())) {
+      if (hung_up_ && waits()) gone();
+      return;
+    }
+    if (!*alive || stage_ == Stage::over) return;
+    Reactor& reactor = host_.around().reactor;
+    Stream::Got got;
+    std::string_view input;
+    if (entrance_ && !std::exchange(entrance_->looked, true)) {
+      // A TLS handshake is not ours to read.
+      got = stream_.peek(reactor.scratch().first(1));
+      input = std::string_view(reactor.scratch().data(), got.bytes);
+      if (got.bytes == 0) entrance_->looked = false;
+      if (got.bytes == 1 && input.front() == '\x16') return open(input);
+      if (got.bytes == 0 && !got.closed) {
+        readable_ = false;
+        return;
+      }
+    }
+    if (pending_.empty()) {
+      got = stream_.read(reactor.scratch());
+      input = std::string_view(reactor.scratch().data(), got.bytes);
+    } else {
+      const std::size_t before = pending_.size();
+      pending_.resize(before + 16U * 1024U);
+      got = stream_.read(std::span<char>(pending_).subspan(before));
+      pending_.resize(before + got.bytes);
+      input = pending_;
+    }
+    if (pool_ != nullptr) pool_->totals.received += got.bytes;
+    readable_ = got.more;
+    const bool in_pending = !pending_.empty();
+    consume(input);
+    if (!*alive || stage_ == Stage::over) return;
+    if (in_pending) {
+      pending_.erase(0, pending_.size() - input.size());
+    } else {
+      pending_.assign(input);
+    }
+    if (pending_.empty() && pending_.capacity() > 1024) pending_ = {};
+    if (got.closed) return gone();
+    if (turn == 7 && got.more) reactor.again(watch_);
+  }
+}
+
+/// What has arrived before and could not be used.
+void Session::resume() {
+  const std::shared_ptr<bool> alive = alive_;
+  if (stage_ == Stage::over || closing_ || consuming_) return;
+  if (!pending_.empty()) {
+    std::string arrived = std::exchange(pending_, {});
+    std::string_view input = arrived;
+    consume(input);
+    if (!*alive || stage_ == Stage::over) return;
+    // A replay may have put bytes back in front.
+    pending_.append(input);
+  }
+  if (readable_) read();
+}
+
+/// Takes from the front what can be used now.
+void Session::consume(std::string_view& input) {
+  const std::shared_ptr<bool> alive = alive_;
+  consuming_ = true;
+  use(input);
+  if (*alive) consuming_ = false;
+}
+
+void Session::use(std::string_view& input) {
+  const std::shared_ptr<bool> alive = alive_;
+  while (stage_ != Stage::ready && stage_ != Stage::console) {
+    const std::size_t before = input.size();
+    const Stage stage = stage_;
+    if (stage_ == Stage::opening) open(input);
+    if (stage_ == Stage::login) feed_login(input);
+    if (!*alive || stage_ == Stage::over || closing_) return;
+    if (stage_ == stage && (input.size() == before || input.empty())) return;
+    if (stage_ == Stage::handshake || stage_ == Stage::greeting) return;
+  }
+  while (!input.empty()) {
+    if (walker_.between_messages() && !may_go_on(input.front())) break;
+    if (!*alive || stage_ == Stage::over) return;
+    const Frame next = walker_.next(input);
+    if (next.kind == FrameKind::more) break;
+    if (next.kind == FrameKind::violation) {
+      return end("08P01", Error(ErrorCode::data_invalid, "the client broke the protocol",
+                                std::string(next.why) + "."));
+    }
+    if (stage_ == Stage::console) {
+      std::string answer;
+      host_.console(*this, next, answer);
+      if (!*alive || stage_ == Stage::over) return;
+      if (!answer.empty() && !stream_.write(answer)) return gone();
+      continue;
+    }
+    frame(next);
+    if (!*alive || stage_ == Stage::over || closing_) return;
+  }
+  hand_in();
+}
+
+/// Sends what was gathered for the server.
+void Session::hand_in() {
+  Batch& batch = host_.around().to_server;
+  if (batch.empty()) return;
+  if (server_ == nullptr) return batch.clear();
+  server_->send(batch);
+}
+
+/// Whether a message of this type may be taken now. Asks for a server if it needs one.
+bool Session::may_go_on(char type) {
+  if (stage_ == Stage::console) return true;
+  if (type == 'X' || surrender_.on()) return true;
+  if (fate_.sent_in != Term{}) return false;  // the fate of its last commit comes first
+  if (server_ == nullptr) {
+    // A lone Sync, Flush, or the rest of a COPY that has failed.
+    if (type == 'S' || type == 'H' || type == 'd' || type == 'c' || type == 'f') return true;
+    return want_server() && settling_ == Settling::no;
+  }
+  if (settling_ != Settling::no) return false;
+  if (segments_.empty() && server_->ledger().releasable() && !server_->cancels) {
+    // A new transaction, on the server of a session: its leader may be about to go.
+    const Route route = host_.around().route(port_);
+    const bool stays = port_ == Port::read_only || (route.node == server_->birth().node &&
+                                                    route.term == server_->birth().term);
+    if ((!stays || server_->retire_when_free) && !pinned()) {
+      let_go();
+      return want_server() && settling_ == Settling::no;
+    }
+  }
+  Ledger& ledger = server_->ledger();
+  if (ledger.full()) {
+    if (ledger.wants_flush()) {
+      host_.around().to_server.add([](std::string& to) { write_flush(to); });
+      server_->sending({'H', Owner::us, Target::statement, 0});
+      hand_in();
+    }
+    return false;
+  }
+  return !server_->congested() && segments_.size() < 1000;
+}
+
+void Session::send_to_client() {
+  Batch& batch = host_.around().to_client;
+  if (batch.empty()) return;
+  if (pool_ != nullptr) pool_->totals.sent += batch.size();
+  if (!batch.send(stream_)) {
+    // Not inside of whatever is going on.
+    const std::shared_ptr<bool> alive = alive_;
+    host_.around().reactor.defer([this, alive] {
+      if (*alive) gone();
+    });
+  }
+}
+
+void Session::end(std::string_view sqlstate, const Error& error) {
+  if (stage_ == Stage::over || closing_) return;
+  std::string last;
+  write_error(last, Severity::fatal, sqlstate, error);
+  host_.around().to_client.clear();
+  const bool sent = stream_.write(last);
+  let_go();
+  closing_ = true;
+  closing_since_ = host_.around().reactor.now();
+  if (!sent || stream_.unsent() == 0) finish();
+}
+
+/// The client has gone, or wants to.
+void Session::gone() {
+  if (stage_ == Stage::over) return;
+  let_go();
+  finish();
+}
+
+void Session::finish() {
+  if (stage_ == Stage::over) return;
+  stage_ = Stage::over;
+  host_.around().reactor.forget(watch_);
+  stream_.close();
+  host_.over(*this);
+}
+
+bool Session::in_transaction() const {
+  return server_ != nullptr && server_->ledger().status() != TransactionStatus::idle;
+}
+
+void Session::tick() {
+  if (closing_ && closing_since_ + Millis{10'000} <= host_.around().reactor.now()) return finish();
+  if (stage_ != Stage::ready) {
+    const Millis limit = host_.around().configuration->client_login_timeout;
+    const bool late = limit.count() > 0 && connected_ + limit <= host_.around().reactor.now();
+    if (late && stage_ != Stage::console && !closing_ && !held_) {
+      end("08P01", Error(ErrorCode::timed_out, "the login took too long",
+                         "It was not complete within client_login_timeout."));
+    }
+    return;
+  }
+  const Configuration& configuration = *host_.around().configuration;
+  const Instant now = host_.around().reactor.now();
+  const auto passed = [&](Millis limit, Instant since) {
+    return limit.count() > 0 && since + limit <= now;
+  };
+  if (!segments_.empty() && server_ != nullptr && passed(configuration.query_timeout, asked_)) {
+    server_->end({false, false, {}, "A query took longer than query_timeout."});
+    return end("57014", Error(ErrorCode::timed_out, "a query took longer than query_timeout", {},
+                              "Make the query faster, or query_timeout longer."));
+  }
+  if (!segments_.empty() || waits()) return;
+  if (in_transaction()) {
+    if (passed(configuration.idle_transaction_timeout, idle_since_)) {
+      server_->end({false, false, {}, "A transaction was idle for too long."});
+      end("25P03", Error(ErrorCode::timed_out, "a transaction was idle for too long", {},
+                         "End transactions, or make idle_transaction_timeout longer."));
+    }
+  } else if (passed(configuration.client_idle_timeout, idle_since_)) {
+    end("57P05", Error(ErrorCode::timed_out, "the client was idle for client_idle_timeout"));
+  }
+}
+
+}  // namespace evergres::proxy

@@ -1,0 +1,378 @@
+#include <charconv>
+#include <utility>
+
+#include "proxy/session/session.hpp"
+#include "proxy/wire/reader.hpp"
+#include "proxy/wire/writer.hpp"
+
+/// Getting a server, what it answers, and giving it back.
+namespace evergres::proxy {
+namespace {
+
+constexpr Owed ours_query{'Q', Owner::us, Target::statement, 0};
+constexpr std::string_view xid_statement = "evergres_xid";
+
+Owed own(char type, std::uint64_t what = 0) {
+  return {type, Owner::us, Target::statement, what};
+}
+
+/// The one value of a DataRow, if it is a number.
+std::optional<std::uint64_t> number_in(std::string_view row) {
+  Reader reader(row);
+  if (reader.u16() != 1) return std::nullopt;
+  const std::int32_t length = reader.i32();
+  if (length < 1) return std::nullopt;
+  const std::string_view text = reader.take(static_cast<std::size_t>(length));
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+/// True if there is one now. Else the session waits, and goes on with resume().
+bool Session::want_server() {
+  if (waits()) return false;
+  if (!host_.may_pass(port_)) {
+    held_ = host_.hold(*this, port_);
+    if (held_) return false;
+    if (stage_ == Stage::greeting) {
+      end("53300", Error(ErrorCode::refused, "too many clients wait for a primary"));
+      return false;
+    }
+    // Refused as soon as it is read.
+    surrender_.refuse({"53300", "too many clients wait for a primary", {}, "Try again later."});
+    return true;
+  }
+  Server* server = pool_->borrow(*this);
+  if (server == nullptr) return false;
+  server_ = server;
+  server_->client_number = number_;
+  return settle();
+}
+
+void Session::released() {
+  held_ = false;
+  if (stage_ == Stage::greeting) {
+    if (bucket->welcome != nullptr || want_server()) greet();
+    return;
+  }
+  resume();
+}
+
+void Session::lent(Server& server) {
+  server_ = &server;
+  server_->client_number = number_;
+  if (settle()) settled();
+}
+
+/// Makes the server as the client left its last one. True if requests may follow at once.
+bool Session::settle() {
+  if (stage_ == Stage::greeting) return true;
+  if (server_->sets != sets_) return settle_sets();
+  return settle_parameters();
+}
+
+bool Session::settle_sets() {
+  settling_ = Settling::sets;
+  Batch& batch = host_.around().to_server;
+  const auto run = [&](std::string_view sql) {
+    batch.add([&](std::string& to) { write_query(to, sql); });
+    server_->sending(ours_query);
+    ++ours_open_;
+  };
+  if (!server_->sets.empty()) run("RESET ALL");
+  for (std::string_view rest = sets_; !rest.empty();) {
+    const std::size_t end = rest.find('\0');
+    run(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+  }
+  server_->sets = sets_;
+  server_->unnamed_of = 0;
+  hand_in();
+  return false;
+}
+
+bool Session::settle_parameters() {
+  settling_ = Settling::no;
+  const Restoration what = restoration(*told_, server_->settings());
+  if (what.unfit) {
+    end("57P01", Error(ErrorCode::unreachable, "the session cannot be continued on another server",
+                       "The server has another encoding or another user."));
+    return false;
+  }
+  for (const auto& [name, value] : changes(*told_, server_->settings())) {
+    bool differs = true;
+    for (const auto& [restored, wanted] : what.set) differs = differs && restored != name;
+    if (!differs) continue;
+    Settings now = *told_;
+    now.note(name, value);
+    told_ = pool_->intern(std::move(now));
+    host_.around().to_client.add([&](std::string& to) { write_parameter(to, name, value); });
+  }
+  send_to_client();
+  if (what.set.empty()) return true;
+  Batch& batch = host_.around().to_server;
+  batch.add([&](std::string& to) { write_restoration(to, what); });
+  server_->sending(own('P'));
+  for (std::size_t i = 0; i < what.set.size(); ++i) {
+    server_->sending(own('B'));
+    server_->sending(own('E'));
+  }
+  server_->sending(own('S'));
+  server_->unnamed_of = 0;
+  ++ours_open_;
+  settling_ = Settling::parameters;
+  hand_in();
+  return false;
+}
+
+/// The server is as it should be.
+void Session::settled() {
+  settling_ = Settling::no;
+  if (stage_ == Stage::greeting) return greet();
+  resume();
+}
+
+void Session::turned_away(const TurnedAway& why) {
+  if (stage_ == Stage::greeting) return end(why.sqlstate, why.error);
+  if (why.sqlstate == "57014") {
+    surrender_.refuse({why.sqlstate, why.error.message(), why.error.detail(), why.error.hint()});
+    return resume();
+  }
+  end(why.sqlstate, why.error);
+}
+
+/// In front of a COMMIT that may have to be looked for: which transaction it is. The server sends
+/// the answer before it begins to commit (postgres.c flushes at ReadyForQuery).
+void Session::before_commit(const SqlLook& look) {
+  if (look.kind != SqlKind::commit || !transaction_.wrote || transaction_.xid) return;
+  if (!segments_.empty() || server_->ledger().status() != TransactionStatus::open) return;
+  Batch& batch = host_.around().to_server;
+  batch.add([&](std::string& to) {
+    if (!server_->knows_xid_statement) {
+      write_parse(to, xid_statement,
+                  "SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text");
+    }
+    write_bind(to, xid_statement, xid_statement, {});
+    write_execute(to, xid_statement);
+    write_close(to, Target::portal, xid_statement);
+    write_sync(to);
+  });
+  if (!std::exchange(server_->knows_xid_statement, true)) server_->sending(own('P'));
+  server_->sending(own('B'));
+  server_->sending(own('E', note::xid));
+  server_->sending({'C', Owner::us, Target::portal, 0});
+  server_->sending(own('S'));
+}
+
+void Session::heard(Server& server, const Frame& frame, const Answer& answer) {
+  if (answer.to == Answer::To::aside) return aside(frame);
+  if (answer.to == Answer::To::nobody) return ours(server, frame, answer);
+  this->answer(server, frame, answer);
+}
+
+void Session::aside(const Frame& frame) {
+  if (stage_ != Stage::ready) return;
+  Batch& batch = host_.around().to_client;
+  if (frame.first && frame.type == 'S') {
+    const auto parameter = read_parameter(frame.payload());
+    const std::string* told = parameter ? told_->find(parameter->name) : nullptr;
+    if (!parameter || (told != nullptr && *told == parameter->value)) return;
+    // What a reset on the way to the client's settings reports is none of its business.
+    if (settling_ != Settling::no) return;
+    Settings now = *told_;
+    now.note(parameter->name, parameter->value);
+    told_ = pool_->intern(std::move(now));
+  }
+  if (frame.first && frame.type == 'N' && is_cancelled_sync_wait(read_fields(frame.payload()))) {
+    batch.pass(frame.bytes);
+    return withheld(*server_);
+  }
+  batch.pass(frame.bytes);
+}
+
+/// The server is about to tell a success that may still be lost.
+void Session::withheld(Server& server) {
+  (void)server;
+  if (segments_.empty()) return;
+  const Verdict verdict = decide_outcome(standing_of(0), Event::sync_wait_cancelled,
+                                         host_.around().configuration->replay);
+  if (verdict.action != Action::withhold) return;
+  host_.around().to_client.add([&](std::string& to) {
+    write_error(to, Severity::error, verdict.sqlstate,
+                Error(ErrorCode::timed_out, "the outcome of the transaction is unknown",
+                      std::string(verdict.because),
+                      "Look whether it is there before you send it again."));
+  });
+  withhold_ = true;
+  segments_.front().failed = true;
+}
+
+/// An answer to what we sent for ourselves.
+void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
+  if (!frame.first) return;
+  const std::uint64_t what = server.ledger().answered().note;
+  if (frame.type == 'E') {
+    if ((what & note::on_behalf) != 0) {
+      // It was for the client: its statement is what failed.
+      if (!segments_.empty()) segments_.front().relayed = segments_.front().failed = true;
+      return host_.around().to_client.pass(frame.bytes);
+    }
+    // A server that is not as the client needs it, or that cannot say its transaction's number.
+    server.end({false, false, {}, "A setting of the client could not be restored."});
+    return;
+  }
+  if (frame.type == 'D' && what == note::xid) transaction_.xid = number_in(frame.payload());
+  if (!answer.ready || settling_ == Settling::no) return;
+  if (ours_open_ > 0) --ours_open_;
+}
+
+void Session::answer(Server& server, const Frame& frame, const Answer& answer) {
+  Batch& batch = host_.around().to_client;
+  if (withhold_ && !answer.ready) return;
+  if (frame.first && frame.type == '3' &&
+      (server.ledger().answered().note & note::close_for_parse) != 0) {
+    batch.add([](std::string& to) { write_parse_complete(to); });
+  } else {
+    batch.pass(frame.bytes);
+  }
+  if (frame.first && (frame.type == '1' || frame.type == '3') &&
+      server.ledger().answered().note != 0 && !changes_.empty()) {
+    changes_.erase(changes_.begin());
+  }
+  if (segments_.empty()) return;
+  Segment& segment = segments_.front();
+  segment.in_message = !frame.last;
+  if (!answer.ready) segment.relayed = true;
+  if (!frame.first) return;
+  if (frame.type == 'C') completed(frame);
+  if (frame.type == 'E') segment.failed = true;
+  if (frame.type == 'G') segment.copies_in = true;
+  if (answer.ready) segment_answered();
+}
+
+void Session::completed(const Frame& frame) {
+  const auto tag = read_command_complete(frame.payload());
+  if (!tag) return;
+  switch (command_kind(*tag)) {
+    case CommandKind::write:
+    case CommandKind::call: transaction_.wrote = true; break;
+    case CommandKind::commit: transaction_.committed = true; break;
+    case CommandKind::discard_all:
+      server_->statements().clear();
+      server_->knows_xid_statement = false;
+      server_->unnamed_of = 0;
+      server_->traces = {};
+      server_->sets.clear();
+      sets_.clear();
+      sets_lost_ = false;
+      statements_->clear();
+      break;
+    case CommandKind::deallocate_all:
+      server_->statements().clear();
+      server_->knows_xid_statement = false;
+      statements_->clear();
+      break;
+    default: break;
+  }
+}
+
+/// ReadyForQuery, to the client.
+void Session::segment_answered() {
+  const Instant now = host_.around().reactor.now();
+  const TransactionStatus status = server_->ledger().status();
+  Segment& segment = segments_.front();
+  PoolTotals& totals = pool_->totals;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - segment.sent);
+  totals.query_us += static_cast<std::uint64_t>(took.count());
+  if (!segment.set.empty() && !segment.failed) {
+    transaction_.sets.append(segment.set).append(1, '\0');
+    if (status == TransactionStatus::idle) transaction_.committed = true;
+  }
+  withhold_ = false;
+  keeps_ = false;
+  kept_.clear();
+  segments_.erase(segments_.begin());
+  idle_since_ = asked_ = now;
+  if (status != TransactionStatus::idle) return;
+  ++totals.transactions;
+  if (transaction_.committed && !transaction_.sets.empty()) remember_sets();
+  transaction_ = {};
+}
+
+/// SET commands that are in force from now on. What RESET ALL took back is set once more on the way
+/// to another server, and taken back again.
+void Session::remember_sets() {
+  if (sets_.size() + transaction_.sets.size() > sets_most) {
+    sets_lost_ = true;
+    return;
+  }
+  sets_.append(transaction_.sets);
+  server_->sets = sets_;
+  server_->traces.settings = false;
+}
+
+void Session::skipped(Server& server, const Owed& message) {
+  (void)server;
+  if (message.owner != Owner::client || (message.note == 0)) return;
+  if (changes_.empty() || !statements_) return;
+  NameChange change = std::move(changes_.front());
+  changes_.erase(changes_.begin());
+  if (change.put) {
+    statements_->close(change.name);
+  } else {
+    statements_->put(change.name, change.sql, change.types, {});
+  }
+}
+
+void Session::heard_all(Server& server) {
+  const std::shared_ptr<bool> alive = alive_;
+  if (closing_ || stage_ == Stage::over) return;
+  send_to_client();
+  if (settling_ != Settling::no && ours_open_ == 0 && server.free()) {
+    const bool sets_were = settling_ == Settling::sets;
+    if (sets_were && !settle_parameters()) return;
+    return settled();
+  }
+  if (settling_ != Settling::no || &server != server_) return;
+  if (segments_.empty() && server.free() && pool_->mode() == PoolMode::transaction &&
+      walker_.between_messages()) {
+    release();
+  }
+  if (!pending_.empty() || readable_) resume();
+}
+
+/// Gives the server back: it is free.
+void Session::release() {
+  Server& server = *std::exchange(server_, nullptr);
+  pool_->give_back(server);
+}
+
+/// Does without its server, whatever it is doing.
+void Session::let_go() {
+  if (held_) {
+    host_.leave_hold(*this);
+    held_ = false;
+  }
+  if (pool_ != nullptr) pool_->leave(*this);
+  if (server_ == nullptr) return;
+  hand_in();
+  if (server_->free() && segments_.empty() && settling_ == Settling::no) return release();
+  Server& server = *std::exchange(server_, nullptr);
+  const Verdict verdict =
+      segments_.empty() ? Verdict{Action::roll_back, {}, {}}
+                        : decide_outcome(standing_of(0), Event::client_gone,
+                                         host_.around().configuration->replay);
+  const bool whole = walker_.between_messages() && settling_ == Settling::no &&
+                     (segments_.empty() || segments_.back().ended);
+  settling_ = Settling::no;
+  if (verdict.action == Action::let_finish && whole) {
+    return pool_->abandon(server);
+  }
+  server.lend_to(nullptr);
+  server.end({false, false, {}, "Its client has gone in the middle of a transaction."});
+}
+
+}  // namespace evergres::proxy

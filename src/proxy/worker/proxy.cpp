@@ -1,0 +1,193 @@
+#include "proxy/worker/proxy.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "proxy/worker/shard.hpp"
+
+namespace evergres::proxy {
+namespace {
+
+/// A port, on the thread of the first shard: each client goes to the shard with the fewest.
+class Door final : public Watcher {
+ public:
+  using Admit = std::function<void(Accepted, Port)>;
+  Door(Reactor& reactor, Descriptor listening, Port kind, Admit admit)
+      : reactor_(reactor), acceptor_(std::move(listening)), kind_(kind), admit_(std::move(admit)) {}
+  ~Door() { shut(); }
+  Door(const Door&) = delete;
+  Door& operator=(const Door&) = delete;
+
+  Outcome open() {
+    auto watch = reactor_.watch(acceptor_.descriptor(), *this);
+    if (!watch) return watch.error();
+    watch_ = *watch;
+    return {};
+  }
+  void shut() { reactor_.forget(std::exchange(watch_, {})); }
+
+  void ready(Ready) override {
+    for (int turn = 0; turn < 64; ++turn) {
+      Acceptor::Step step = acceptor_.next();
+      if (step.kind == Acceptor::Step::Kind::none) return;
+      if (step.kind == Acceptor::Step::Kind::client) admit_(std::move(step.client), kind_);
+    }
+    reactor_.again(watch_);
+  }
+
+ private:
+  Reactor& reactor_;
+  Acceptor acceptor_;
+  Port kind_;
+  Admit admit_;
+  Reactor::Watch watch_;
+};
+
+}  // namespace
+
+struct Proxy::Impl {
+  Hooks hooks;
+  std::shared_ptr<Guard> guard;
+  std::vector<std::unique_ptr<Shard>> shards;
+  std::vector<std::unique_ptr<Door>> doors;
+  std::vector<int> ports;
+  std::vector<std::thread> threads;
+
+  ~Impl() {
+    for (const auto& shard : shards) shard->reactor().stop();
+    for (std::thread& thread : threads) thread.join();
+    doors.clear();
+    shards.clear();
+  }
+
+  void admit(Accepted accepted, Port kind) {
+    Shard* least = shards.front().get();
+    for (const auto& shard : shards) {
+      if (shard->load() < least->load()) least = shard.get();
+    }
+    if (least == shards.front().get()) return least->adopt(std::move(accepted), kind);
+    auto shared = std::make_shared<Accepted>(std::move(accepted));
+    least->reactor().post([least, shared, kind] { least->adopt(std::move(*shared), kind); });
+  }
+
+  void forward_cancel(const CancelRequest& request) {
+    for (const auto& shard : shards) {
+      Shard* const to = shard.get();
+      to->reactor().post([to, request] { to->cancel_here(request); });
+    }
+  }
+
+  /// Runs `what` on the thread of each shard, and waits.
+  void everywhere(const std::function<void(Shard&)>& what) {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::size_t left = shards.size();
+    for (const auto& shard : shards) {
+      shard->reactor().post([&, raw = shard.get()] {
+        what(*raw);
+        const std::lock_guard lock(mutex);
+        if (--left == 0) done.notify_one();
+      });
+    }
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return left == 0; });
+  }
+
+  Outcome make_shards(std::shared_ptr<const Configuration> configuration) {
+    for (unsigned number = 0; number < std::max(1U, configuration->threads); ++number) {
+      Shard::Plan plan;
+      plan.number = number;
+      plan.configuration = configuration;
+      plan.guard = guard;
+      plan.say = hooks.say;
+      plan.forward_cancel = [this](const CancelRequest& request) { forward_cancel(request); };
+      if (hooks.applied) {
+        plan.applied = [this, number](std::uint64_t world, std::uint32_t busy) {
+          hooks.applied(number, world, busy);
+        };
+      }
+      auto shard = Shard::make(std::move(plan));
+      if (!shard) return shard.error();
+      shards.push_back(std::move(*shard));
+    }
+    return {};
+  }
+
+  Outcome open_doors(const Configuration& configuration) {
+    for (const Configuration::Listen& listen : configuration.listen) {
+      auto listening = listen_on(listen.host, listen.port, true);
+      if (!listening) return listening.error();
+      ports.push_back(listening->port);
+      doors.push_back(std::make_unique<Door>(
+          shards.front()->reactor(), std::move(listening->socket), listen.kind,
+          [this](Accepted accepted, Port kind) { admit(std::move(accepted), kind); }));
+      if (Outcome opened = doors.back()->open(); !opened) return opened;
+    }
+    return {};
+  }
+};
+
+Proxy::Proxy(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Proxy::~Proxy() = default;
+
+Result<std::unique_ptr<Proxy>> Proxy::start(Configuration configuration, Hooks hooks) {
+  auto impl = std::make_unique<Impl>();
+  impl->hooks = std::move(hooks);
+  // Known to nobody else: a process of its own makes other secrets for users who do not exist.
+  auto guard = Guard::make(configuration, sha256(random_hex(32)));
+  if (!guard) return guard.error();
+  impl->guard = std::move(*guard);
+  auto shared = std::make_shared<const Configuration>(std::move(configuration));
+  if (Outcome made = impl->make_shards(shared); !made) return made.error();
+  if (Outcome opened = impl->open_doors(*shared); !opened) return opened.error();
+  for (const auto& shard : impl->shards) {
+    impl->threads.emplace_back([raw = shard.get()] { raw->reactor().run(); });
+  }
+  return std::unique_ptr<Proxy>(new Proxy(std::move(impl)));
+}
+
+void Proxy::set_world(std::shared_ptr<const World> world) {
+  for (const auto& shard : impl_->shards) {
+    Shard* const to = shard.get();
+    to->reactor().post([to, world] { to->set_world(world); });
+  }
+}
+
+Outcome Proxy::reload(Configuration configuration) {
+  if (Outcome loaded = impl_->guard->reload(configuration); !loaded) return loaded;
+  const auto shared = std::make_shared<const Configuration>(std::move(configuration));
+  impl_->everywhere([&](Shard& shard) { shard.set_configuration(shared); });
+  return {};
+}
+
+void Proxy::leave(Millis grace) {
+  const Instant deadline = boot_now() + grace;
+  impl_->everywhere([&](Shard& shard) {
+    if (&shard == impl_->shards.front().get()) {
+      for (const auto& door : impl_->doors) door->shut();
+    }
+  });
+  bool empty = false;
+  while (!empty && boot_now() < deadline) {
+    empty = true;
+    std::mutex mutex;
+    impl_->everywhere([&](Shard& shard) {
+      const bool gone = shard.leave();
+      const std::lock_guard lock(mutex);
+      empty = empty && gone;
+    });
+    if (!empty) std::this_thread::sleep_for(Millis{20});
+  }
+}
+
+std::vector<int> Proxy::ports() const {
+  return impl_->ports;
+}
+
+unsigned Proxy::shards() const {
+  return static_cast<unsigned>(impl_->shards.size());
+}
+
+}  // namespace evergres::proxy

@@ -1,0 +1,415 @@
+#include "proxy/worker/shard.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/names.hpp"
+
+namespace evergres::proxy {
+namespace {
+
+constexpr Millis tick_length{100};
+constexpr Millis drain_look{3};
+constexpr std::size_t anybody = 1'000'000;
+
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::make(Plan plan) {
+  auto reactor = Reactor::make();
+  if (!reactor) return reactor.error();
+  std::unique_ptr<Shard> shard(new Shard(std::move(*reactor), std::move(plan)));
+  if (Outcome loaded = shard->load_certificates(); !loaded) return loaded.error();
+  shard->reactor_->defer([raw = shard.get()] { raw->tick(); });
+  return shard;
+}
+
+Shard::Shard(std::unique_ptr<Reactor> reactor, Plan plan)
+    : reactor_(std::move(reactor)),
+      plan_(std::move(plan)),
+      around_{*reactor_, plan_.configuration, std::make_shared<const World>(), {}, {}, {}, {},
+              plan_.say} {
+  around_.last_number = std::uint64_t{plan_.number} << 48U;
+}
+
+Shard::~Shard() {
+  fates_.clear();
+  questions_.clear();
+  cancellers_.clear();
+  for (auto& [number, session] : sessions_) session.reset();
+  sessions_.clear();
+  pools_.clear();
+}
+
+Outcome Shard::load_certificates() {
+  const Configuration& configuration = *around_.configuration;
+  if (!configuration.certificate.empty()) {
+    auto context = TlsContext::for_clients({configuration.certificate,
+                                            configuration.certificate_key,
+                                            configuration.client_authority});
+    if (!context) return context.error();
+    around_.client_tls = std::move(*context);
+  }
+  return {};
+}
+
+void Shard::adopt(Accepted accepted, Port port) {
+  const std::uint64_t number = ++around_.last_number;
+  const std::string address = accepted.address;
+  auto session = std::make_unique<Session>(*this, std::move(accepted), port, number);
+  Session& added = *session;
+  sessions_.emplace(number, std::move(session));
+  load_.store(sessions_.size(), std::memory_order_relaxed);
+  added.start();
+  if (leaving_ || sessions_.size() > around_.configuration->client_limit) {
+    added.end(leaving_ ? "57P01" : "53300",
+              Error(ErrorCode::refused,
+                    leaving_ ? "the endpoint is shutting down" : "too many clients",
+                    leaving_ ? "" : "client_limit clients are connected.", "Try again."));
+  }
+}
+
+void Shard::over(Session& session) {
+  reactor_->defer([this, number = session.number()] {
+    const auto key = cancel_keys_.find(number);
+    if (key != cancel_keys_.end()) {
+      by_cancel_pid_.erase(key->second.first);
+      cancel_keys_.erase(key);
+    }
+    sessions_.erase(number);
+    load_.store(sessions_.size(), std::memory_order_relaxed);
+  });
+}
+
+Session* Shard::session(std::uint64_t number) {
+  const auto found = sessions_.find(number);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+Pool& Shard::pool(const PoolName& name) {
+  auto& pool = pools_[name];
+  if (!pool) {
+    pool = std::make_unique<Pool>(around_, name, random_hex(8));
+    if (!around_.configuration->auth_user.empty() &&
+        name.user == around_.configuration->auth_user) {
+      pool->use_password({around_.configuration->auth_password});
+    }
+  }
+  return *pool;
+}
+
+// ---- waiting for a leader
+
+bool Shard::may_pass(Port port) {
+  if (!around_.route(port).node) return false;
+  Waiting& waiting = this->waiting(port);
+  return waiting.queue.size() == 0 || waiting.queue.pass(reactor_->now());
+}
+
+bool Shard::hold(Session& session, Port port) {
+  Waiting& waiting = this->waiting(port);
+  const Millis patience = around_.configuration->hold_timeout;
+  const auto ticket = waiting.queue.join(reactor_->now() + patience);
+  if (!ticket) return false;
+  session.ticket = *ticket;
+  if (waiting.by_slot.size() <= ticket->slot) waiting.by_slot.resize(ticket->slot + 1);
+  waiting.by_slot[ticket->slot] = &session;
+  wake_waiting(port);
+  return true;
+}
+
+void Shard::leave_hold(Session& session) {
+  for (Waiting* waiting : {&writers_, &readers_}) {
+    const std::uint32_t slot = session.ticket.slot;
+    if (slot < waiting->by_slot.size() && waiting->by_slot[slot] == &session) {
+      waiting->queue.leave(session.ticket);
+      waiting->by_slot[slot] = nullptr;
+    }
+  }
+}
+
+void Shard::wake_waiting(Port port) {
+  Waiting& waiting = this->waiting(port);
+  if (waiting.wake) reactor_->cancel(*waiting.wake);
+  waiting.wake.reset();
+  const auto at = waiting.queue.next_wake(reactor_->now(), anybody);
+  if (!at) return;
+  waiting.wake = reactor_->call_at(*at, [this, port] {
+    this->waiting(port).wake.reset();
+    serve_waiting(port);
+  });
+}
+
+void Shard::serve_waiting(Port port) {
+  Waiting& waiting = this->waiting(port);
+  const Instant now = reactor_->now();
+  std::vector<HoldQueue::Ticket> tickets;
+  waiting.queue.expire(now, tickets);
+  for (const HoldQueue::Ticket& ticket : tickets) {
+    if (Session* session = std::exchange(waiting.by_slot[ticket.slot], nullptr)) {
+      session->expired();
+    }
+  }
+  tickets.clear();
+  if (around_.route(port).node) waiting.queue.release(now, anybody, tickets);
+  for (const HoldQueue::Ticket& ticket : tickets) {
+    if (Session* session = std::exchange(waiting.by_slot[ticket.slot], nullptr)) {
+      session->released();
+    }
+  }
+  wake_waiting(port);
+}
+
+void Shard::set_world(std::shared_ptr<const World> world) {
+  const bool was_draining = around_.world->draining;
+  around_.world = std::move(world);
+  std::vector<Waiter*> homeless;
+  for (const auto& [name, pool] : pools_) pool->world_changed(homeless);
+  for (Waiter* waiter : homeless) {
+    // An errand asks again by itself.
+    if (auto* session = dynamic_cast<Session*>(waiter)) session->released();
+  }
+  for (const auto& [number, session] : sessions_) session->world_changed();
+  for (const Port port : {Port::read_write, Port::read_only}) {
+    Waiting& waiting = this->waiting(port);
+    const bool open = around_.route(port).node.has_value();
+    if (open && !waiting.open) {
+      const auto first = std::max<std::uint32_t>(1, around_.configuration->pool_size);
+      waiting.queue.open(reactor_->now(), Ramp{first, Millis{20}});
+    }
+    if (!open) waiting.queue.close();
+    waiting.open = open;
+    serve_waiting(port);
+  }
+  for (const auto& task : fates_) task->errand->proceed(*task->pool);
+  ask_secrets();
+  tell_busy();
+  if (around_.world->draining && !was_draining) watch_busy();
+}
+
+/// How many transactions run on the leader: a planned switchover waits for them.
+void Shard::tell_busy() {
+  std::uint32_t busy = 0;
+  for (const auto& [name, pool] : pools_) {
+    if (name.port == Port::read_only) continue;
+    for (const auto& server : pool->servers()) {
+      if (server->borrower() != nullptr && server->logged_in() && !server->free()) ++busy;
+    }
+  }
+  if (!plan_.applied || (busy == told_busy_ && around_.world->number == told_world_)) return;
+  told_busy_ = busy;
+  told_world_ = around_.world->number;
+  plan_.applied(told_world_, busy);
+}
+
+/// While a planned handover waits for the last transactions, each end of one counts.
+void Shard::watch_busy() {
+  if (!around_.world->draining) return;
+  tell_busy();
+  reactor_->call_at(reactor_->now() + drain_look, [this] { watch_busy(); });
+}
+
+void Shard::set_configuration(std::shared_ptr<const Configuration> configuration) {
+  const auto before = std::exchange(around_.configuration, std::move(configuration));
+  if (Outcome loaded = load_certificates(); !loaded) {
+    around_.say(Loudness::warning, loaded.error().one_line());
+  }
+}
+
+// ---- logging in
+
+std::shared_ptr<const LoginRules> Shard::rules() {
+  return plan_.guard->rules();
+}
+
+void Shard::find_secret(Session& session, const std::string& user) {
+  const auto known = plan_.guard->secret_of(user, reactor_->now());
+  const std::uint64_t number = session.number();
+  if (known) {
+    reactor_->defer([this, number, secret = *known] {
+      if (Session* asking = this->session(number)) asking->secret_found(secret);
+    });
+    return;
+  }
+  SecretQuestion& question = questions_[user];
+  if (question.sessions.empty()) question.since = reactor_->now();
+  question.sessions.push_back(number);
+  ask_secrets();
+}
+
+/// Asks about everybody who is waited for and not asked about yet.
+void Shard::ask_secrets() {
+  const Configuration& configuration = *around_.configuration;
+  for (auto& [user, question] : questions_) {
+    if (question.errand && question.errand->under_way()) continue;
+    Port port = Port::read_write;
+    if (!around_.route(port).node) port = Port::read_only;
+    if (!around_.route(port).node) continue;
+    question.errand = std::make_unique<SecretErrand>(
+        around_, user, [this, user = user](AuthStep step) {
+          reactor_->defer([this, user, step = std::move(step)]() mutable {
+            secret_known(user, std::move(step));
+          });
+        });
+    question.errand->go(pool({configuration.auth_database, configuration.auth_user, port}));
+  }
+}
+
+void Shard::secret_known(const std::string& user, AuthStep step) {
+  const auto found = questions_.find(user);
+  if (found == questions_.end()) return;
+  const Instant now = reactor_->now();
+  if (const auto* failed = std::get_if<AuthFailed>(&step)) {
+    // It may be the leader that is going: the next one is asked, as long as clients wait for one.
+    if (found->second.since + around_.configuration->hold_timeout > now &&
+        failed->sqlstate.starts_with("08")) {
+      found->second.errand.reset();
+      return;
+    }
+    around_.say(Loudness::warning, "auth_query: " + failed->error.one_line());
+    const auto sessions = std::move(found->second.sessions);
+    questions_.erase(found);
+    for (const std::uint64_t number : sessions) {
+      if (Session* asking = session(number)) asking->secret_unavailable(failed->error);
+    }
+    return;
+  }
+  auto* answer = std::get_if<AuthAnswer>(&step);
+  if (answer == nullptr) return;
+  plan_.guard->learn(user, answer->secret, now);
+  const auto sessions = std::move(found->second.sessions);
+  questions_.erase(found);
+  for (const std::uint64_t number : sessions) {
+    if (Session* asking = session(number)) asking->secret_found(answer->secret);
+  }
+}
+
+void Shard::logged_in(Session& session, const std::optional<ScramKeys>&) {
+  around_.say(Loudness::info, "login of " + session.user() + " to " + session.database() +
+                                  " from " + session.address());
+}
+
+void Shard::refused(Session& session, const Refused& why) {
+  if (why.guessed) plan_.guard->doubt(session.user(), reactor_->now());
+  around_.say(Loudness::warning, "login of " + session.user() + " from " + session.address() +
+                                     " refused: " + why.error.one_line());
+}
+
+Millis Shard::delay_of(const Session& session) {
+  return plan_.guard->failed_from(session.address(), reactor_->now());
+}
+
+// ---- cancelling
+
+std::pair<std::int32_t, std::string> Shard::cancel_key(Session& session) {
+  // The shard in the upper bits, so that a request finds it.
+  do {
+    last_pid_ = (last_pid_ + 1) & 0x00ffffff;
+  } while (last_pid_ == 0 || by_cancel_pid_.contains(last_pid_));
+  const std::int32_t pid = static_cast<std::int32_t>(plan_.number << 24U) | last_pid_;
+  std::string key;
+  const std::string hex = random_hex(4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    key += static_cast<char>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+  }
+  by_cancel_pid_[pid] = session.number();
+  cancel_keys_[session.number()] = {pid, key};
+  return {pid, key};
+}
+
+void Shard::cancel_asked(const CancelRequest& request) {
+  if (!cancel_here(request) && plan_.forward_cancel) plan_.forward_cancel(request);
+}
+
+bool Shard::cancel_here(const CancelRequest& request) {
+  const auto found = by_cancel_pid_.find(request.pid);
+  if (found == by_cancel_pid_.end()) return false;
+  const auto key = cancel_keys_.find(found->second);
+  if (key == cancel_keys_.end() || !same_secret(key->second.second, request.key)) return false;
+  if (Session* asked = session(found->second)) asked->cancel_asked();
+  return true;
+}
+
+void Shard::cancel(Server& server) {
+  if (server.cancels >= 2) return;  // one more changes nothing
+  cancellers_.push_back(std::make_unique<Canceller>(*reactor_, server, [this](Canceller& done) {
+    reactor_->defer([this, raw = &done] {
+      std::erase_if(cancellers_, [raw](const auto& owned) { return owned.get() == raw; });
+    });
+  }));
+  cancellers_.back()->begin();
+}
+
+// ---- fates
+
+void Shard::find_fate(Session& session, FateQuestion question) {
+  auto task = std::make_unique<FateTask>();
+  task->session = session.number();
+  task->pool = session.pool();
+  FateTask* raw = task.get();
+  const Instant deadline = reactor_->now() + around_.configuration->hold_timeout;
+  task->errand = std::make_unique<FateErrand>(
+      around_, std::move(question), deadline, [this, raw](Fate fate, std::string_view because) {
+        around_.say(Loudness::info, "fate of a commit: " + std::string(word_of(fate)) + ". " +
+                                        std::string(because));
+        reactor_->defer([this, raw, fate] {
+          const std::uint64_t number = raw->session;
+          std::erase_if(fates_, [raw](const auto& owned) { return owned.get() == raw; });
+          if (Session* asking = this->session(number)) asking->fate_known(fate);
+        });
+      });
+  fates_.push_back(std::move(task));
+  raw->errand->proceed(*raw->pool);
+}
+
+// ---- console
+
+bool Shard::is_console(const std::string& database) {
+  return database == "evergres" || database == "pgbouncer";
+}
+
+void Shard::console(Session&, const Frame&, std::string&) {}
+
+// ---- time
+
+void Shard::tick() {
+  ++ticks_;
+  for (const auto& [name, pool] : pools_) pool->tick();
+  for (const auto& task : fates_) task->errand->proceed(*task->pool);
+  const Instant now = reactor_->now();
+  ask_secrets();
+  for (auto at = questions_.begin(); at != questions_.end();) {
+    if (at->second.since + around_.configuration->hold_timeout > now) {
+      ++at;
+      continue;
+    }
+    const auto sessions = std::move(at->second.sessions);
+    at = questions_.erase(at);
+    for (const std::uint64_t number : sessions) {
+      if (Session* asking = session(number)) {
+        asking->secret_unavailable(Error(ErrorCode::unreachable,
+                                         "there is no server to ask for the role's secret",
+                                         "None became available within hold_timeout.",
+                                         "Try again. `evergres list` shows the cluster."));
+      }
+    }
+  }
+  for (const auto& canceller : cancellers_) {
+    if (canceller->late()) canceller->give_up();
+  }
+  if (ticks_ % 5 == 0) {
+    for (const auto& [number, session] : sessions_) session->tick();
+  }
+  reactor_->call_at(now + tick_length, [this] { tick(); });
+}
+
+bool Shard::leave() {
+  leaving_ = true;
+  for (const auto& [number, session] : sessions_) {
+    if (session->in_transaction() || session->standing() != Standing::idle) continue;
+    session->end("57P01", Error(ErrorCode::cancelled, "the endpoint is shutting down", {},
+                                "Connect again."));
+  }
+  return sessions_.empty();
+}
+
+}  // namespace evergres::proxy

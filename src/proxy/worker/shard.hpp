@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/pool/hold_queue.hpp"
+#include "proxy/session/session.hpp"
+#include "proxy/worker/canceller.hpp"
+#include "proxy/worker/errand.hpp"
+#include "proxy/worker/guard.hpp"
+
+namespace evergres::proxy {
+
+/// One thread's part of the endpoint: its clients, its pools and its servers. What other threads
+/// want of it they post to its reactor.
+class Shard final : public SessionHost {
+ public:
+  struct Plan {
+    unsigned number = 0;
+    std::shared_ptr<const Configuration> configuration;
+    std::shared_ptr<Guard> guard;  ///< secrets, rules and throttles of all shards
+    std::function<void(Loudness, const std::string&)> say;
+    /// To the shard that has the client; from any thread.
+    std::function<void(const CancelRequest&)> forward_cancel;
+    /// See Feed::applied().
+    std::function<void(std::uint64_t world, std::uint32_t busy)> applied;
+  };
+  /// Errors: of the reactor, and of the certificates.
+  static Result<std::unique_ptr<Shard>> make(Plan plan);
+  ~Shard();
+
+  Reactor& reactor() { return *reactor_; }
+  /// A client came; on the thread of the reactor.
+  void adopt(Accepted accepted, Port port);
+  void set_world(std::shared_ptr<const World> world);
+  void set_configuration(std::shared_ptr<const Configuration> configuration);
+  /// Lets nobody begin; whoever is between transactions is told to go. True when nobody is left.
+  bool leave();
+  bool cancel_here(const CancelRequest& request);
+  [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
+  /// Of any thread: for whoever spreads new clients.
+  [[nodiscard]] std::size_t load() const { return load_.load(std::memory_order_relaxed); }
+
+  // SessionHost
+  Surroundings& around() override { return around_; }
+  Pool& pool(const PoolName& name) override;
+  void over(Session& session) override;
+  bool may_pass(Port port) override;
+  bool hold(Session& session, Port port) override;
+  void leave_hold(Session& session) override;
+  void find_secret(Session& session, const std::string& user) override;
+  std::shared_ptr<const LoginRules> rules() override;
+  void logged_in(Session& session, const std::optional<ScramKeys>& keys) override;
+  void refused(Session& session, const Refused& why) override;
+  Millis delay_of(const Session& session) override;
+  std::pair<std::int32_t, std::string> cancel_key(Session& session) override;
+  void cancel_asked(const CancelRequest& request) override;
+  void cancel(Server& server) override;
+  void find_fate(Session& session, FateQuestion question) override;
+  bool is_console(const std::string& database) override;
+  void console(Session& session, const Frame& frame, std::string& to) override;
+
+ private:
+  struct Waiting {
+    HoldQueue queue{100'000};
+    std::vector<Session*> by_slot;
+    bool open = false;
+    std::optional<Reactor::Timer> wake;
+  };
+  struct SecretQuestion {
+    std::unique_ptr<SecretErrand> errand;
+    std::vector<std::uint64_t> sessions;  ///< that want to know
+    Instant since;
+  };
+  struct FateTask {
+    std::unique_ptr<FateErrand> errand;
+    std::uint64_t session = 0;
+    Pool* pool = nullptr;
+  };
+
+  Shard(std::unique_ptr<Reactor> reactor, Plan plan);
+  Outcome load_certificates();
+  Waiting& waiting(Port port) { return port == Port::read_write ? writers_ : readers_; }
+  void serve_waiting(Port port);
+  void wake_waiting(Port port);
+  void ask_secrets();
+  void secret_known(const std::string& user, AuthStep step);
+  void tick();
+  void tell_busy();
+  void watch_busy();
+  Session* session(std::uint64_t number);
+
+  std::unique_ptr<Reactor> reactor_;
+  Plan plan_;
+  Surroundings around_;
+  std::map<PoolName, std::unique_ptr<Pool>> pools_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<std::int32_t, std::uint64_t> by_cancel_pid_;
+  std::unordered_map<std::uint64_t, std::pair<std::int32_t, std::string>> cancel_keys_;
+  Waiting writers_;
+  Waiting readers_;
+  std::map<std::string, SecretQuestion> questions_;
+  std::vector<std::unique_ptr<FateTask>> fates_;
+  std::vector<std::unique_ptr<Canceller>> cancellers_;
+  std::uint32_t told_busy_ = UINT32_MAX;
+  std::uint64_t told_world_ = 0;
+  std::int32_t last_pid_ = 0;
+  unsigned ticks_ = 0;
+  bool leaving_ = false;
+  std::atomic<std::size_t> load_{0};
+};
+
+}  // namespace evergres::proxy
