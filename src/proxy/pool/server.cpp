@@ -176,15 +176,17 @@ void Server::read() {
     if (unread_) return;
     Stream::Got got;
     std::string_view input;
-    if (pending_.empty()) {
+    // What is told may be viewed until heard_all().
+    std::string arrived = std::exchange(pending_, {});
+    if (arrived.empty()) {
       got = stream_.read(reactor_.scratch());
       input = std::string_view(reactor_.scratch().data(), got.bytes);
     } else {
-      const std::size_t before = pending_.size();
-      pending_.resize(before + Reactor::scratch_bytes);
-      got = stream_.read(std::span<char>(pending_).subspan(before));
-      pending_.resize(before + got.bytes);
-      input = pending_;
+      const std::size_t before = arrived.size();
+      arrived.resize(before + Reactor::scratch_bytes);
+      got = stream_.read(std::span<char>(arrived).subspan(before));
+      arrived.resize(before + got.bytes);
+      input = arrived;
     }
     reading_ = true;
     const bool goes_on = take(input);
@@ -193,12 +195,7 @@ void Server::read() {
       reading_ = false;
       return;
     }
-    if (input.data() == pending_.data() + (pending_.size() - input.size())) {
-      pending_.erase(0, pending_.size() - input.size());
-    } else {
-      pending_.assign(input);
-    }
-    if (pending_.empty() && pending_.capacity() > 4096) pending_ = {};
+    pending_.assign(input);
     reading_ = got.more || got.closed;
     if (borrower_ != nullptr) {
       borrower_->heard_all(*this);
