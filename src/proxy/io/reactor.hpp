@@ -18,7 +18,9 @@ class Watcher {
   struct Ready {
     bool readable = false;  ///< also at the end of the stream: read() tells
     bool writable = false;
-    bool hung_up = false;  ///< the other side will send no more, or the connection is broken
+    /// The other side will send no more, or the connection is broken. Told once, perhaps together
+    /// with its last bytes: tell the Stream (Stream::hung_up()), or its end goes unnoticed.
+    bool hung_up = false;
   };
   virtual void ready(Ready what) = 0;
 
@@ -60,7 +62,8 @@ class Reactor {
   };
   Timer call_at(Instant at, std::function<void()> what);
   void cancel(Timer timer);
-  /// After the events that are being handled, before the next wait.
+  /// After the events that are being handled, before the next wait. What a deferred function defers
+  /// comes a turn later, so that events get theirs.
   void defer(std::function<void()> what);
   /// From any thread; runs on the thread of run(), in the order of the calls.
   void post(std::function<void()> what);
@@ -71,7 +74,8 @@ class Reactor {
   [[nodiscard]] std::span<char> scratch();
   static constexpr std::size_t scratch_bytes = 64U << 10U;
 
-  /// Until stop(), which any thread may call, also before.
+  /// Until stop(), which any thread may call, also before. What was posted before stop() still
+  /// runs.
   void run();
   void stop();
 

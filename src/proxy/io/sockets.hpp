@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -33,14 +35,16 @@ class Resolved {
 Result<std::vector<Resolved>> resolve(const Address& address);
 
 /// Begins to connect; the socket becomes writable when that is decided: ask connect_result().
+/// Errors: unreachable, permission (also at once: a unix socket that nobody listens on).
 Result<Descriptor> begin_connect(const Resolved& to);
-/// Nothing yet if it is still connecting.
-Outcome connect_result(const Descriptor& socket);
+/// Nothing yet if it is still connecting. Errors: unreachable, permission.
+std::optional<Outcome> connect_result(const Descriptor& socket);
 
 struct Listening {
   Descriptor socket;
   int port = 0;  ///< the kernel's choice if 0 was asked for
 };
+/// `host`: a name (its first address counts), an address, or "*" for all of both families.
 /// SO_REUSEADDR; `shared`: also SO_REUSEPORT, for a second process that takes over. Errors:
 /// port_taken, permission, config_invalid (no such address here).
 Result<Listening> listen_on(const std::string& host, int port, bool shared);
