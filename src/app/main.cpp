@@ -61,9 +61,18 @@ int run_proxy(const std::filesystem::path& config_file, const NodeSettings& sett
     std::fputs(configured.error().for_people().c_str(), stderr);
     return evergres::error_code_info(configured.error().code()).exit_status;
   }
-  return evergres::proxy::run_proxy({settings, *configured, [config_file, settings]() {
-                                       return evergres::proxy::read_again(config_file, settings);
-                                     }});
+  evergres::proxy::RunPlan plan;
+  plan.settings = settings;
+  plan.configuration = *configured;
+  plan.read_again = [config_file, settings] {
+    return evergres::proxy::read_again(config_file, settings);
+  };
+  evergres::proxy::RunHooks hooks;
+  hooks.say = [log](evergres::proxy::Loudness loudness, const std::string& text) {
+    const bool warns = loudness == evergres::proxy::Loudness::warning;
+    log->log(warns ? spdlog::level::warn : spdlog::level::info, text);
+  };
+  return evergres::proxy::run_proxy(std::move(plan), std::move(hooks));
 }
 
 }  // namespace

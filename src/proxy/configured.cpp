@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned most_default_threads = 4;
+/// Each thread has pools of its own: pool_size is meant for one.
+constexpr unsigned most_default_threads = 1;
 
 /// The words were checked when the file was read.
 template <typename Enum>

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "base/result.hpp"
 #include "config/node_settings.hpp"
 #include "proxy/configuration.hpp"
+#include "proxy/loudness.hpp"
 
 namespace evergres::proxy {
 
@@ -18,9 +20,14 @@ struct RunPlan {
   std::function<Result<Configuration>()> read_again;
 };
 
+struct RunHooks {
+  /// A line of the log; from any thread.
+  std::function<void(Loudness, const std::string&)> say;
+};
+
 /// The whole life of `evergres proxy`; returns its exit status. SIGTERM and SIGINT: accept nobody
 /// any more, let those who are in a transaction end it, leave within four seconds (the supervisor
-/// kills it after five). SIGHUP: read_again(). Log lines go to stderr.
-int run_proxy(RunPlan plan);
+/// kills it after five). SIGHUP: read_again().
+int run_proxy(RunPlan plan, RunHooks hooks);
 
 }  // namespace evergres::proxy

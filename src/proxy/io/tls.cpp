@@ -148,6 +148,30 @@ Outcome trust(SSL_CTX* context, const std::filesystem::path& authority, bool ask
   return {};
 }
 
+/// What the other side is shown: the certificate itself.
+Result<Certificate> show(SSL_CTX* context, const std::filesystem::path& certificate,
+                         const std::filesystem::path& key_file) {
+  auto chain = read_certificates(certificate);
+  if (!chain) return chain.error();
+  const auto key = read_key(key_file);
+  if (!key) return key.error();
+  const std::string& file = certificate.native();
+  X509* own = chain.value().front().get();
+  if (SSL_CTX_use_certificate(context, own) != 1) {
+    return refused("the certificate in " + file + " cannot be used");
+  }
+  for (auto next = chain.value().begin() + 1; next != chain.value().end(); ++next) {
+    if (SSL_CTX_add1_chain_cert(context, next->get()) != 1) {
+      return refused("the chain in " + file + " cannot be used");
+    }
+  }
+  if (X509_check_private_key(own, key.value().get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context, key.value().get()) != 1) {
+    return refused("the key " + key_file.native() + " does not belong to the certificate " + file);
+  }
+  return std::move(chain.value().front());
+}
+
 std::optional<std::string> binding_of(X509* certificate) {
   const int size = i2d_X509(certificate, nullptr);
   if (size <= 0) return std::nullopt;
@@ -163,24 +187,8 @@ Result<TlsContext> TlsContext::for_clients(const ServerFiles& files) {
   TlsContext made;
   made.native_ = make_context(TLS_server_method());
   SSL_CTX* context = made.native();
-  auto chain = read_certificates(files.certificate);
-  if (!chain) return chain.error();
-  const auto key = read_key(files.key);
-  if (!key) return key.error();
-  const std::string& file = files.certificate.native();
-  X509* own = chain.value().front().get();
-  if (SSL_CTX_use_certificate(context, own) != 1) {
-    return refused("the certificate in " + file + " cannot be used");
-  }
-  for (auto next = chain.value().begin() + 1; next != chain.value().end(); ++next) {
-    if (SSL_CTX_add1_chain_cert(context, next->get()) != 1) {
-      return refused("the chain in " + file + " cannot be used");
-    }
-  }
-  if (X509_check_private_key(own, key.value().get()) != 1 ||
-      SSL_CTX_use_PrivateKey(context, key.value().get()) != 1) {
-    return refused("the key " + files.key.native() + " does not belong to the certificate " + file);
-  }
+  auto own = show(context, files.certificate, files.key);
+  if (!own) return own.error();
   SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
   if (!files.client_authority.empty()) {
     if (auto trusted = trust(context, files.client_authority, true); !trusted) {
@@ -188,14 +196,18 @@ Result<TlsContext> TlsContext::for_clients(const ServerFiles& files) {
     }
     made.verify_ = Verify::authority;
   }
-  made.binding_ = binding_of(own);
+  made.binding_ = binding_of(own->get());
   return made;
 }
 
-Result<TlsContext> TlsContext::for_servers(Verify verify, const std::filesystem::path& authority) {
+Result<TlsContext> TlsContext::for_servers(Verify verify, const std::filesystem::path& authority,
+                                           const OwnFiles& own) {
   TlsContext made;
   made.native_ = make_context(TLS_client_method());
   made.verify_ = verify;
+  if (!own.certificate.empty()) {
+    if (auto shown = show(made.native(), own.certificate, own.key); !shown) return shown.error();
+  }
   if (verify == Verify::nothing) {
     SSL_CTX_set_verify(made.native(), SSL_VERIFY_NONE, nullptr);
     return made;

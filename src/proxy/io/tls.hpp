@@ -26,8 +26,14 @@ class TlsContext {
   static Result<TlsContext> for_clients(const ServerFiles& files);
 
   enum class Verify { nothing, authority, authority_and_name };
+  /// What we show a server that asks for a certificate; empty: nothing.
+  struct OwnFiles {
+    std::filesystem::path certificate;
+    std::filesystem::path key;
+  };
   /// Toward servers. `authority`: PEM; required unless nothing is verified.
-  static Result<TlsContext> for_servers(Verify verify, const std::filesystem::path& authority);
+  static Result<TlsContext> for_servers(Verify verify, const std::filesystem::path& authority,
+                                        const OwnFiles& own = {});
 
   /// end_point_hash() of our certificate, for SCRAM-SHA-256-PLUS.
   [[nodiscard]] const std::optional<std::string>& binding() const { return binding_; }

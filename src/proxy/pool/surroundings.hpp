@@ -10,12 +10,11 @@
 #include "proxy/io/batch.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/tls.hpp"
+#include "proxy/loudness.hpp"
 #include "proxy/pool/route.hpp"
 #include "proxy/world.hpp"
 
 namespace evergres::proxy {
-
-enum class Loudness { info, warning };
 
 /// What everything on one shard shares. One thread, but for `say`.
 struct Surroundings {

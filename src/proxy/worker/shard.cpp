@@ -49,6 +49,13 @@ Outcome Shard::load_certificates() {
     if (!context) return context.error();
     around_.client_tls = std::move(*context);
   }
+  if (!configuration.server_authority.empty()) {
+    auto context = TlsContext::for_servers(
+        TlsContext::Verify::authority_and_name, configuration.server_authority,
+        {configuration.server_certificate, configuration.server_certificate_key});
+    if (!context) return context.error();
+    around_.server_tls = std::move(*context);
+  }
   return {};
 }
 
