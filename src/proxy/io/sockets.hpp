@@ -49,8 +49,9 @@ struct Listening {
 /// port_taken, permission, config_invalid (no such address here).
 Result<Listening> listen_on(const std::string& host, int port, bool shared);
 
-/// The next client, nothing if there is none now. When the process has no descriptors left, the
-/// oldest waiting connection is accepted and closed at once, so that epoll does not spin.
+/// The next client, nothing if there is none now: an edge is one for all, so ask until then. When
+/// the process has no descriptors left, the oldest waiting connection is accepted and closed at
+/// once, so that epoll does not spin.
 struct Accepted {
   Descriptor socket;
   std::string address;  ///< without port, as HBA wants it: "10.0.0.7"

@@ -134,7 +134,7 @@ Stream::Handshake Stream::handshake() {
   CHECK(tls_ != nullptr);
   if (tls_->done) return Handshake::done;
   if (!tls_->problem.empty()) return Handshake::failed;
-  if (broken_) return tls_->fail("the connection broke");
+  if (!flush()) return tls_->fail("the connection broke");
   tls_->start(hung_up_);
   const int result = SSL_do_handshake(tls_->ssl.get());
   const int errno_value = errno;
@@ -231,11 +231,13 @@ Stream::Got Stream::read_sealed(std::span<char> into) {
   }
   // A read that could not be filled has emptied the socket and OpenSSL.
   got.more = got.bytes == into.size() && (!tls_->drained || SSL_has_pending(ssl) == 1);
-  if (!Tls::sealed().empty()) {  // the answer to a KeyUpdate
+  if (!Tls::sealed().empty()) {  // a warning: no renegotiation
     send_sealed();
-    if (unsent() > answers_at_most) break_off();  // it asks and asks, and does not read
+    if (unsent() > answers_at_most) {  // it asks and does not read
+      break_off();
+      got = {.bytes = got.bytes, .closed = true};
+    }
   }
-  if (broken_) got = {.bytes = got.bytes, .closed = true};
   return got;
 }
 

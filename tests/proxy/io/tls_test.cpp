@@ -287,6 +287,34 @@ TEST_F(Tls, AKeyUpdateIsAnsweredWhileAWriteWaits) {
   EXPECT_EQ(SSL_read(foreign.ssl.get(), bytes.data(), 100), 14);
 }
 
+TEST_F(Tls, WhoAsksForOtherKeysAndDoesNotReadIsCutOff) {
+  for (const std::size_t waiting : {0U, 3'000'000U}) {
+    Ends ends = Ends::of_unix();
+    ends.here.accept_tls(server());
+    const Foreign foreign(ends.there, "");
+    SSL_set_max_proto_version(foreign.ssl.get(), TLS1_2_VERSION);
+    ASSERT_EQ(foreign.with(ends.here), done);
+    ASSERT_TRUE(ends.here.write(long_text(waiting)));
+    ASSERT_EQ(SSL_renegotiate(foreign.ssl.get()), 1);
+    SSL_do_handshake(foreign.ssl.get());
+    std::array<char, 100> bytes{};
+    const Stream::Got got = ends.here.read(bytes);
+    EXPECT_EQ(got.bytes, 0U);
+    EXPECT_EQ(got.closed, waiting > 0) << "without the bound it grows as long as they ask";
+    EXPECT_EQ(ends.here.write("x"), waiting == 0);
+  }
+}
+
+TEST_F(Tls, TheLastWordsOfTheOtherSideAreReadAlsoWhenAWriteHasFailed) {
+  Ends ends = inside(Ends::of_tcp());
+  ends.there.write("FATAL");
+  ends.there.close();
+  while (ends.here.write("nobody reads this")) {
+    ASSERT_TRUE(wait_for(ends.here, ends.here));
+  }
+  EXPECT_EQ(read_all(ends.here, 100), "FATAL");
+}
+
 TEST_F(Tls, NamesAreVerifiedWhereThatIsAskedFor) {
   EXPECT_EQ(problem_of(authority_and_name, "db.example"), "");
   EXPECT_EQ(problem_of(authority_and_name, "127.0.0.1"), "");
