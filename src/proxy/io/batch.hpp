@@ -53,9 +53,8 @@ class Batch {
     if (parts_.empty()) return true;
     views_.clear();
     for (const Part& part : parts_) {
-      views_.push_back(part.view != nullptr
-                           ? std::string_view(part.view, part.size)
-                           : std::string_view(own_).substr(part.from, part.size));
+      views_.push_back(part.view != nullptr ? std::string_view(part.view, part.size)
+                                            : std::string_view(own_).substr(part.from, part.size));
     }
     const bool sound = to.write(std::span<const std::string_view>(views_));
     clear();

@@ -219,8 +219,14 @@ void Pool::connect(Bucket* bucket, const Route& route) {
   if (node == nullptr || node->resolved.empty()) {
     return failed("The address of " + route.node->value + " is not known.");
   }
-  Server::Birth birth{*route.node, around_.world->highest, node->resolved.front(), node->address,
-                      bucket, {}, nullptr, around_.configuration->statements_per_server};
+  Server::Birth birth{*route.node,
+                      around_.world->highest,
+                      node->resolved.front(),
+                      node->address,
+                      bucket,
+                      {},
+                      nullptr,
+                      around_.configuration->statements_per_server};
   const bool local = node->address.host.starts_with('/');
   birth.plan.tls = local || !around_.server_tls ? ServerTls::disable : ServerTls::require;
   birth.plan.without_proof = false;
@@ -241,8 +247,8 @@ void Pool::ready(Server& server) {
   backoff_ = Millis{0};
   retry_at_ = {};
   if (!last_failure_.empty()) {
-    around_.say(Loudness::info, "servers of " + name_.database + " as " + name_.user +
-                                    " can be reached again");
+    around_.say(Loudness::info,
+                "servers of " + name_.database + " as " + name_.user + " can be reached again");
     last_failure_.clear();
   }
   server.birth().bucket->welcome = intern(server.settings());
@@ -317,11 +323,11 @@ void Pool::tick() {
     Waiter& waiter = *oldest_;
     unlink(waiter);
     waiter.turned_away(
-        {"57014", Error(ErrorCode::timed_out, "no server connection became free in time",
-                        "The client waited for query_wait_timeout. Of " +
-                            std::to_string(servers_.size()) +
-                            " connections of this pool none became free.",
-                        "Make transactions shorter, or pool_size larger.")});
+        {"57014",
+         Error(ErrorCode::timed_out, "no server connection became free in time",
+               "The client waited for query_wait_timeout. Of " + std::to_string(servers_.size()) +
+                   " connections of this pool none became free.",
+               "Make transactions shorter, or pool_size larger.")});
   }
   for (std::size_t i = idle_.size(); i-- > 0;) {
     Server& server = *idle_[i];

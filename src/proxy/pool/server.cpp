@@ -235,8 +235,10 @@ void Server::first_piece(const Frame& frame) {
   const std::string_view body = frame.payload();
   answer_ = ledger_.received(frame.type, body, skipped_);
   if (answer_.to == Answer::To::violation) {
-    return end({false, false, {}, std::string("The server answered what nobody had asked: ") +
-                                      frame.type + "."});
+    return end({false,
+                false,
+                {},
+                std::string("The server answered what nobody had asked: ") + frame.type + "."});
   }
   if (frame.type == 'S') {
     const auto parameter = read_parameter(body);
@@ -286,8 +288,7 @@ void Server::tell_skipped() {
   std::vector<Owed> told = std::exchange(skipped_, {});
   for (const Owed& message : told) {
     const StatementId id = message.note & note::id_mask;
-    const bool stands_in =
-        (message.note & (note::close_for_parse | note::close_for_close)) != 0;
+    const bool stands_in = (message.note & (note::close_for_parse | note::close_for_close)) != 0;
     if (id != 0 && !stands_in && message.type == 'P') statements_.parse_failed(id);
     if (id != 0 && !stands_in && message.type == 'C') statements_.close_skipped(id);
     if (borrower_ != nullptr) borrower_->skipped(*this, message);

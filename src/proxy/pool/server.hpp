@@ -67,7 +67,7 @@ class ServerKeeper {
  public:
   virtual void ready(Server& server) = 0;  ///< logged in, idle
   virtual void refused(Server& server, const ServerRefused& why) = 0;
-  virtual void free(Server& server) = 0;   ///< not lent, and has become free
+  virtual void free(Server& server) = 0;                         ///< not lent, and has become free
   virtual void ended(Server& server, const ServerEnd& end) = 0;  ///< destroys it
 
  protected:
@@ -81,7 +81,7 @@ class Server final : public Watcher {
     NodeName node;
     Term term;  ///< the connection ends with it
     Resolved address;
-    Address named;  ///< what `address` was looked up from
+    Address named;             ///< what `address` was looked up from
     Bucket* bucket = nullptr;  ///< of startup settings: see Pool
     ServerLoginPlan plan;
     const TlsContext* tls = nullptr;
@@ -135,15 +135,15 @@ class Server final : public Watcher {
   [[nodiscard]] bool ending() const { return state_ == State::over; }
   [[nodiscard]] bool inside_tls() const { return stream_.inside_tls(); }
 
-  Traces traces;                ///< left behind by its borrowers since the last reset
-  std::string sets;             ///< the SET commands that were run on it since: see Session
+  Traces traces;                 ///< left behind by its borrowers since the last reset
+  std::string sets;              ///< the SET commands that were run on it since: see Session
   std::uint64_t unnamed_of = 0;  ///< whose unnamed statement it has; 0: nobody's
   bool knows_xid_statement = false;
   unsigned cancels = 0;  ///< cancel requests that are on their way to it
   Instant born;
   Instant used;  ///< when it was last given back
   Instant lent;
-  std::uint64_t number = 0;  ///< in the console
+  std::uint64_t number = 0;         ///< in the console
   std::uint64_t client_number = 0;  ///< who has it; 0: nobody
   bool retire_when_free = false;
   bool needs_reset = false;  ///< its borrower left it while it was busy

@@ -26,9 +26,9 @@ struct Surroundings {
   Batch to_server;  ///< empty between two callbacks
   Batch to_client;
   std::function<void(Loudness, const std::string&)> say;
-  std::uint32_t turn = 0;           ///< for equals to take turns
-  std::uint64_t last_number = 0;    ///< of sessions and servers
-  bool paused = false;              ///< by the console
+  std::uint32_t turn = 0;         ///< for equals to take turns
+  std::uint64_t last_number = 0;  ///< of sessions and servers
+  bool paused = false;            ///< by the console
 
   /// Where a transaction may begin now.
   [[nodiscard]] Route route(Port port) {

@@ -18,7 +18,7 @@ struct Entrance {
   std::string application;  ///< application_name, which is not part of the bucket
   bool looked = false;      ///< at the first byte
   bool direct = false;      ///< TLS without being asked
-  bool delayed = false;      ///< a refusal is kept back
+  bool delayed = false;     ///< a refusal is kept back
   bool admitted = false;
 };
 

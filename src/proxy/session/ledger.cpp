@@ -171,9 +171,7 @@ Answer Ledger::received(char type, std::string_view body, std::vector<Owed>& ski
     case 'D': return answers(asked == 'E' || asked == 'Q', false);
     case 's': return answers(asked == 'E', true);
     case 'I':
-    case 'C':
-      end_copy();
-      return answers(asked == 'E' || asked == 'Q', asked == 'E');
+    case 'C': end_copy(); return answers(asked == 'E' || asked == 'Q', asked == 'E');
     case 'V': return answers(asked == 'F', false);
     case 'G':
     case 'H':

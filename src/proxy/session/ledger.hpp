@@ -98,13 +98,13 @@ class Ledger {
   std::deque<Owed> owed_;
   Owed answered_;
   TransactionStatus status_ = TransactionStatus::idle;
-  bool skipping_ = false;  ///< the server ignores everything up to a Sync that was not sent yet
+  bool skipping_ = false;   ///< the server ignores everything up to a Sync that was not sent yet
   bool unsynced_ = false;   ///< it has answered something behind its last ReadyForQuery
   bool unflushed_ = false;  ///< nothing behind the last message makes the server send its answers
   bool copy_in_ = false;
   bool copy_out_ = false;
   bool copy_both_ = false;
-  bool copies_in_ = false;  ///< the command in front is a COPY FROM STDIN that has begun
+  bool copies_in_ = false;   ///< the command in front is a COPY FROM STDIN that has begun
   std::size_t ignored_ = 0;  ///< Syncs that the COPY FROM STDIN is ignoring
   std::size_t slack_ = 0;    ///< so many of the Syncs in front may never be answered
   bool mixed_ = false;       ///< other messages stand among those that a COPY may or may not ignore

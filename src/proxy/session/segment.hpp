@@ -23,7 +23,7 @@ struct Segment {
   bool copy_done = false;   ///< the client said that that was all
   bool failed = false;      ///< the client was told an error
   bool replayable = true;
-  std::string set;          ///< a SET command, to be remembered if it succeeds
+  std::string set;  ///< a SET command, to be remembered if it succeeds
   Instant sent;
 };
 

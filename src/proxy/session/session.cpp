@@ -188,8 +188,8 @@ bool Session::may_go_on(char type) {
   if (segments_.empty() && server_->ledger().releasable() && !server_->cancels) {
     // A new transaction, on the server of a session: its leader may be about to go.
     const Route route = host_.around().route(port_);
-    const bool stays = port_ == Port::read_only || (route.node == server_->birth().node &&
-                                                    route.term == server_->birth().term);
+    const bool stays = port_ == Port::read_only ||
+                       (route.node == server_->birth().node && route.term == server_->birth().term);
     if ((!stays || server_->retire_when_free) && !pinned()) {
       let_go();
       return want_server() && settling_ == Settling::no;

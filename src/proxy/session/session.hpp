@@ -10,6 +10,7 @@
 
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/stream.hpp"
+#include "proxy/login/cancel_keys.hpp"
 #include "proxy/outcome/outcome.hpp"
 #include "proxy/pool/hold_queue.hpp"
 #include "proxy/pool/pool.hpp"
@@ -45,7 +46,7 @@ class SessionHost {
   /// How long the answer to a refused login is kept back.
   virtual Millis delay_of(const Session& session) = 0;
   /// What the client is told to cancel with.
-  virtual std::pair<std::int32_t, std::string> cancel_key(Session& session) = 0;
+  virtual CancelKey cancel_key(Session& session, ProtocolVersion spoken) = 0;
   virtual void cancel_asked(const CancelRequest& request) = 0;
   /// Sends a cancel request to the server, which is not given to anybody else until it has arrived.
   virtual void cancel(Server& server) = 0;
@@ -114,7 +115,8 @@ class Session final : public Watcher, public Waiter {
   [[nodiscard]] const std::string& user() const { return user_; }
   [[nodiscard]] const std::string& database() const { return database_; }
 
-  HoldQueue::Ticket ticket;  ///< the host's, while it is held
+  HoldQueue::Ticket ticket;                ///< the host's, while it is held
+  std::uint32_t cancel_slot = UINT32_MAX;  ///< the host's
 
  private:
   enum class Stage { opening, handshake, login, greeting, ready, console, over };

@@ -298,8 +298,7 @@ void Session::bind(const Frame& frame) {
 void Session::target(const Frame& frame) {
   const auto view = read_target(frame.payload());
   if (!view) {
-    return end("08P01",
-               Error(ErrorCode::data_invalid, "a Describe or a Close is malformed"));
+    return end("08P01", Error(ErrorCode::data_invalid, "a Describe or a Close is malformed"));
   }
   current();
   const Owed owed{frame.type, Owner::client, view->target, 0};

@@ -36,8 +36,8 @@ void Session::shake_hands() {
   switch (stream_.handshake()) {
     case Stream::Handshake::going_on: return;
     case Stream::Handshake::failed:
-      host_.around().say(Loudness::info, "TLS of " + address_ + " failed: " +
-                                             stream_.handshake_problem());
+      host_.around().say(Loudness::info,
+                         "TLS of " + address_ + " failed: " + stream_.handshake_problem());
       return finish();
     case Stream::Handshake::done: break;
   }
@@ -105,10 +105,9 @@ void Session::say_refusal(Refused refused) {
   if (delay.count() == 0) return say(refused);
   entrance_->delayed = true;
   const std::shared_ptr<bool> alive = alive_;
-  host_.around().reactor.call_at(host_.around().reactor.now() + delay,
-                                 [alive, say, refused] {
-                                   if (*alive) say(refused);
-                                 });
+  host_.around().reactor.call_at(host_.around().reactor.now() + delay, [alive, say, refused] {
+    if (*alive) say(refused);
+  });
 }
 
 void Session::admit(const Admitted& admitted) {
@@ -119,21 +118,20 @@ void Session::admit(const Admitted& admitted) {
     stage_ = Stage::console;
     Settings parameters;
     for (const auto& [name, value] :
-         {std::pair("server_version", "16.0 (Evergres console)"), std::pair("client_encoding", "UTF8"),
-          std::pair("server_encoding", "UTF8"), std::pair("DateStyle", "ISO"),
-          std::pair("TimeZone", "GMT"), std::pair("integer_datetimes", "on"),
-          std::pair("standard_conforming_strings", "on")}) {
+         {std::pair("server_version", "16.0 (Evergres console)"),
+          std::pair("client_encoding", "UTF8"), std::pair("server_encoding", "UTF8"),
+          std::pair("DateStyle", "ISO"), std::pair("TimeZone", "GMT"),
+          std::pair("integer_datetimes", "on"), std::pair("standard_conforming_strings", "on")}) {
       parameters.note(name, value);
     }
-    const auto [pid, key] = host_.cancel_key(*this);
+    const auto [pid, key] = host_.cancel_key(*this, entrance_->startup->spoken);
     std::string welcome;
     write_welcome(welcome, parameters, pid, key);
     if (!stream_.write(welcome)) return gone();
     return;
   }
   if (startup.replication != Replication::none) {
-    return end("0A000", Error(ErrorCode::refused,
-                              "replication does not go through the endpoint",
+    return end("0A000", Error(ErrorCode::refused, "replication does not go through the endpoint",
                               "A replication connection belongs to one server.",
                               "Connect to the node's own port."));
   }
@@ -165,7 +163,7 @@ void Session::greet() {
   parameters.note("application_name", entrance_->application);
   if (port_ == Port::read_only) parameters.note("default_transaction_read_only", "on");
   told_ = pool_->intern(parameters);
-  const auto [pid, key] = host_.cancel_key(*this);
+  const auto [pid, key] = host_.cancel_key(*this, entrance_->startup->spoken);
   std::string welcome;
   write_welcome(welcome, parameters, pid, key);
   statements_.emplace(pool_->catalog(), host_.around().configuration->statements_per_client,

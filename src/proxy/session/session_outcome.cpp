@@ -58,8 +58,7 @@ Standing Session::standing_of(std::size_t place) const {
     case SqlKind::begin: return Standing::transaction_first_sent;
     case SqlKind::several: return Standing::batch_sent;
     case SqlKind::two_phase: return Standing::two_phase_sent;
-    case SqlKind::copy:
-      return segment.copy_done ? Standing::copy_in_done : Standing::copy_in;
+    case SqlKind::copy: return segment.copy_done ? Standing::copy_in_done : Standing::copy_in;
     default: break;
   }
   if (port_ == Port::read_only) {
@@ -240,9 +239,9 @@ void Session::expired() {
                               "None became available within hold_timeout.",
                               "Try again. `evergres list` shows the cluster."));
   }
-  carry_out(decide_outcome(Standing::held, Event::hold_expired,
-                           host_.around().configuration->replay),
-            0, {});
+  carry_out(
+      decide_outcome(Standing::held, Event::hold_expired, host_.around().configuration->replay), 0,
+      {});
 }
 
 void Session::fate_known(Fate fate) {

@@ -201,10 +201,10 @@ void Session::withheld(Server& server) {
                                          host_.around().configuration->replay);
   if (verdict.action != Action::withhold) return;
   host_.around().to_client.add([&](std::string& to) {
-    write_error(to, Severity::error, verdict.sqlstate,
-                Error(ErrorCode::timed_out, "the outcome of the transaction is unknown",
-                      std::string(verdict.because),
-                      "Look whether it is there before you send it again."));
+    write_error(
+        to, Severity::error, verdict.sqlstate,
+        Error(ErrorCode::timed_out, "the outcome of the transaction is unknown",
+              std::string(verdict.because), "Look whether it is there before you send it again."));
   });
   withhold_ = true;
   segments_.front().failed = true;
@@ -361,10 +361,9 @@ void Session::let_go() {
   hand_in();
   if (server_->free() && segments_.empty() && settling_ == Settling::no) return release();
   Server& server = *std::exchange(server_, nullptr);
-  const Verdict verdict =
-      segments_.empty() ? Verdict{Action::roll_back, {}, {}}
-                        : decide_outcome(standing_of(0), Event::client_gone,
-                                         host_.around().configuration->replay);
+  const Verdict verdict = segments_.empty() ? Verdict{Action::roll_back, {}, {}}
+                                            : decide_outcome(standing_of(0), Event::client_gone,
+                                                             host_.around().configuration->replay);
   const bool whole = walker_.between_messages() && settling_ == Settling::no &&
                      (segments_.empty() || segments_.back().ended);
   settling_ = Settling::no;

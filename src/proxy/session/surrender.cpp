@@ -23,9 +23,8 @@ void Surrender::fail(std::string& to) {
                       "block"));
     return;
   }
-  write_error(
-      to, Severity::error, failure_.sqlstate,
-      Error(ErrorCode::unreachable, failure_.message, failure_.detail, failure_.hint));
+  write_error(to, Severity::error, failure_.sqlstate,
+              Error(ErrorCode::unreachable, failure_.message, failure_.detail, failure_.hint));
   if (mode_ == Mode::owe) mode_ = Mode::aborted;
 }
 

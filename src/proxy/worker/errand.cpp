@@ -107,8 +107,7 @@ void FateErrand::proceed(Pool& pool) {
   if (world.leader) question_.open = world.leader->term;
   question_.promotions.clear();
   for (const Promotion& promotion : world.promotions) {
-    if (promotion.term > question_.sent_in && question_.open &&
-        promotion.term <= *question_.open) {
+    if (promotion.term > question_.sent_in && question_.open && promotion.term <= *question_.open) {
       question_.promotions.push_back(promotion);
     }
   }
@@ -116,9 +115,7 @@ void FateErrand::proceed(Pool& pool) {
   const FateDecision decision = decide_fate(question_);
   step_ = decision.step;
   switch (decision.step) {
-    case FateStep::known:
-      over_ = true;
-      return done_(decision.fate, decision.because);
+    case FateStep::known: over_ = true; return done_(decision.fate, decision.because);
     case FateStep::wait: return;
     case FateStep::ask:
     case FateStep::prove:

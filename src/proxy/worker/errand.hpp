@@ -67,7 +67,10 @@ class FateErrand final : public Errand {
  public:
   using Done = std::function<void(Fate, std::string_view because)>;
   FateErrand(Surroundings& around, FateQuestion question, Instant deadline, Done done)
-      : Errand(around), question_(std::move(question)), deadline_(deadline), done_(std::move(done)) {}
+      : Errand(around),
+        question_(std::move(question)),
+        deadline_(deadline),
+        done_(std::move(done)) {}
 
   /// Takes the next step: at the beginning, when the world has changed, and ten times a second.
   void proceed(Pool& pool);

@@ -72,11 +72,10 @@ struct Proxy::Impl {
     least->reactor().post([least, shared, kind] { least->adopt(std::move(*shared), kind); });
   }
 
-  void forward_cancel(const CancelRequest& request) {
-    for (const auto& shard : shards) {
-      Shard* const to = shard.get();
-      to->reactor().post([to, request] { to->cancel_here(request); });
-    }
+  void forward_cancel(unsigned shard, const OwnSession& meant) {
+    if (shard >= shards.size()) return;
+    Shard* const to = shards[shard].get();
+    to->reactor().post([to, meant] { to->cancel_here(meant); });
   }
 
   /// Runs `what` on the thread of each shard, and waits.
@@ -102,7 +101,9 @@ struct Proxy::Impl {
       plan.configuration = configuration;
       plan.guard = guard;
       plan.say = hooks.say;
-      plan.forward_cancel = [this](const CancelRequest& request) { forward_cancel(request); };
+      plan.forward_cancel = [this](unsigned shard, const OwnSession& meant) {
+        forward_cancel(shard, meant);
+      };
       if (hooks.applied) {
         plan.applied = [this, number](std::uint64_t world, std::uint32_t busy) {
           hooks.applied(number, world, busy);

@@ -11,6 +11,7 @@ namespace {
 constexpr Millis tick_length{100};
 constexpr Millis drain_look{3};
 constexpr std::size_t anybody = 1'000'000;
+constexpr std::uint32_t slots_of_shard = CancelKeys::slots_most / 16;
 
 }  // namespace
 
@@ -43,9 +44,8 @@ Shard::~Shard() {
 Outcome Shard::load_certificates() {
   const Configuration& configuration = *around_.configuration;
   if (!configuration.certificate.empty()) {
-    auto context = TlsContext::for_clients({configuration.certificate,
-                                            configuration.certificate_key,
-                                            configuration.client_authority});
+    auto context = TlsContext::for_clients(
+        {configuration.certificate, configuration.certificate_key, configuration.client_authority});
     if (!context) return context.error();
     around_.client_tls = std::move(*context);
   }
@@ -68,21 +68,22 @@ void Shard::adopt(Accepted accepted, Port port) {
   load_.store(sessions_.size(), std::memory_order_relaxed);
   added.start();
   if (leaving_ || sessions_.size() > around_.configuration->client_limit) {
-    added.end(leaving_ ? "57P01" : "53300",
-              Error(ErrorCode::refused,
-                    leaving_ ? "the endpoint is shutting down" : "too many clients",
-                    leaving_ ? "" : "client_limit clients are connected.", "Try again."));
+    added.end(
+        leaving_ ? "57P01" : "53300",
+        Error(ErrorCode::refused, leaving_ ? "the endpoint is shutting down" : "too many clients",
+              leaving_ ? "" : "client_limit clients are connected.", "Try again."));
   }
 }
 
 void Shard::over(Session& session) {
   reactor_->defer([this, number = session.number()] {
-    const auto key = cancel_keys_.find(number);
-    if (key != cancel_keys_.end()) {
-      by_cancel_pid_.erase(key->second.first);
-      cancel_keys_.erase(key);
+    const auto gone = sessions_.find(number);
+    if (gone == sessions_.end()) return;
+    if (const std::uint32_t slot = gone->second->cancel_slot; slot != UINT32_MAX) {
+      identities_[slot] = {};
+      free_slots_.push_back(slot);
     }
-    sessions_.erase(number);
+    sessions_.erase(gone);
     load_.store(sessions_.size(), std::memory_order_relaxed);
   });
 }
@@ -231,8 +232,8 @@ std::shared_ptr<const LoginRules> Shard::rules() {
 void Shard::find_secret(Session& session, const std::string& user) {
   const auto known = plan_.guard->secret_of(user, reactor_->now());
   const std::uint64_t number = session.number();
-  if (known) {
-    reactor_->defer([this, number, secret = *known] {
+  if (known && known->fresh) {
+    reactor_->defer([this, number, secret = known->secret] {
       if (Session* asking = this->session(number)) asking->secret_found(secret);
     });
     return;
@@ -240,7 +241,32 @@ void Shard::find_secret(Session& session, const std::string& user) {
   SecretQuestion& question = questions_[user];
   if (question.sessions.empty()) question.since = reactor_->now();
   question.sessions.push_back(number);
+  question.has_older = known.has_value();
+  if (known) question.older = known->secret;
   ask_secrets();
+  if (!question.errand && question.has_older) {
+    // There is nobody to ask.
+    reactor_->defer([this, user] {
+      const auto found = questions_.find(user);
+      if (found == questions_.end() || found->second.errand) return;
+      SecretQuestion unasked = std::move(found->second);
+      questions_.erase(found);
+      no_secret(std::move(unasked), Error(ErrorCode::unreachable, "nobody can be asked"));
+    });
+  }
+}
+
+/// Nobody could be asked: what was known before will do.
+void Shard::no_secret(SecretQuestion question, const Error& why) {
+  for (const std::uint64_t number : question.sessions) {
+    Session* const asking = session(number);
+    if (asking == nullptr) continue;
+    if (question.has_older) {
+      asking->secret_found(question.older);
+    } else {
+      asking->secret_unavailable(why);
+    }
+  }
 }
 
 /// Asks about everybody who is waited for and not asked about yet.
@@ -251,8 +277,8 @@ void Shard::ask_secrets() {
     Port port = Port::read_write;
     if (!around_.route(port).node) port = Port::read_only;
     if (!around_.route(port).node) continue;
-    question.errand = std::make_unique<SecretErrand>(
-        around_, user, [this, user = user](AuthStep step) {
+    question.errand =
+        std::make_unique<SecretErrand>(around_, user, [this, user = user](AuthStep step) {
           reactor_->defer([this, user, step = std::move(step)]() mutable {
             secret_known(user, std::move(step));
           });
@@ -273,16 +299,13 @@ void Shard::secret_known(const std::string& user, AuthStep step) {
       return;
     }
     around_.say(Loudness::warning, "auth_query: " + failed->error.one_line());
-    const auto sessions = std::move(found->second.sessions);
+    SecretQuestion unanswered = std::move(found->second);
     questions_.erase(found);
-    for (const std::uint64_t number : sessions) {
-      if (Session* asking = session(number)) asking->secret_unavailable(failed->error);
-    }
-    return;
+    return no_secret(std::move(unanswered), failed->error);
   }
   auto* answer = std::get_if<AuthAnswer>(&step);
   if (answer == nullptr) return;
-  plan_.guard->learn(user, answer->secret, now);
+  plan_.guard->cache().put(user, answer->secret, now);
   const auto sessions = std::move(found->second.sessions);
   questions_.erase(found);
   for (const std::uint64_t number : sessions) {
@@ -290,50 +313,59 @@ void Shard::secret_known(const std::string& user, AuthStep step) {
   }
 }
 
-void Shard::logged_in(Session& session, const std::optional<ScramKeys>&) {
+void Shard::logged_in(Session& session, const std::optional<ScramKeys>& keys) {
+  if (keys) plan_.guard->cache().learn(session.user(), *keys);
   around_.say(Loudness::info, "login of " + session.user() + " to " + session.database() +
                                   " from " + session.address());
 }
 
 void Shard::refused(Session& session, const Refused& why) {
-  if (why.guessed) plan_.guard->doubt(session.user(), reactor_->now());
+  if (why.guessed) plan_.guard->cache().login_failed(session.user(), reactor_->now());
   around_.say(Loudness::warning, "login of " + session.user() + " from " + session.address() +
                                      " refused: " + why.error.one_line());
 }
 
 Millis Shard::delay_of(const Session& session) {
-  return plan_.guard->failed_from(session.address(), reactor_->now());
+  return plan_.guard->throttle().failed(IpAddress::parse(session.address()), session.user(),
+                                        reactor_->now());
 }
 
 // ---- cancelling
 
-std::pair<std::int32_t, std::string> Shard::cancel_key(Session& session) {
-  // The shard in the upper bits, so that a request finds it.
-  do {
-    last_pid_ = (last_pid_ + 1) & 0x00ffffff;
-  } while (last_pid_ == 0 || by_cancel_pid_.contains(last_pid_));
-  const std::int32_t pid = static_cast<std::int32_t>(plan_.number << 24U) | last_pid_;
-  std::string key;
-  const std::string hex = random_hex(4);
-  for (std::size_t i = 0; i < 4; ++i) {
-    key += static_cast<char>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+/// Slots of the process: the shard, and the place in identities_.
+CancelKey Shard::cancel_key(Session& session, ProtocolVersion spoken) {
+  std::uint32_t place = static_cast<std::uint32_t>(identities_.size());
+  if (!free_slots_.empty()) {
+    place = free_slots_.back();
+    free_slots_.pop_back();
+  } else if (place < slots_of_shard) {
+    identities_.emplace_back();
+  } else {
+    return {0, std::string(cancel_key_least, '\0')};  // cannot be cancelled
   }
-  by_cancel_pid_[pid] = session.number();
-  cancel_keys_[session.number()] = {pid, key};
-  return {pid, key};
+  SessionIdentity& identity = identities_[place];
+  identity.slot = plan_.number * slots_of_shard + place;
+  identity.number = session.number();
+  const Key random = sha256(random_hex(16));
+  std::copy_n(random.view().begin(), identity.secret.size(), identity.secret.begin());
+  session.cancel_slot = place;
+  return plan_.guard->cancel_keys().issue(identity, spoken);
 }
 
 void Shard::cancel_asked(const CancelRequest& request) {
-  if (!cancel_here(request) && plan_.forward_cancel) plan_.forward_cancel(request);
+  const CancelMeaning meaning = plan_.guard->cancel_keys().read(request);
+  const auto* meant = std::get_if<OwnSession>(&meaning);
+  if (meant == nullptr) return;
+  const unsigned shard = meant->slot / slots_of_shard;
+  if (shard == plan_.number) return cancel_here(*meant);
+  plan_.forward_cancel(shard, *meant);
 }
 
-bool Shard::cancel_here(const CancelRequest& request) {
-  const auto found = by_cancel_pid_.find(request.pid);
-  if (found == by_cancel_pid_.end()) return false;
-  const auto key = cancel_keys_.find(found->second);
-  if (key == cancel_keys_.end() || !same_secret(key->second.second, request.key)) return false;
-  if (Session* asked = session(found->second)) asked->cancel_asked();
-  return true;
+void Shard::cancel_here(const OwnSession& meant) {
+  const std::uint32_t place = meant.slot % slots_of_shard;
+  if (place >= identities_.size() || identities_[place].number == 0) return;
+  if (!CancelKeys::names(meant, identities_[place])) return;
+  if (Session* asked = session(identities_[place].number)) asked->cancel_asked();
 }
 
 void Shard::cancel(Server& server) {
@@ -389,16 +421,12 @@ void Shard::tick() {
       ++at;
       continue;
     }
-    const auto sessions = std::move(at->second.sessions);
+    SecretQuestion late = std::move(at->second);
     at = questions_.erase(at);
-    for (const std::uint64_t number : sessions) {
-      if (Session* asking = session(number)) {
-        asking->secret_unavailable(Error(ErrorCode::unreachable,
-                                         "there is no server to ask for the role's secret",
-                                         "None became available within hold_timeout.",
-                                         "Try again. `evergres list` shows the cluster."));
-      }
-    }
+    no_secret(std::move(late),
+              Error(ErrorCode::unreachable, "there is no server to ask for the role's secret",
+                    "None became available within hold_timeout.",
+                    "Try again. `evergres list` shows the cluster."));
   }
   for (const auto& canceller : cancellers_) {
     if (canceller->late()) canceller->give_up();

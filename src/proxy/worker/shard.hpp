@@ -27,8 +27,8 @@ class Shard final : public SessionHost {
     std::shared_ptr<const Configuration> configuration;
     std::shared_ptr<Guard> guard;  ///< secrets, rules and throttles of all shards
     std::function<void(Loudness, const std::string&)> say;
-    /// To the shard that has the client; from any thread.
-    std::function<void(const CancelRequest&)> forward_cancel;
+    /// To the shard that may have the client; from any thread.
+    std::function<void(unsigned shard, const OwnSession&)> forward_cancel;
     /// See Feed::applied().
     std::function<void(std::uint64_t world, std::uint32_t busy)> applied;
   };
@@ -43,7 +43,7 @@ class Shard final : public SessionHost {
   void set_configuration(std::shared_ptr<const Configuration> configuration);
   /// Lets nobody begin; whoever is between transactions is told to go. True when nobody is left.
   bool leave();
-  bool cancel_here(const CancelRequest& request);
+  void cancel_here(const OwnSession& meant);
   [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
   /// Of any thread: for whoever spreads new clients.
   [[nodiscard]] std::size_t load() const { return load_.load(std::memory_order_relaxed); }
@@ -60,7 +60,7 @@ class Shard final : public SessionHost {
   void logged_in(Session& session, const std::optional<ScramKeys>& keys) override;
   void refused(Session& session, const Refused& why) override;
   Millis delay_of(const Session& session) override;
-  std::pair<std::int32_t, std::string> cancel_key(Session& session) override;
+  CancelKey cancel_key(Session& session, ProtocolVersion spoken) override;
   void cancel_asked(const CancelRequest& request) override;
   void cancel(Server& server) override;
   void find_fate(Session& session, FateQuestion question) override;
@@ -77,6 +77,8 @@ class Shard final : public SessionHost {
   struct SecretQuestion {
     std::unique_ptr<SecretErrand> errand;
     std::vector<std::uint64_t> sessions;  ///< that want to know
+    std::optional<ScramSecret> older;     ///< will do if nobody can be asked
+    bool has_older = false;
     Instant since;
   };
   struct FateTask {
@@ -92,6 +94,7 @@ class Shard final : public SessionHost {
   void wake_waiting(Port port);
   void ask_secrets();
   void secret_known(const std::string& user, AuthStep step);
+  void no_secret(SecretQuestion question, const Error& why);
   void tick();
   void tell_busy();
   void watch_busy();
@@ -102,8 +105,9 @@ class Shard final : public SessionHost {
   Surroundings around_;
   std::map<PoolName, std::unique_ptr<Pool>> pools_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
-  std::unordered_map<std::int32_t, std::uint64_t> by_cancel_pid_;
-  std::unordered_map<std::uint64_t, std::pair<std::int32_t, std::string>> cancel_keys_;
+  /// By slot. A free one has no number.
+  std::vector<SessionIdentity> identities_;
+  std::vector<std::uint32_t> free_slots_;
   Waiting writers_;
   Waiting readers_;
   std::map<std::string, SecretQuestion> questions_;
@@ -111,7 +115,6 @@ class Shard final : public SessionHost {
   std::vector<std::unique_ptr<Canceller>> cancellers_;
   std::uint32_t told_busy_ = UINT32_MAX;
   std::uint64_t told_world_ = 0;
-  std::int32_t last_pid_ = 0;
   unsigned ticks_ = 0;
   bool leaving_ = false;
   std::atomic<std::size_t> load_{0};
