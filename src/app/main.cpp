@@ -35,13 +35,16 @@ int run_node(const std::filesystem::path& config_file, const NodeSettings& setti
   supervised.log_directory = settings.state_directory / "log";
   supervised.postgres_program = bin / "postgres";
   supervised.agent_argv = {"evergres", "-c", config_file.string(), "agent"};
+  if (settings.proxy.enabled) {
+    supervised.proxy_argv = {"evergres", "-c", config_file.string(), "proxy"};
+  }
   supervised.silent_agent_limit = 2 * settings.grant_length;
   return evergres::supervisor::run_keeper(supervised);
 }
 
 int run_agent(const std::filesystem::path& config_file, const NodeSettings& settings,
               const std::vector<std::string>&) {
-  ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");  // for this process only, see supervisor/agent_process.cpp
+  ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");  // for this process only, see supervisor/service.cpp
   auto log = spdlog::stderr_logger_mt("agent");
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z agent: %l: %v");
   log->flush_on(spdlog::level::info);

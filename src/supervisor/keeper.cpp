@@ -182,7 +182,8 @@ Outcome check_paths(const Settings& settings) {
   // PostgreSQL changes its directory: a relative path would mean something else to it.
   for (const auto& path :
        {settings.data_directory, settings.state_directory, settings.run_directory,
-        settings.log_directory, settings.postgres_program, settings.agent_program}) {
+        settings.log_directory, settings.postgres_program, settings.agent_program,
+        settings.proxy_program}) {
     if (path.is_absolute()) continue;
     return Error(ErrorCode::config_invalid, "the path \"" + path.string() + "\" is not absolute");
   }

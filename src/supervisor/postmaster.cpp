@@ -167,7 +167,7 @@ bool Postmaster::reaped(pid_t pid, int wait_status) {
   return true;
 }
 
-void Postmaster::tick(pid_t agent) {
+void Postmaster::tick(const std::vector<pid_t>& spared) {
   if (state_ == State::running) check_permission();
   if (state_ != State::stopping) return;
   const Instant now = boot_now();
@@ -181,7 +181,7 @@ void Postmaster::tick(pid_t agent) {
     become_immediate();
   }
   if (pid_ != 0 && immediate_ && kill_at_ <= now) kill_postmaster();
-  if (pid_ == 0) sweep(agent);
+  if (pid_ == 0) sweep(spared);
 }
 
 void Postmaster::check_permission() {
@@ -201,11 +201,11 @@ void Postmaster::check_permission() {
   }
 }
 
-void Postmaster::sweep(pid_t agent) {
+void Postmaster::sweep(const std::vector<pid_t>& spared) {
   const pid_t self = getpid();
   std::size_t alive = 0;
   for (const pid_t child : children_of(self)) {
-    if (child == agent) continue;
+    if (std::find(spared.begin(), spared.end(), child) != spared.end()) continue;
     ++alive;
     kill(child, SIGKILL);  // our own child: its pid is not used again before we wait for it
   }

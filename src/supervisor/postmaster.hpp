@@ -37,9 +37,9 @@ class Postmaster {
 
   /// A child was waited for. True if it was the postmaster.
   bool reaped(pid_t pid, int wait_status);
-  /// Ends what has to end now: checks the grant, the deadline of a stop, survivors. `agent` (0 if
-  /// none) is the one child of this process that a stop spares.
-  void tick(pid_t agent);
+  /// Ends what has to end now: checks the grant, the deadline of a stop, survivors. `spared` are
+  /// the only children of this process that a stop leaves alive: the running services (0 for none).
+  void tick(const std::vector<pid_t>& spared);
   [[nodiscard]] Instant next_tick() const;
 
   [[nodiscard]] State state() const { return state_; }
@@ -54,7 +54,7 @@ class Postmaster {
   void become_immediate();
   void kill_postmaster();
   void check_permission();
-  void sweep(pid_t agent);
+  void sweep(const std::vector<pid_t>& spared);
   void finish_stop();
   [[nodiscard]] std::vector<std::string> environment() const;
 

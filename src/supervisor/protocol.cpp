@@ -136,6 +136,7 @@ struct RequestPrinter {
   json::object operator()(const AskRevoke&) const { return verb("revoke"); }
   json::object operator()(const AskAlive&) const { return verb("alive"); }
   json::object operator()(const AskSubscribe&) const { return verb("subscribe"); }
+  json::object operator()(const AskReloadProxy&) const { return verb("reload-proxy"); }
 };
 
 /// Whether an argument would make `postgres` use another data directory or be no server at all.
@@ -205,6 +206,7 @@ Result<Request> request_from_json(const json::object& object) {
   if (word == "revoke") return Request(AskRevoke{});
   if (word == "alive") return Request(AskAlive{});
   if (word == "subscribe") return Request(AskSubscribe{});
+  if (word == "reload-proxy") return Request(AskReloadProxy{});
   reader.fail<int>("verb", "is none of the known verbs");
   return reader.finish<Request>(AskStatus{});
 }
@@ -224,6 +226,8 @@ json::object to_json(const Status& status) {
   object["last_stop_reason"] = status.last_stop_reason;
   object["agent_pid"] = status.agent_pid ? json::value(*status.agent_pid) : nullptr;
   object["agent_restarts"] = status.agent_restarts;
+  object["proxy_pid"] = status.proxy_pid ? json::value(*status.proxy_pid) : nullptr;
+  object["proxy_restarts"] = status.proxy_restarts;
   object["guards"] = array_of(status.guards);
   return object;
 }
@@ -258,6 +262,11 @@ Result<Status> status_from_json(const json::object& object) {
     status.agent_pid = static_cast<int>(reader.integer("agent_pid", 1, greatest_pid));
   }
   status.agent_restarts = reader.natural("agent_restarts");
+  // Absent from a supervisor that began before there were endpoints.
+  if (reader.has("proxy_pid")) {
+    status.proxy_pid = static_cast<int>(reader.integer("proxy_pid", 1, greatest_pid));
+  }
+  if (reader.has("proxy_restarts")) status.proxy_restarts = reader.natural("proxy_restarts");
   status.guards = reader.texts("guards");
   return reader.finish(status);
 }

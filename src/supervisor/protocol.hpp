@@ -95,6 +95,8 @@ struct Status {
   std::string last_stop_reason;  ///< "the grant of term 12 ended"; "" if nothing stopped yet
   std::optional<int> agent_pid;
   std::uint64_t agent_restarts = 0;
+  std::optional<int> proxy_pid;
+  std::uint64_t proxy_restarts = 0;
   std::vector<std::string> guards;  ///< in force: "subreaper", "memory locked", "oom protected"
   bool operator==(const Status&) const = default;
 };
@@ -123,10 +125,12 @@ struct AskGrant {
   std::optional<std::uint64_t> start_id;  ///< refused unless this is the running start
 };
 struct AskRevoke {};
+/// The endpoint of this node reads its files anew (SIGHUP). Nothing happens if there is none.
+struct AskReloadProxy {};
 struct AskAlive {};
 struct AskSubscribe {};
 using Request = std::variant<AskStatus, AskStart, AskStop, AskReload, AskGrant, AskRevoke, AskAlive,
-                             AskSubscribe>;
+                             AskSubscribe, AskReloadProxy>;
 /// Without an "id": the sender adds its own.
 boost::json::object to_json(const Request& request);
 Result<Request> request_from_json(const boost::json::object& object);

@@ -22,9 +22,16 @@ struct Settings {
   std::filesystem::path agent_program = "/proc/self/exe";
   std::vector<std::string> agent_argv;
 
+  /// The same for the endpoint of this node.
+  std::filesystem::path proxy_program = "/proc/self/exe";
+  std::vector<std::string> proxy_argv;
+
   Millis silent_agent_limit{
       10'000};                   ///< two grants; an agent or supervisor silent for longer is killed
   Millis stop_deadline{30'000};  ///< of the fast stop that SIGTERM causes; then immediate
+  /// How long a SIGTERM waits for the endpoint, so that its clients can end what they began, before
+  /// it stops PostgreSQL.
+  Millis drain_deadline{5'000};
 };
 
 }  // namespace evergres::supervisor

@@ -11,13 +11,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "supervisor/agent_process.hpp"
 #include "supervisor/guards.hpp"
 #include "supervisor/listener.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/postmaster.hpp"
 #include "supervisor/processes.hpp"
 #include "supervisor/protocol.hpp"
+#include "supervisor/service.hpp"
 
 namespace evergres::supervisor {
 
@@ -39,7 +39,10 @@ class Supervisor {
         listener_(std::move(listener)),
         guards_(raise_guards()),
         postmaster_(settings_, std::count(guards_.begin(), guards_.end(), guard_oom) > 0),
-        agent_(settings_, run_) {}
+        agent_(
+            {"agent", settings_.agent_program, settings_.agent_argv, settings_.silent_agent_limit},
+            run_),
+        proxy_({"proxy", settings_.proxy_program, settings_.proxy_argv}, run_) {}
 
   Outcome open();
   int run();
@@ -58,6 +61,7 @@ class Supervisor {
   void reap();
   void look_after_keeper();
   void begin_shutdown(bool at_once);
+  void stop_postgres(bool at_once);
   bool shutdown_is_complete();
   void handle(const Listener::Line& line);
   void answer_stops();
@@ -72,6 +76,8 @@ class Supervisor {
   Answer perform(const AskRevoke&);
   Answer perform(const AskAlive&);
   Answer perform(const AskSubscribe&);
+  Answer perform(const AskReloadProxy&);
+  [[nodiscard]] std::vector<pid_t> services() const { return {agent_.pid(), proxy_.pid()}; }
 
   const Settings settings_;
   const pid_t keeper_;
@@ -81,7 +87,8 @@ class Supervisor {
   Listener listener_;
   const std::vector<std::string> guards_;
   Postmaster postmaster_;
-  AgentProcess agent_;
+  Service agent_;
+  Service proxy_;
   int signals_ = -1;
   int timer_ = -1;
   Listener::ConnectionId asking_ = 0;  ///< whose request is being performed
@@ -89,8 +96,9 @@ class Supervisor {
   std::vector<WaitingForStop> waiting_;
   Status told_;
   bool shutting_down_ = false;
+  std::optional<Instant> drain_until_;  ///< at a shutdown: PostgreSQL waits for the endpoint
   bool keeper_gone_ = false;
-  Instant agent_until_;  ///< of the agent at a shutdown; 0: not asked to end yet
+  Instant services_until_;  ///< at a shutdown; 0: not all were asked to end yet
 };
 
 Outcome Supervisor::open() {
@@ -110,6 +118,8 @@ Status Supervisor::status() const {
   postmaster_.describe(status);
   if (agent_.pid() != 0) status.agent_pid = agent_.pid();
   status.agent_restarts = agent_.restarts();
+  if (proxy_.pid() != 0) status.proxy_pid = proxy_.pid();
+  status.proxy_restarts = proxy_.restarts();
   status.guards = guards_;
   return status;
 }
@@ -123,12 +133,14 @@ int Supervisor::run() {
     show_life();
     reap();
     // Grants end before requests are read: an expired one cannot be extended.
-    postmaster_.tick(agent_.pid());
+    postmaster_.tick(services());
     for (const auto& line : listener_.serve()) handle(line);
-    agent_.tick(postmaster_.pid());
+    agent_.tick({postmaster_.pid(), proxy_.pid()});
+    proxy_.tick({postmaster_.pid(), agent_.pid()});
     reap();
-    postmaster_.tick(agent_.pid());
+    postmaster_.tick(services());
     look_after_keeper();
+    if (drain_until_ && (proxy_.pid() == 0 || *drain_until_ <= boot_now())) stop_postgres(false);
     answer_stops();
     tell_changes();
     if (shutting_down_ && shutdown_is_complete()) return 0;
@@ -146,8 +158,8 @@ void Supervisor::show_life() {
 }
 
 void Supervisor::wait_for_work() {
-  Instant wake =
-      std::min(boot_now() + longest_sleep, std::min(postmaster_.next_tick(), agent_.next_tick()));
+  Instant wake = std::min({boot_now() + longest_sleep, postmaster_.next_tick(), agent_.next_tick(),
+                           proxy_.next_tick()});
   if (shutting_down_) wake = std::min(wake, boot_now() + sweep_interval);
   // A timer on CLOCK_BOOTTIME and not poll's timeout: grants also end while the machine sleeps.
   itimerspec when{};
@@ -164,7 +176,10 @@ void Supervisor::wait_for_work() {
 void Supervisor::take_signals() {
   signalfd_siginfo info{};
   while (read(signals_, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo == SIGHUP) agent_.send(SIGHUP);
+    if (info.ssi_signo == SIGHUP) {
+      agent_.send(SIGHUP);
+      proxy_.send(SIGHUP);
+    }
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_shutdown(shutting_down_);
   }
 }
@@ -173,7 +188,8 @@ void Supervisor::reap() {
   int wait_status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &wait_status, WNOHANG)) > 0;) {
     if (postmaster_.reaped(pid, wait_status)) continue;
-    agent_.reaped(pid, wait_status);  // else an orphan: there is nothing to remember of it
+    if (agent_.reaped(pid, wait_status)) continue;
+    proxy_.reaped(pid, wait_status);  // else an orphan: there is nothing to remember of it
   }
 }
 
@@ -182,25 +198,36 @@ void Supervisor::look_after_keeper() {
   keeper_gone_ = true;
   say("supervisor", "the keeper is gone: ending everything");
   begin_shutdown(true);
-  agent_.retire();
-  agent_.send(SIGKILL);
+  for (Service* service : {&agent_, &proxy_}) {
+    service->retire();
+    service->send(SIGKILL);
+  }
 }
 
 void Supervisor::begin_shutdown(bool at_once) {
   shutting_down_ = true;
+  proxy_.retire();
+  if (at_once || proxy_.pid() == 0) return stop_postgres(at_once);
+  // Its clients are in the middle of something, perhaps on this very server.
+  proxy_.send(SIGTERM);
+  drain_until_ = boot_now() + settings_.drain_deadline;
+}
+
+void Supervisor::stop_postgres(bool at_once) {
+  drain_until_.reset();
   postmaster_.stop(at_once ? StopMode::immediate : StopMode::fast, settings_.stop_deadline,
                    "the supervisor was told to end");
 }
 
 bool Supervisor::shutdown_is_complete() {
-  if (postmaster_.state() != State::stopped) return false;
+  if (drain_until_ || postmaster_.state() != State::stopped) return false;
   agent_.retire();
-  if (agent_.pid() != 0) {
-    if (agent_until_.nanos == 0) {
-      agent_.send(SIGTERM);
-      agent_until_ = boot_now() + agent_patience;
-    } else if (agent_until_ <= boot_now()) {
-      agent_.send(SIGKILL);
+  if (agent_.pid() != 0 || proxy_.pid() != 0) {
+    const bool asked = services_until_.nanos != 0;
+    if (!asked) services_until_ = boot_now() + agent_patience;
+    for (const Service* service : {&agent_, &proxy_}) {
+      if (!asked) service->send(SIGTERM);
+      if (asked && services_until_ <= boot_now()) service->send(SIGKILL);
     }
     return false;
   }
@@ -263,6 +290,11 @@ Supervisor::Answer Supervisor::perform(const AskRevoke&) {
 
 Supervisor::Answer Supervisor::perform(const AskAlive&) {
   agent_.alive();
+  return json::object();
+}
+
+Supervisor::Answer Supervisor::perform(const AskReloadProxy&) {
+  proxy_.send(SIGHUP);
   return json::object();
 }
 

@@ -19,8 +19,9 @@ inline constexpr Millis sign_of_life_interval{500};
 /// `life_fd` (non-blocking) once the socket can be connected to, and then about every
 /// `sign_of_life_interval` for as long as the loop turns.
 ///
-/// SIGTERM and SIGINT stop PostgreSQL fast (immediately at the second signal), then the agent, and
-/// end the supervisor with 0. SIGHUP is passed to the agent.
+/// SIGTERM and SIGINT end the endpoint (which has `drain_deadline` for its clients), stop
+/// PostgreSQL fast (both at once and immediately at the second signal), then the agent, and end the
+/// supervisor with 0. SIGHUP is passed to agent and endpoint.
 int run_supervisor(const Settings& settings, pid_t keeper, int life_fd);
 
 }  // namespace evergres::supervisor

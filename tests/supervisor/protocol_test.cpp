@@ -19,7 +19,8 @@ TEST(Protocol, RequestsSurviveARoundTrip) {
        {R"({"verb":"status"})", R"({"verb":"start","arguments":["-c","port=15432"]})",
         R"({"verb":"stop","mode":"fast","deadline_ms":1000})", R"({"verb":"reload"})",
         R"({"verb":"grant","kind":"promote","term":12,"asked_at":5,"length_ms":5000,"start_id":3})",
-        R"({"verb":"revoke"})", R"({"verb":"alive"})", R"({"verb":"subscribe"})"}) {
+        R"({"verb":"revoke"})", R"({"verb":"alive"})", R"({"verb":"subscribe"})",
+        R"({"verb":"reload-proxy"})"}) {
     EXPECT_EQ(round_trip(line), line);
   }
 }
@@ -58,6 +59,8 @@ TEST(Protocol, StatusSurvivesARoundTrip) {
   status.last_stop_reason = "asked to stop";
   status.agent_pid = 78;
   status.agent_restarts = 2;
+  status.proxy_pid = 79;
+  status.proxy_restarts = 3;
   status.guards = {"subreaper"};
   const auto line = parse_line(boost::json::serialize(ok_reply(1, to_json(status))));
   ASSERT_TRUE(line.ok());

@@ -1,9 +1,10 @@
-#include "supervisor/agent_process.hpp"
+#include "supervisor/service.hpp"
 
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "supervisor/log.hpp"
 #include "supervisor/processes.hpp"
@@ -15,31 +16,37 @@ namespace {
 
 constexpr Millis first_backoff{100};
 constexpr Millis longest_backoff{5'000};
-constexpr Millis long_life{10'000};  ///< an agent that lived as long resets the backoff
+constexpr Millis long_life{10'000};  ///< one that lived as long resets the backoff
 constexpr Millis orphan_interval{5};
 
 }  // namespace
 
-void AgentProcess::tick(pid_t postmaster) {
-  if (settings_.agent_argv.empty()) return;
+std::string Service::mark() const {
+  std::string name = plan_.name;
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return "EVERGRES_" + name + "_OF=" + run_;
+}
+
+void Service::tick(const std::vector<pid_t>& others) {
+  if (plan_.argv.empty()) return;
   if (pid_ != 0) {
-    if (boot_now() - heard_ < settings_.silent_agent_limit) return;
-    say("supervisor", "the agent has been silent for " +
-                          std::to_string(settings_.silent_agent_limit.count()) + " ms: killed");
+    if (!plan_.silent_limit || boot_now() - heard_ < *plan_.silent_limit) return;
+    say("supervisor", "the " + plan_.name + " has been silent for " +
+                          std::to_string(plan_.silent_limit->count()) + " ms: killed");
     send(SIGKILL);
     heard_ = boot_now();
     return;
   }
-  if (orphans_possible_ && !kill_orphans(postmaster)) return;
+  if (orphans_possible_ && !kill_orphans(others)) return;
   orphans_possible_ = false;
   past_sessions_.clear();
   if (!retired_ && boot_now() >= start_at_) start();
 }
 
-void AgentProcess::start() {
+void Service::start() {
   ChildPlan plan;
-  plan.program = settings_.agent_program;
-  plan.argv = settings_.agent_argv;
+  plan.program = plan_.program;
+  plan.argv = plan_.argv;
   plan.environment = inherited_environment();
   plan.environment.push_back(mark());
   // libpq brings LDAP, which brings GnuTLS, which initialises itself when it is loaded: 0.7 MB that
@@ -58,10 +65,10 @@ void AgentProcess::start() {
     return;
   }
   pid_ = *pid;
-  say("supervisor", "started the agent, process " + std::to_string(pid_));
+  say("supervisor", "started the " + plan_.name + ", process " + std::to_string(pid_));
 }
 
-bool AgentProcess::reaped(pid_t pid, int wait_status) {
+bool Service::reaped(pid_t pid, int wait_status) {
   if (pid_ == 0 || pid != pid_) return false;
   const Instant now = boot_now();
   if (now - started_ >= long_life) backoff_ = first_backoff;
@@ -70,11 +77,11 @@ bool AgentProcess::reaped(pid_t pid, int wait_status) {
   past_sessions_.insert(pid_);
   orphans_possible_ = true;
   pid_ = 0;
-  say("supervisor", "the agent ended: " + describe_wait_status(wait_status));
+  say("supervisor", "the " + plan_.name + " ended: " + describe_wait_status(wait_status));
   return true;
 }
 
-bool AgentProcess::left_by_agent(pid_t orphan) const {
+bool Service::left_by_it(pid_t orphan) const {
   const auto process = read_process(orphan);
   if (!process) return false;
   // What a zombie left comes to us, perhaps after the list of children was read: not done yet.
@@ -82,24 +89,25 @@ bool AgentProcess::left_by_agent(pid_t orphan) const {
   return past_sessions_.contains(process->session) || environment_has(orphan, mark());
 }
 
-bool AgentProcess::kill_orphans(pid_t postmaster) {
+bool Service::kill_orphans(const std::vector<pid_t>& others) {
   bool none = true;
   for (const pid_t child : children_of(getpid())) {
-    if (child == postmaster || !left_by_agent(child)) continue;
+    const bool is_other = std::find(others.begin(), others.end(), child) != others.end();
+    if (is_other || !left_by_it(child)) continue;
     none = false;
     kill(child, SIGKILL);  // our own child: its pid is not used again before we wait for it
   }
   return none;
 }
 
-Instant AgentProcess::next_tick() const {
-  if (settings_.agent_argv.empty()) return boot_now() + long_life;
-  if (pid_ != 0) return heard_ + settings_.silent_agent_limit;
+Instant Service::next_tick() const {
+  if (plan_.argv.empty()) return boot_now() + long_life;
+  if (pid_ != 0) return plan_.silent_limit ? heard_ + *plan_.silent_limit : boot_now() + long_life;
   if (orphans_possible_) return boot_now() + orphan_interval;
   return retired_ ? boot_now() + long_life : start_at_;
 }
 
-void AgentProcess::send(int signal) const {
+void Service::send(int signal) const {
   if (pid_ != 0) kill(pid_, signal);
 }
 
