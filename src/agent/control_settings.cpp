@@ -131,6 +131,9 @@ Result<Reloaded> apply(const Setup& old, const Knowledge& known, const Tell& tel
   auto look = in_force(fresh.server);
   const auto path = fresh.server.data / "postgresql.conf";
   if (auto written = write_file_atomically(path, is, 0600); !written) return written.error();
+  // It reads node.yaml itself; a supervisor that began before there were endpoints has none.
+  [[maybe_unused]] const auto told =
+      hands.ask_supervisor(supervisor::AskReloadProxy{}, Millis{2000});
   if (look) look = reload_and_look(hands, look->loaded);
   if (look) done.now = *look;
   if (!look) done.trouble = look.error().one_line();

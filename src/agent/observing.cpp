@@ -167,6 +167,7 @@ Observing::Observing(const Setup& setup, Tell tell)
     : setup_(setup),
       tell_(std::move(tell)),
       observer_(setup.server),
+      certificates_(setup.settings),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 void Observing::set_supervisor(const supervisor::Status& status) {
@@ -186,6 +187,9 @@ void Observing::run(const std::stop_token& stop) {
     }
     if (!status) continue;
     bound_log();
+    if (const auto kept = certificates_.look(); !kept) {
+      tell_([text = kept.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
+    }
     if (status->state == supervisor::State::running) {
       look_at_running(*status);
     } else if (status->state == supervisor::State::stopped) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "agent/endpoint_files.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/pulse.hpp"
 #include "agent/upstream_words.hpp"
@@ -79,6 +80,7 @@ class Observing {
   std::string files_seen_of_;         ///< run and start whose files were read while stopped
   UpstreamWords upstream_words_;
   Instant log_bounded_at_;
+  CertificateKeeper certificates_;
   std::map<std::string, Reply> replies_;  ///< by pid and name of the walsender
   std::jthread thread_;
 };

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/agent.hpp"
+#include "agent/endpoint_files.hpp"
 #include "agent/promise_file.hpp"
 #include "net/secret.hpp"
 #include "postgres/control_file.hpp"
@@ -177,6 +178,14 @@ Outcome check_space(const std::filesystem::path& path) {
                "Free some space, or give it a larger file system.");
 }
 
+Outcome check_endpoint(const config::NodeSettings& settings) {
+  const config::ProxySettings& proxy = settings.proxy;
+  if (!proxy.enabled) return {};
+  if (auto port = check_port(proxy.host, proxy.port, "the endpoint"); !port) return port;
+  if (proxy.read_only_port == 0) return {};
+  return check_port(proxy.host, proxy.read_only_port, "the read-only endpoint");
+}
+
 }  // namespace
 
 Result<Setup> make_setup(const config::NodeSettings& settings) {
@@ -193,6 +202,7 @@ Result<Setup> make_setup(const config::NodeSettings& settings) {
   server.host = settings.postgres_host;
   server.port = settings.postgres_port;
   server.replication_password = postgres::replication_password(setup.secret);
+  server.auth_password = net::derived_password(*secret, net::auth_purpose);
   server.bin_dir = settings.bin_directory;
   if (server.bin_dir.empty()) {
     auto found = postgres::find_bin_directory();
@@ -252,7 +262,16 @@ Outcome preflight(const config::NodeSettings& settings, const Progress& progress
     return port;
   if (auto port = check_port(settings.peer_host, settings.peer_port, "peers"); !port) return port;
   if (auto port = check_port(settings.http_host, settings.http_port, "HTTP"); !port) return port;
-  return check_store(*setup, progress);
+  if (auto ports = check_endpoint(settings); !ports) return ports;
+  // Before PostgreSQL starts for the first time: a server without them would be without TLS.
+  if (auto issued = issue_certificates(settings); !issued) return issued;
+  if (auto stored = check_store(*setup, progress); !stored) return stored;
+  // Until the agent knows the settings of the cluster: this machine's applications.
+  std::error_code unknown;
+  if (std::filesystem::exists(settings.state_directory / "proxy_hba.conf", unknown)) return {};
+  const auto rules = write_endpoint_rules(settings, {});
+  if (!rules) return rules.error();
+  return {};
 }
 
 }  // namespace evergres::agent

@@ -64,6 +64,7 @@ Result<Ground> look_at_ground(const config::NodeSettings& settings) {
   Result<net::Secret> secret = net::load_secret(settings.secret_file);
   if (!secret) return secret.error();
   server.replication_password = postgres::replication_password(secret->value);
+  server.auth_password = net::derived_password(*secret, net::auth_purpose);
   return ground;
 }
 
@@ -164,8 +165,8 @@ Result<core::Record> build(const Bootstrap& boot) {
   if (!made) return made.error();
   const core::Seat seat{boot.settings.node, request.incarnation};
   // Strict from the first commit on; async needs a leader that records its lease.
-  const auto durability = boot.settings.durability == "strict" ? core::Durability::strict
-                                                               : core::Durability::quorum;
+  const auto durability =
+      boot.settings.durability == "strict" ? core::Durability::strict : core::Durability::quorum;
   auto record =
       core::finish_bootstrap(boot.claimed, boot.claimed.claim, made->system_id, seat, durability);
   if (!record) return record.error();

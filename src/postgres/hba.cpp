@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "net/secret.hpp"
 
 namespace evergres::postgres {
 
@@ -93,11 +94,42 @@ Outcome add_admissions(std::string& text, const std::vector<Admission>& admissio
   return {};
 }
 
+Error no_host(const std::string& host) {
+  return Error(ErrorCode::config_invalid, "\"" + host + "\" cannot be the host of a member",
+               "It is neither an address nor a host name.",
+               "Correct the host in the configuration of that node.");
+}
+
+constexpr std::string_view through_tls = "scram-sha-256 clientcert=verify-ca";
+
+/// The certificate shows that an endpoint of this cluster asks, the password for whom.
+Outcome add_endpoints(std::string& text, const std::vector<std::string>& member_hosts,
+                      const Endpoints& endpoints) {
+  std::set<std::string> hosts(member_hosts.begin(), member_hosts.end());
+  hosts.insert(endpoints.other_hosts.begin(), endpoints.other_hosts.end());
+  text += "\n# The endpoints ask for the secrets of those who log in.\n";
+  line(text, "local", "postgres", net::auth_role, "", "scram-sha-256");
+  for (const auto& host : hosts) {
+    const auto address = hba_address(host);
+    if (!address) return no_host(host);
+    line(text, "hostssl", "postgres", net::auth_role, *address, through_tls);
+  }
+  line(text, "local", "all,replication", net::auth_role, "", "reject");
+  line(text, "host", "all,replication", net::auth_role, "all", "reject");
+  text += "\n# Applications, through the endpoints only.\n";
+  line(text, "local", "all", "all", "", "scram-sha-256");
+  for (const auto& host : hosts) {
+    line(text, "hostssl", "all", "all", *hba_address(host), through_tls);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> render_hba(const Server& server, Gate gate,
                                const std::vector<std::string>& member_hosts,
-                               const std::vector<Admission>& admissions) {
+                               const std::vector<Admission>& admissions,
+                               const std::optional<Endpoints>& endpoints) {
   const std::string superuser = "\"" + server.superuser + "\"";
   std::string text = "# Written by evergres; every change here is overwritten. The gate is ";
   text += gate == Gate::open ? "open.\n" : "closed.\n";
@@ -108,16 +140,16 @@ Result<std::string> render_hba(const Server& server, Gate gate,
   text += "\n# The members.\n";
   for (const auto& host : std::set<std::string>(member_hosts.begin(), member_hosts.end())) {
     const auto address = hba_address(host);
-    if (!address) {
-      return Error(ErrorCode::config_invalid, "\"" + host + "\" cannot be the host of a member",
-                   "It is neither an address nor a host name.",
-                   "Correct the host in the configuration of that node.");
-    }
+    if (!address) return no_host(host);
     line(text, "host", "replication,postgres", replication_role, *address, "scram-sha-256");
   }
   line(text, "host", "all,replication", replication_role, "all", "reject");
   line(text, "local", "all,replication", replication_role, "", "reject");
-  if (gate == Gate::open) {
+  if (gate == Gate::open && endpoints) {
+    if (auto added = add_endpoints(text, member_hosts, *endpoints); !added) return added.error();
+  } else if (gate == Gate::open) {
+    line(text, "local", "all,replication", net::auth_role, "", "reject");
+    line(text, "host", "all,replication", net::auth_role, "all", "reject");
     text += "\n# Applications.\n";
     line(text, "host", "all", "all", "127.0.0.1/32", "scram-sha-256");
     line(text, "host", "all", "all", "::1/128", "scram-sha-256");
@@ -127,6 +159,20 @@ Result<std::string> render_hba(const Server& server, Gate gate,
   text += "\n# Everybody else.\n";
   line(text, "local", "all,replication", "all", "", "reject");
   line(text, "host", "all,replication", "all", "all", "reject");
+  return text;
+}
+
+Result<std::string> render_endpoint_hba(const std::string& superuser,
+                                        const std::vector<Admission>& admissions) {
+  std::string text = "# Written by evergres; every change here is overwritten.\n\n";
+  for (const std::string& role :
+       {"\"" + superuser + "\"", std::string(replication_role), std::string(net::auth_role)}) {
+    line(text, "host", "all,replication", role, "all", "reject");
+  }
+  text += "\n# Applications.\n";
+  line(text, "host", "all", "all", "127.0.0.1/32", "scram-sha-256");
+  line(text, "host", "all", "all", "::1/128", "scram-sha-256");
+  if (auto added = add_admissions(text, admissions); !added) return added.error();
   return text;
 }
 
@@ -151,8 +197,9 @@ Result<std::string> os_user_name() {
 
 Outcome write_gate(const Server& server, const std::filesystem::path& directory, Gate gate,
                    const std::vector<std::string>& member_hosts,
-                   const std::vector<Admission>& admissions) {
-  const auto hba = render_hba(server, gate, member_hosts, admissions);
+                   const std::vector<Admission>& admissions,
+                   const std::optional<Endpoints>& endpoints) {
+  const auto hba = render_hba(server, gate, member_hosts, admissions, endpoints);
   if (!hba) return hba.error();
   const auto user = os_user_name();
   if (!user) return user.error();

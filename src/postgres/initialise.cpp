@@ -5,6 +5,8 @@
 #include <system_error>
 
 #include "net/process.hpp"
+#include "net/secret.hpp"
+#include "postgres/auth_role.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/credentials.hpp"
 #include "postgres/data_directory.hpp"
@@ -52,7 +54,7 @@ void add_replication_role(std::string& script, const std::string& verifier) {
 
 Outcome add_application(std::string& script, const Server& server, const Application& application) {
   const bool taken = application.role == server.superuser || application.role == replication_role ||
-                     application.database == "postgres" ||
+                     application.role == net::auth_role || application.database == "postgres" ||
                      application.database.starts_with("template");
   if (!is_name(application.role) || !is_name(application.database) || taken) {
     return Error(ErrorCode::config_invalid, "the application role or database cannot be created",
@@ -72,6 +74,11 @@ Result<std::string> script_of(const Server& server, const InitialiseRequest& req
   if (!verifier) return verifier.error();
   std::string script;
   add_replication_role(script, *verifier);
+  if (!server.auth_password.empty()) {
+    const auto auth = scram_verifier(server.auth_password);
+    if (!auth) return auth.error();
+    for (const std::string& statement : auth_role_statements(*auth)) add(script, statement);
+  }
   if (request.application) {
     if (auto added = add_application(script, server, *request.application); !added) {
       return added.error();

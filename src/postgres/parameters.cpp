@@ -13,6 +13,8 @@ using enum Owner;
 using std::string_view;
 
 constexpr std::string_view by_node_file = "It is an option of node.yaml on each node.";
+constexpr std::string_view by_endpoint =
+    "A certificate for applications is that of the endpoint: proxy.tls_certificate in node.yaml.";
 constexpr std::string_view remove_it = "Remove it.";
 constexpr std::string_view no_library =
     "A library that cannot be loaded would end every new connection, ours as well.";
@@ -77,6 +79,12 @@ constexpr std::array owned{
     OwnedParameter{"restore_command", evergres,
                    "WAL that comes past Evergres would break the fence of a failover.", remove_it},
     OwnedParameter{"session_preload_libraries", forbidden, no_library, by_shared},
+    OwnedParameter{"ssl", evergres, "TLS is always on.", remove_it},
+    OwnedParameter{"ssl_ca_file", evergres,
+                   "The members and endpoints of the cluster are known by it.", by_endpoint},
+    OwnedParameter{"ssl_cert_file", evergres, "Evergres makes and renews the certificate.",
+                   by_endpoint},
+    OwnedParameter{"ssl_key_file", evergres, "Evergres makes the key.", by_endpoint},
     OwnedParameter{"standby_mode", forbidden, no_recovery, remove_it},
     OwnedParameter{"synchronous_standby_names", evergres,
                    "It is the policy: who must have a commit before it is acknowledged.",

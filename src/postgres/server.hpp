@@ -25,6 +25,7 @@ struct Server {
   int port = 0;
   std::string superuser = "postgres";
   std::string replication_password;  ///< of replication_role, the same on all members
+  std::string auth_password;         ///< of net::auth_role, the same on all members
 
   [[nodiscard]] std::filesystem::path program(const char* name) const { return bin_dir / name; }
   [[nodiscard]] std::filesystem::path wal() const { return data / "pg_wal"; }

@@ -122,6 +122,12 @@ std::string render_settings(const Server& server, const Configuration& configura
   add(text, "wal_retrieve_retry_interval", "100ms");
   add(text, "recovery_init_sync_method", "syncfs");
   add(text, "password_encryption", "scram-sha-256");
+  if (const auto& tls = configuration.certificates) {
+    add(text, "ssl", "on");
+    add(text, "ssl_cert_file", tls->server.string());
+    add(text, "ssl_key_file", tls->server_key.string());
+    add(text, "ssl_ca_file", tls->authority.string());
+  }
   return text;
 }
 
@@ -153,8 +159,8 @@ Outcome write_configuration(const Server& server, const std::filesystem::path& d
                             const Configuration& configuration, Gate gate, int major) {
   if (auto fit = check_parameters(configuration.parameters, major); !fit) return fit;
   if (auto fit = check_parameters(configuration.cluster_parameters, major); !fit) return fit;
-  if (auto hba =
-          write_gate(server, directory, gate, configuration.member_hosts, configuration.admissions);
+  if (auto hba = write_gate(server, directory, gate, configuration.member_hosts,
+                            configuration.admissions, configuration.endpoints);
       !hba) {
     return hba;
   }

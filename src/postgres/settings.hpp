@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/certificates.hpp"
 #include "postgres/hba.hpp"
 #include "postgres/parameters.hpp"
 #include "postgres/server.hpp"
@@ -29,6 +31,8 @@ struct Configuration {
   std::vector<std::string> member_hosts;                  ///< addresses or names, this node's too
   std::map<std::string, std::string> cluster_parameters;  ///< of the cluster's settings
   std::vector<Admission> admissions;                      ///< of the cluster's settings
+  std::optional<Endpoints> endpoints;                     ///< nothing: applications come directly
+  std::optional<net::CertificateFiles> certificates;      ///< nothing: without TLS
 };
 
 /// Whose value a parameter has. What must agree everywhere (must_agree) is the cluster's if it says

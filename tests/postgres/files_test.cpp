@@ -178,6 +178,59 @@ TEST_F(Files, RenderedSettingsQuoteAndTheOperatorOverrulesDefaults) {
   EXPECT_NE(safety.find("primary_slot_name = 'evg_a'\n"), std::string::npos);
 }
 
+TEST_F(Files, AGateWithEndpointsAdmitsApplicationsThroughThemOnly) {
+  const std::vector<Admission> admissions{{"10.0.0.0/8", "app", "all"}};
+  const Endpoints endpoints{{"10.0.0.7"}};
+  const auto open = render_hba(node.server, Gate::open, {"10.0.0.1"}, admissions, endpoints);
+  ASSERT_TRUE(open.ok());
+  for (const char* line :
+       {"\nlocal  postgres  evergres_auth  scram-sha-256\n", "\nlocal  all  all  scram-sha-256\n",
+        "\nhostssl  postgres  evergres_auth  10.0.0.1/32  scram-sha-256 clientcert=verify-ca\n",
+        "\nhostssl  all  all  10.0.0.1/32  scram-sha-256 clientcert=verify-ca\n",
+        "\nhostssl  all  all  10.0.0.7/32  scram-sha-256 clientcert=verify-ca\n"}) {
+    EXPECT_NE(open->find(line), std::string::npos) << line;
+  }
+  // What asks for secrets goes nowhere else, whatever comes behind it.
+  EXPECT_LT(open->find("all,replication  evergres_auth  all  reject"),
+            open->find("hostssl  all  all"));
+  EXPECT_LT(open->find("local  all,replication  evergres_auth  reject"),
+            open->find("local  all  all  scram"));
+  // No line for applications without a certificate, also not for those of `allow`.
+  EXPECT_EQ(open->find("\nhost  all  all  127"), std::string::npos);
+  EXPECT_EQ(open->find("10.0.0.0/8"), std::string::npos);
+  const auto closed = render_hba(node.server, Gate::closed, {"10.0.0.1"}, admissions, endpoints);
+  EXPECT_EQ(*closed, *render_hba(node.server, Gate::closed, {"10.0.0.1"}));
+  EXPECT_EQ(closed->find("hostssl"), std::string::npos);
+  for (const char* host : {"all", "10.0.0.1 trust", "0.0.0.0/0"}) {
+    EXPECT_FALSE(render_hba(node.server, Gate::open, {}, {}, Endpoints{{host}}).ok()) << host;
+  }
+}
+
+TEST_F(Files, TheRulesOfTheEndpointAreThoseOfAllowWithoutOurOwnRoles) {
+  const auto rules = render_endpoint_hba("postgres", {{"10.0.0.0/8", "app", "all"}});
+  ASSERT_TRUE(rules.ok());
+  const auto first = rules->find("host  all  all  127.0.0.1/32  scram-sha-256\n");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_NE(rules->find("host  \"app\"  all  10.0.0.0/8  scram-sha-256\n"), std::string::npos);
+  for (const char* role : {"\"postgres\"", "evergres_replication", "evergres_auth"}) {
+    EXPECT_LT(rules->find("host  all,replication  " + std::string(role) + "  all  reject\n"),
+              first);
+  }
+  EXPECT_FALSE(render_endpoint_hba("postgres", {{"all", "all", "all"}}).ok());
+}
+
+TEST_F(Files, TlsIsOnWhereThereAreCertificates) {
+  Configuration configuration;
+  EXPECT_EQ(render_settings(node.server, configuration).find("\nssl"), std::string::npos);
+  configuration.certificates = net::certificate_files("/s");
+  const std::string text = render_settings(node.server, configuration);
+  for (const char* line :
+       {"\nssl = 'on'\n", "\nssl_cert_file = '/s/tls/server.crt'\n",
+        "\nssl_key_file = '/s/tls/server.key'\n", "\nssl_ca_file = '/s/tls/ca.crt'\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
+}
+
 TEST_F(Files, ClosedGateHasNoLineForApplications) {
   const auto closed = render_hba(node.server, Gate::closed, {"10.0.0.1", "fd00::1", "db3.example"});
   ASSERT_TRUE(closed.ok());

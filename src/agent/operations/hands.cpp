@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "agent/endpoint_files.hpp"
 #include "agent/operations/operation.hpp"
 #include "core/transition.hpp"
 #include "store/backends.hpp"
@@ -110,6 +111,10 @@ postgres::Configuration Hands::configuration(const std::string& names) const {
   configuration.parameters = setup.settings.parameters;
   configuration.safety = safety(names);
   configuration.member_hosts = member_hosts(known);
+  if (setup.settings.proxy.enabled) {
+    configuration.endpoints = postgres::Endpoints{setup.settings.proxy.other_hosts};
+  }
+  configuration.certificates = usable_certificates(setup.settings.state_directory);
   const cluster::Spec* spec = settings_in_use(known.settings);
   // Those that this node never applied are only what the store says.
   const bool tried = known.settings.applied != nullptr;

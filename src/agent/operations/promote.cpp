@@ -9,6 +9,7 @@
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
 #include "core/transition.hpp"
+#include "postgres/auth_role.hpp"
 #include "postgres/history.hpp"
 #include "postgres/probe.hpp"
 #include "postgres/promotion.hpp"
@@ -49,12 +50,14 @@ std::vector<std::string> slots_of_others(const Hands& hands) {
 
 // A consumer's place is worth less than a leader: permanent slots give way.
 Outcome make_slots_of_others(Hands& hands, postgres::Session& session, Instant deadline) {
-  const auto dropped = postgres::create_member_slots_first(
-      session, slots_of_others(hands), names_of_made_slots(hands), deadline);
+  const auto dropped = postgres::create_member_slots_first(session, slots_of_others(hands),
+                                                           names_of_made_slots(hands), deadline);
   if (!dropped) return dropped.error();
   for (const std::string& name : *dropped) {
-    spdlog::warn("max_replication_slots has no room: the permanent slot {} was dropped for those "
-                 "of the nodes", name);
+    spdlog::warn(
+        "max_replication_slots has no room: the permanent slot {} was dropped for those "
+        "of the nodes",
+        name);
   }
   return {};
 }
@@ -154,8 +157,7 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
       auto rows = session->query("SELECT pg_is_in_recovery()", boot_now() + sql_deadline);
       const bool primary =
           rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
-      if (primary)
-        return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
+      if (primary) return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
     }
     std::this_thread::sleep_for(Millis{10});
   }
@@ -296,8 +298,8 @@ Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
   if (!session) return session.error();
   Outcome outcome;
   for (const NodeName& node : intent.nodes) {
-    auto made = postgres::create_member_slot(*session, core::slot_name(node),
-                                             boot_now() + sql_deadline);
+    auto made =
+        postgres::create_member_slot(*session, core::slot_name(node), boot_now() + sql_deadline);
     if (made) hands.learn([node](Knowledge& k) { learn_slot(k, node, true); });
     if (!made && outcome) outcome = std::move(made);
   }
@@ -321,6 +323,13 @@ Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {
     return core::set_rewind_ready(std::move(record), hands.situation().agent);
   });
   if (!changed) return changed.error();
+  // A cluster that is older than this role gets it here, where nobody waits for it.
+  const auto made =
+      postgres::make_auth_role(*session, hands.server().auth_password, boot_now() + sql_deadline);
+  if (!made) {
+    hands.learn(
+        [text = made.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
+  }
   return {};
 }
 

@@ -1,3 +1,4 @@
+#include "agent/endpoint_files.hpp"
 #include "agent/operations/operation.hpp"
 #include "base/file.hpp"
 #include "postgres/look_again.hpp"
@@ -27,10 +28,11 @@ Outcome write_files(Hands& hands, const cluster::Spec& spec,
   const auto gate =
       hands.situation().server.gate_open ? postgres::Gate::open : postgres::Gate::closed;
   if (auto written = postgres::write_gate(server, server.data, gate, configuration.member_hosts,
-                                          configuration.admissions);
+                                          configuration.admissions, configuration.endpoints);
       !written) {
     return written;
   }
+  tell_endpoint(hands, configuration.admissions);
   const std::string text = postgres::render_settings(server, configuration);
   if (auto written = write_file_atomically(server.data / "postgresql.conf", text, 0600); !written)
     return written;

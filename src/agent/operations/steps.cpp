@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "agent/endpoint_files.hpp"
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/operations/slots.hpp"
@@ -210,9 +211,11 @@ Result<core::Fenced> read_offline(Hands& hands, Term term) {
 
 Outcome set_gate(Hands& hands, postgres::Gate gate) {
   const auto configuration = hands.configuration("");
-  auto written = postgres::write_gate(hands.server(), hands.server().data, gate,
-                                      configuration.member_hosts, configuration.admissions);
+  auto written =
+      postgres::write_gate(hands.server(), hands.server().data, gate, configuration.member_hosts,
+                           configuration.admissions, configuration.endpoints);
   if (!written) return written;
+  tell_endpoint(hands, configuration.admissions);
   auto reloaded = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!reloaded) return reloaded.error();
   const bool open = gate == postgres::Gate::open;
