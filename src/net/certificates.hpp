@@ -10,7 +10,7 @@
 
 /// Certificates of a cluster. The key of its authority is derived from the cluster secret, so that
 /// every node is the authority and nothing but the secret is ever copied between machines. What
-/// that protects and what not: docs/decisions/0037.
+/// that protects and what not: docs/decisions/0038.
 namespace evergres::net {
 
 /// Below <state_directory>/tls, PEM. Keys have mode 0600.

@@ -40,14 +40,32 @@ std::string quoted(const std::string& value) {
   return result + "'";
 }
 
-Result<Target> as_application(const Place& place, const cluster::NodeStatus& leader) {
+/// Where the applications of this machine connect: all endpoints of a demo, or that of this node.
+std::string endpoints_of(const Place& place) {
+  std::string hosts;
+  std::string ports;
+  for (const KnownNode& node : place.nodes) {
+    const config::ProxySettings& proxy = node.settings.proxy;
+    const bool anywhere = proxy.host == "0.0.0.0" || proxy.host == "::";
+    const char* const comma = hosts.empty() ? "" : ",";
+    hosts += comma + (anywhere ? std::string("127.0.0.1") : proxy.host);
+    ports += comma + std::to_string(proxy.port);
+  }
+  return fmt::format("host={} port={}", quoted(hosts), quoted(ports));
+}
+
+/// Without a leader's address: through the endpoints.
+Result<Target> as_application(const Place& place, const cluster::NodeStatus* leader) {
   const auto& application = place.nodes.front().settings.application;
   if (application.empty()) {
     return Error(ErrorCode::not_found, "the configuration names no application", "",
                  "Use --superuser on the machine of the primary.");
   }
-  return Target{fmt::format("host={} port={} user={} dbname={}", quoted(leader.host), leader.port,
-                            quoted(application.at("role")), quoted(application.at("database"))),
+  const std::string where =
+      leader == nullptr ? endpoints_of(place)
+                        : fmt::format("host={} port={}", quoted(leader->host), leader->port);
+  return Target{fmt::format("{} user={} dbname={}", where, quoted(application.at("role")),
+                            quoted(application.at("database"))),
                 place.demo ? place.demo->passfile().string() : ""};
 }
 
@@ -66,6 +84,18 @@ Result<Target> as_superuser(const Place& place, const cluster::NodeStatus& leade
   return Target{fmt::format("host={} port={} user=postgres dbname=postgres",
                             quoted(known->settings.run_directory.string()), leader.port),
                 ""};
+}
+
+/// An endpoint knows by itself who leads, and waits while nobody does.
+Result<Target> target_of(const Place& place, bool superuser) {
+  if (!superuser && place.nodes.front().settings.proxy.enabled) {
+    return as_application(place, nullptr);
+  }
+  Result<cluster::ClusterStatus> status = ask_status(place);
+  if (!status) return status.error();
+  Result<const cluster::NodeStatus*> leader = leader_of(*status);
+  if (!leader) return leader.error();
+  return superuser ? as_superuser(place, **leader) : as_application(place, *leader);
 }
 
 Error exec_psql(const Place& place, const Target& target, std::vector<std::string> arguments) {
@@ -95,12 +125,7 @@ Action add_psql(CLI::App& parser, Session& session) {
   return [&session, superuser]() -> Result<int> {
     Result<Place> place = find_place(session);
     if (!place) return place.error();
-    Result<cluster::ClusterStatus> status = ask_status(*place);
-    if (!status) return status.error();
-    Result<const cluster::NodeStatus*> leader = leader_of(*status);
-    if (!leader) return leader.error();
-    Result<Target> target =
-        *superuser ? as_superuser(*place, **leader) : as_application(*place, **leader);
+    Result<Target> target = target_of(*place, *superuser);
     if (!target) return target.error();
     session.out.flush();
     return exec_psql(*place, *target, session.psql_arguments);

@@ -16,6 +16,7 @@
 
 #include "base/file.hpp"
 #include "config/printer.hpp"
+#include "net/certificates.hpp"
 
 namespace evergres::cli::demo {
 namespace {
@@ -97,6 +98,11 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
   is.postgres_port = postgres_port(index);
   is.peer_port = peer_port(index);
   is.http_port = http_port(index);
+  if (has_endpoints()) {
+    is.proxy.enabled = true;
+    is.proxy.port = client_port(index);
+    is.proxy.read_only_port = ports.at(4 * nodes + index);
+  }
   is.synchronous_nodes = nodes > 1 ? 1 : 0;
   is.parameters = {{"shared_buffers", "32MB"}, {"max_connections", "50"}};
   is.application = {
@@ -107,7 +113,13 @@ config::NodeSettings Plan::settings(const NodeName& node) const {
 std::string Plan::dsn() const {
   std::string hosts;
   for (std::size_t i = 0; i < nodes; ++i) {
-    hosts += fmt::format("{}127.0.0.1:{}", i == 0 ? "" : ",", postgres_port(i));
+    hosts += fmt::format("{}127.0.0.1:{}", i == 0 ? "" : ",", client_port(i));
+  }
+  if (has_endpoints()) {
+    const auto tls = net::certificate_files(node_directory(NodeName("n1")) / "state");
+    return fmt::format("postgresql://app@{}/app?sslmode=verify-full&sslrootcert={}&passfile={}",
+                       hosts, percent_encoded(tls.authority.string()),
+                       percent_encoded(passfile().string()));
   }
   return fmt::format("postgresql://app@{}/app?target_session_attrs=read-write&passfile={}", hosts,
                      percent_encoded(passfile().string()));
@@ -141,7 +153,7 @@ Result<std::optional<Plan>> read_plan(const fs::path& directory) {
                  "It says: " + problem.msg + ".", "`evergres demo down` removes this demo.");
   }
   const bool sane = plan.run_directory.is_absolute() && plan.nodes >= 1 && plan.nodes <= 9 &&
-                    plan.ports.size() == ports_per_node * plan.nodes &&
+                    (plan.has_endpoints() || plan.ports.size() == ports_without_endpoints * plan.nodes) &&
                     std::ranges::all_of(plan.ports, is_usable_port);
   if (!sane) {
     return Error(ErrorCode::data_invalid, plan.plan_file().string() + " makes no sense",

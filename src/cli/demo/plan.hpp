@@ -13,16 +13,29 @@
 
 namespace evergres::cli::demo {
 
+/// How many ports each node of a demo has, and each of a new one.
+inline constexpr std::size_t ports_without_endpoints = 3;
+inline constexpr std::size_t ports_with_endpoints = 5;
+inline constexpr std::size_t ports_per_node =
+    config::proxy_by_default ? ports_with_endpoints : ports_without_endpoints;
+
 /// Where a demo lives; everything else follows from these values. Kept in <directory>/demo.yaml.
 struct Plan {
   std::filesystem::path directory;      ///< absolute; survives a reboot
   std::filesystem::path run_directory;  ///< unix sockets; vanishes with a reboot
   std::size_t nodes = 3;   ///< n1, n2, …; 1 to 9
-  std::vector<int> ports;  ///< those of PostgreSQL, n1 first, then of the agents, then of HTTP
+  /// Those of PostgreSQL, n1 first, then of the agents, then of HTTP; then those of the endpoints
+  /// and their read-only ports, in a demo whose applications connect to endpoints.
+  std::vector<int> ports;
 
   [[nodiscard]] int postgres_port(std::size_t index) const { return ports.at(index); }
   [[nodiscard]] int peer_port(std::size_t index) const { return ports.at(nodes + index); }
   [[nodiscard]] int http_port(std::size_t index) const { return ports.at(2 * nodes + index); }
+  [[nodiscard]] bool has_endpoints() const { return ports.size() == ports_with_endpoints * nodes; }
+  /// Where applications connect on this node.
+  [[nodiscard]] int client_port(std::size_t index) const {
+    return has_endpoints() ? ports.at(3 * nodes + index) : postgres_port(index);
+  }
 
   [[nodiscard]] std::vector<NodeName> names() const;
   [[nodiscard]] std::filesystem::path node_directory(const NodeName& node) const;
@@ -34,7 +47,7 @@ struct Plan {
   [[nodiscard]] std::filesystem::path plan_file() const { return directory / "demo.yaml"; }
   /// What node.yaml of this node says. `node` is one of names().
   [[nodiscard]] config::NodeSettings settings(const NodeName& node) const;
-  /// One DSN with all nodes: libpq finds the one that takes writes.
+  /// One DSN with all nodes: libpq finds an endpoint, or the node that takes writes.
   [[nodiscard]] std::string dsn() const;
 };
 
@@ -47,9 +60,6 @@ Result<std::optional<Plan>> read_plan(const std::filesystem::path& directory);
 /// Makes the files of the plan: secret, password, passfile, demo.yaml and a node.yaml for each
 /// node. What is there already stays, so that an interrupted `up` can go on. Modes: 0700 and 0600.
 Outcome write_plan(const Plan& plan);
-
-/// How many ports each node of a demo has.
-inline constexpr std::size_t ports_per_node = 3;
 
 /// The ports from which the kernel takes those of outgoing connections, both included.
 struct EphemeralPorts {

@@ -84,7 +84,7 @@ std::string WriteConnection::conninfo() const {
   for (std::size_t i = 0; i < plan_.nodes; ++i) {
     const std::size_t index = (first_ + i) % plan_.nodes;
     hosts += i == 0 ? "127.0.0.1" : ",127.0.0.1";
-    ports += fmt::format("{}{}", i == 0 ? "" : ",", plan_.postgres_port(index));
+    ports += fmt::format("{}{}", i == 0 ? "" : ",", plan_.client_port(index));
   }
   std::string passfile;
   for (const char c : plan_.passfile().string()) {
@@ -119,7 +119,7 @@ bool WriteConnection::connect(Instant deadline) {
   PQsetNoticeReceiver(connection_, note_warning, &warned_);
   const int port = std::atoi(PQport(connection_));
   for (std::size_t i = 0; i < plan_.nodes; ++i) {
-    if (plan_.postgres_port(i) == port) first_ = i;
+    if (plan_.client_port(i) == port) first_ = i;
   }
   return true;
 }

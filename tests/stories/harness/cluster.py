@@ -70,7 +70,7 @@ def newest_postgres():
 class Node:
     """One node: its directories, ports, its `evergres run` and its processes by role."""
 
-    def __init__(self, cluster, name, postgres_port, peer_port, http_port):
+    def __init__(self, cluster, name, postgres_port, peer_port, http_port, proxy_ports=()):
         self.cluster, self.name = cluster, name
         self.postgres_port, self.peer_port, self.http_port = postgres_port, peer_port, http_port
         self.directory = cluster.directory / name
@@ -78,11 +78,14 @@ class Node:
         self.state = self.directory / "state"
         self.run_directory = self.directory / "run"
         self.config = self.directory / "node.yaml"
+        self.proxy_port, self.read_only_port = proxy_ports or (None, None)
+        self.proxy_settings = {}  # more lines below "proxy:"
         self.parameters = {"shared_buffers": "32MB", "max_connections": "100"}
         self.environment = {}
         self.settings = {}
         self.host = "127.0.0.1"
-        self.client_host = "127.0.0.1"
+        # With an endpoint PostgreSQL itself admits applications over the unix socket only.
+        self.client_host = self.run_directory if proxy_ports else "127.0.0.1"
         self.enter = []  # what `evergres run` is started through, e.g. another network namespace
         self.popen = None
         self.directory.mkdir(mode=0o700)
@@ -105,6 +108,10 @@ class Node:
         text += "parameters:\n" + "".join(f"  {k}: \"{v}\"\n" for k, v in self.parameters.items())
         text += ("application:\n  role: app\n  database: app\n"
                  f"  password_file: {self.cluster.password_file}\n")
+        if self.proxy_port:
+            proxy = {"port": self.proxy_port, "read_only_port": self.read_only_port,
+                     **self.proxy_settings}
+            text += "proxy:\n" + "".join(f"  {k}: {v}\n" for k, v in proxy.items())
         self.config.write_text(text)
         own(self.config)
 
@@ -156,6 +163,10 @@ class Node:
         agents = self._evergres("agent")
         return next((pid for pid, p in agents.items() if p.ppid not in agents), None)
 
+    def proxy(self):
+        endpoints = self._evergres("proxy")
+        return next((pid for pid, p in endpoints.items() if p.ppid not in endpoints), None)
+
     def postgres(self):
         """All PostgreSQL processes of the data directory."""
         return {pid: p for pid, p in self.processes().items()
@@ -191,7 +202,7 @@ class Node:
         wait_until(f"walsender {pid} stopped at rest", stopped_at_rest, 30)
 
     def kill(self, role):
-        """SIGKILL of one process: "postmaster", "agent", "supervisor" or "keeper"."""
+        """SIGKILL of one process: "postmaster", "agent", "proxy", "supervisor" or "keeper"."""
         pid = wait_until(f"a {role} on {self.name}", getattr(self, role), 20)
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -325,9 +336,10 @@ class Node:
 
 
 class Cluster:
-    """Nodes n1 … nN with one SQLite store. Used as a context it removes everything at the end."""
+    """Nodes n1 … nN with one SQLite store. Used as a context it removes everything at the end.
+    proxy: each node has an endpoint, and applications use it."""
 
-    def __init__(self, program, nodes=3, keep=False, name="story", settings=None):
+    def __init__(self, program, nodes=3, keep=False, name="story", settings=None, proxy=False):
         self.keep, self.name = keep, name
         self.settings = settings or {}
         self.replayed = {}  # bytes of journals that were replayed, by inode
@@ -350,7 +362,11 @@ class Cluster:
         self.settings = {**self.settings, "http_user": self.http_user,
                          "http_password_file": self.http_password_file}
         ports, self.port_claim = free_ports(3 * nodes)
-        self.nodes = [Node(self, f"n{i + 1}", *ports[3 * i:3 * i + 3])
+        endpoints = []
+        self.proxy_port_claim = None
+        if proxy:
+            endpoints, self.proxy_port_claim = free_ports(2 * nodes)
+        self.nodes = [Node(self, f"n{i + 1}", *ports[3 * i:3 * i + 3], endpoints[2 * i:2 * i + 2])
                       for i in range(nodes)]
 
     def _secret(self, name):
@@ -429,6 +445,8 @@ class Cluster:
                 node.popen.wait(timeout=30)
         wait_until("the end of all processes", lambda: not everything(), 30)
         self.port_claim.close()
+        if self.proxy_port_claim:
+            self.proxy_port_claim.close()
         if self.keep:
             print(f"   kept: {self.directory}")
         else:
