@@ -31,7 +31,7 @@ Result<const cluster::NodeStatus*> leader_of(const cluster::ClusterStatus& statu
 }
 
 /// A value inside a conninfo string (libpq, "Keyword/Value Connection Strings").
-std::string quoted(const std::string& value) {
+std::string conninfo_value(const std::string& value) {
   std::string result = "'";
   for (const char c : value) {
     if (c == '\'' || c == '\\') result += '\\';
@@ -51,7 +51,7 @@ std::string endpoints_of(const Place& place) {
     hosts += comma + (anywhere ? std::string("127.0.0.1") : proxy.host);
     ports += comma + std::to_string(proxy.port);
   }
-  return fmt::format("host={} port={}", quoted(hosts), quoted(ports));
+  return fmt::format("host={} port={}", conninfo_value(hosts), conninfo_value(ports));
 }
 
 /// Without a leader's address: through the endpoints.
@@ -62,10 +62,11 @@ Result<Target> as_application(const Place& place, const cluster::NodeStatus* lea
                  "Use --superuser on the machine of the primary.");
   }
   const std::string where =
-      leader == nullptr ? endpoints_of(place)
-                        : fmt::format("host={} port={}", quoted(leader->host), leader->port);
-  return Target{fmt::format("{} user={} dbname={}", where, quoted(application.at("role")),
-                            quoted(application.at("database"))),
+      leader == nullptr
+          ? endpoints_of(place)
+          : fmt::format("host={} port={}", conninfo_value(leader->host), leader->port);
+  return Target{fmt::format("{} user={} dbname={}", where, conninfo_value(application.at("role")),
+                            conninfo_value(application.at("database"))),
                 place.demo ? place.demo->passfile().string() : ""};
 }
 
@@ -82,7 +83,7 @@ Result<Target> as_superuser(const Place& place, const cluster::NodeStatus& leade
     return done.error();
   }
   return Target{fmt::format("host={} port={} user=postgres dbname=postgres",
-                            quoted(known->settings.run_directory.string()), leader.port),
+                            conninfo_value(known->settings.run_directory.string()), leader.port),
                 ""};
 }
 
