@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t connects_at_once = 4;
 constexpr std::size_t catalog_bytes = 16U << 20U;
 constexpr std::size_t interned_most = 1000;
-constexpr Millis first_backoff{20};
+constexpr Millis gate_opens_within{5000};
+constexpr Millis first_backoff{10};
 constexpr Millis longest_backoff{1000};
 
 PoolMode mode_of(const Configuration& configuration, const PoolName& name) {
@@ -31,7 +32,9 @@ Pool::Pool(Surroundings& around, PoolName name, std::string chance)
       mode_(mode_of(*around.configuration, name_)),
       catalog_(catalog_bytes, std::move(chance)) {}
 
-Pool::~Pool() = default;
+Pool::~Pool() {
+  *alive_ = false;
+}
 
 std::size_t Pool::capacity() const {
   const Configuration& configuration = *around_.configuration;
@@ -246,6 +249,7 @@ void Pool::ready(Server& server) {
   --connecting_;
   backoff_ = Millis{0};
   retry_at_ = {};
+  failing_since_.reset();
   if (!last_failure_.empty()) {
     around_.say(Loudness::info,
                 "servers of " + name_.database + " as " + name_.user + " can be reached again");
@@ -261,11 +265,20 @@ void Pool::refused(Server& server, const ServerRefused& why) {
   switch (why.problem) {
     case LoginProblem::retry_later: return;
     case LoginProblem::wrong_credentials:
+      // The gate of a server that was promoted opens a moment after its leadership.
+      if (why.sqlstate == "28000" && is_young_failure()) return;
       credential_ = std::monostate{};
       return turn_everybody_away({"28P01", why.error});
     case LoginProblem::no_such:
     case LoginProblem::other: return turn_everybody_away({why.sqlstate, why.error});
   }
+}
+
+/// Whether what has begun to fail just now may still come right by itself.
+bool Pool::is_young_failure() {
+  const Instant now = around_.reactor.now();
+  if (!failing_since_) failing_since_ = now;
+  return *failing_since_ + gate_opens_within > now;
 }
 
 void Pool::turn_everybody_away(const TurnedAway& why) {
@@ -279,9 +292,13 @@ void Pool::turn_everybody_away(const TurnedAway& why) {
 void Pool::failed(std::string reason) {
   backoff_ = std::clamp(backoff_ * 2, first_backoff, longest_backoff);
   retry_at_ = around_.reactor.now() + backoff_;
+  around_.reactor.call_at(retry_at_, [this, alive = alive_] {
+    if (*alive && waiting_ > 0) grow();
+  });
   if (reason != last_failure_) {
     around_.say(Loudness::warning, "no server of " + name_.database + " as " + name_.user + ": " +
-                                       reason + " Trying again.");
+                                       reason + (reason.ends_with('.') ? "" : ".") +
+                                       " Trying again.");
     last_failure_ = std::move(reason);
   }
 }
@@ -308,6 +325,7 @@ void Pool::world_changed(std::vector<Waiter*>& homeless) {
   }
   retry_at_ = {};
   backoff_ = Millis{0};
+  failing_since_.reset();
   if (around_.route(name_.port).node) return grow();
   while (oldest_ != nullptr) {
     homeless.push_back(oldest_);

@@ -129,6 +129,7 @@ class Pool final : public ServerKeeper {
   void unlink(Waiter& waiter);
   [[nodiscard]] bool outdated(const Server& server) const;
   void failed(std::string reason);
+  bool is_young_failure();
 
   Surroundings& around_;
   PoolName name_;
@@ -146,6 +147,8 @@ class Pool final : public ServerKeeper {
   Instant retry_at_;
   Millis backoff_{0};
   std::string last_failure_;
+  std::optional<Instant> failing_since_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace evergres::proxy
