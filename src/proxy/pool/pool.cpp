@@ -13,6 +13,7 @@ constexpr std::size_t interned_most = 1000;
 constexpr Millis gate_opens_within{5000};
 constexpr Millis first_backoff{10};
 constexpr Millis longest_backoff{1000};
+constexpr Millis overdue{200};
 
 PoolMode mode_of(const Configuration& configuration, const PoolName& name) {
   const auto user = configuration.users.find(name.user);
@@ -162,7 +163,9 @@ void Pool::abandon(Server& server) {
   server.lend_to(nullptr);
   server.client_number = 0;
   server.needs_reset = true;
-  if (server.free()) free(server);
+  if (server.free()) return free(server);
+  // Its borrower may have been too slow to take what it says.
+  server.resume();
 }
 
 void Pool::free(Server& server) {
@@ -180,6 +183,12 @@ void Pool::offer(Server& server) {
   const Route route = around_.route(name_.port);
   const bool usable =
       route.node && (name_.port == Port::read_only || *route.node == server.birth().node);
+  if (usable && oldest_ != nullptr && oldest_->bucket != server.birth().bucket &&
+      connecting_ == 0 && servers_.size() >= capacity() &&
+      oldest_->since_ + overdue <= around_.reactor.now()) {
+    // Those who can use this one must not keep the others waiting for ever.
+    return server.retire();
+  }
   if (usable) {
     for (Waiter* waiter = oldest_; waiter != nullptr; waiter = waiter->behind_) {
       if (waiter->bucket != server.birth().bucket) continue;

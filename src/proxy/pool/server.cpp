@@ -193,6 +193,8 @@ void Server::read() {
     if (!*alive) return;
     if (!goes_on) {
       reading_ = false;
+      // What came before is sent as long as its bytes are there.
+      if (borrower_ != nullptr) borrower_->heard_all(*this);
       return;
     }
     pending_.assign(input);

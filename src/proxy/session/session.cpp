@@ -54,8 +54,9 @@ void Session::ready(Ready what) {
     return;
   }
   readable_ = readable_ || what.readable || what.hung_up;
-  // Whoever waits may go away while nothing is read of it.
-  if (hung_up_ && waits() && stage_ == Stage::ready && pending_.empty()) return gone();
+  // Whoever waits, or sends faster than its server reads, may go away while nothing is read of it.
+  const bool unread = waits() || (server_ != nullptr && server_->congested());
+  if (hung_up_ && unread && stage_ == Stage::ready && pending_.empty()) return gone();
   read();
 }
 
@@ -70,6 +71,8 @@ void Session::read() {
       return;
     }
     if (!*alive || stage_ == Stage::over) return;
+    // Also in the middle of a message: heard_all() follows when the server has read.
+    if (server_ != nullptr && server_->congested()) return;
     Reactor& reactor = host_.around().reactor;
     Stream::Got got;
     std::string_view input;
@@ -184,7 +187,10 @@ bool Session::may_go_on(char type) {
     if (type == 'S' || type == 'H' || type == 'd' || type == 'c' || type == 'f') return true;
     return want_server() && settling_ == Settling::no;
   }
-  if (settling_ != Settling::no) return false;
+  // One that has ended tells so soon.
+  if (settling_ != Settling::no || server_->ending()) return false;
+  // Which statements it has afterwards is known when it has answered.
+  if (!segments_.empty() && segments_.back().forgets && segments_.back().ended) return false;
   if (segments_.empty() && server_->ledger().releasable() && !server_->cancels) {
     // A new transaction, on the server of a session: its leader may be about to go.
     const Route route = host_.around().route(port_);
@@ -268,9 +274,14 @@ void Session::tick() {
     return limit.count() > 0 && since + limit <= now;
   };
   if (!segments_.empty() && server_ != nullptr && passed(configuration.query_timeout, asked_)) {
+    // What may be committing is not told as cancelled.
+    const Verdict verdict = decide_outcome(standing(), Event::lost, Replay::refused);
+    const bool doubtful = verdict.action == Action::resolve || verdict.sqlstate == "08007";
     server_->end({false, false, {}, "A query took longer than query_timeout."});
-    return end("57014", Error(ErrorCode::timed_out, "a query took longer than query_timeout", {},
-                              "Make the query faster, or query_timeout longer."));
+    return end(doubtful ? "08007" : "57014",
+               Error(ErrorCode::timed_out, "a query took longer than query_timeout",
+                     doubtful ? "Whether it committed is unknown." : "",
+                     "Make the query faster, or query_timeout longer."));
   }
   if (!segments_.empty() || waits()) return;
   if (in_transaction()) {

@@ -176,12 +176,14 @@ class Session final : public Watcher, public Waiter {
   void withheld(Server& server);
   void segment_answered();
   void completed(const Frame& frame);
+  void rolled_back_to();
   void remember_sets();
 
   // session_outcome.cpp: losing one
   [[nodiscard]] Standing standing_of(std::size_t place) const;
   /// Its server has something of it that no other server can have.
   [[nodiscard]] bool pinned() const;
+  [[nodiscard]] bool may_have_committed_behind() const;
   void suffer(Event event, const std::string& reason);
   void carry_out(const Verdict& verdict, std::size_t place, const std::string& reason);
   void wait_again(bool replay);
@@ -217,6 +219,7 @@ class Session final : public Watcher, public Waiter {
   Settling settling_ = Settling::no;
   unsigned ours_open_ = 0;  ///< ReadyForQuery that answer what we sent for ourselves
   bool held_ = false;
+  bool its_turn_ = false;  ///< it was let go from the hold queue
   std::shared_ptr<const Settings> told_;  ///< what the client was told of its settings
   std::string sets_;                      ///< SET commands, each ended by a zero byte
   bool sets_lost_ = false;                ///< more than could be kept

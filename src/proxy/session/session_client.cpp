@@ -139,6 +139,7 @@ void Session::note_look(const SqlLook& look, std::string_view sql) {
   segment.kind = together(segment.kind, look.kind);
   Traces traces = look.traces;
   traces.any = true;
+  segment.forgets = segment.forgets || traces.prepared;
   server_->traces = server_->traces | traces;
   if (look.kind == SqlKind::begin && server_->ledger().status() == TransactionStatus::idle) {
     transaction_ = {};

@@ -100,6 +100,7 @@ void Session::say_refusal(Refused refused) {
     write_refusal(last, what);
     if (!stream_.write(last)) return gone();
     closing_ = true;
+    closing_since_ = host_.around().reactor.now();
     if (stream_.unsent() == 0) finish();
   };
   if (delay.count() == 0) return say(refused);

@@ -95,21 +95,42 @@ void Session::lost(Server& server, const ServerEnd& end) {
     send_to_client();
     if (!segments_.front().in_message) stream_.write(end.last_word);
     closing_ = true;
+    closing_since_ = host_.around().reactor.now();
     if (stream_.unsent() == 0) finish();
     return;
   }
   suffer(end.shut_down ? Event::shut_down : Event::lost, end.reason);
 }
 
+/// A request behind the first, whose answer is as lost, may have ended the transaction.
+bool Session::may_have_committed_behind() const {
+  for (std::size_t place = 1; place < segments_.size(); ++place) {
+    switch (segments_[place].kind) {
+      case SqlKind::commit:
+      case SqlKind::several:
+      case SqlKind::two_phase: return true;
+      default: break;
+    }
+  }
+  return false;
+}
+
 /// The server is gone, or will not come.
 void Session::suffer(Event event, const std::string& reason) {
   const Replay replay = host_.around().configuration->replay;
-  const Standing where = standing();
+  Standing where = standing();
+  const bool in_transaction =
+      where == Standing::transaction_busy || where == Standing::transaction_first_sent;
+  // FATAL answers the first one, so that the others were not begun.
+  if (in_transaction && event != Event::shut_down && may_have_committed_behind()) {
+    where = Standing::batch_sent;
+  }
+  withhold_ = false;
   const bool settling = std::exchange(settling_, Settling::no) != Settling::no;
   ours_open_ = 0;
   Verdict verdict = decide_outcome(where, event, replay);
   const bool kept = segments_.size() == 1 && segments_.front().replayable &&
-                    walker_.between_messages() && !kept_.empty();
+                    !segments_.front().relayed && walker_.between_messages() && !kept_.empty();
   to_server_ = false;
   if (verdict.action == Action::replay && !kept) {
     verdict = decide_outcome(where, event, Replay::refused);
@@ -165,7 +186,9 @@ void Session::carry_out(const Verdict& verdict, std::size_t place, const std::st
       return fail_rest(Event::lost, reason);
     case Action::succeed: {
       std::string told;
-      if (!segments_.front().relayed) write_command_complete(told, "COMMIT");
+      // Who was told that it is unknown hears nothing else.
+      const bool told_already = segments_.front().relayed || segments_.front().failed;
+      if (!told_already) write_command_complete(told, "COMMIT");
       write_ready(told, TransactionStatus::idle);
       if (!stream_.write(told)) return gone();
       segments_.erase(segments_.begin());

@@ -34,7 +34,9 @@ std::optional<std::uint64_t> number_in(std::string_view row) {
 /// True if there is one now. Else the session waits, and goes on with resume().
 bool Session::want_server() {
   if (waits()) return false;
-  if (!host_.may_pass(port_)) {
+  // Whoever was let go does not stand behind those who still wait.
+  const bool its_turn = std::exchange(its_turn_, false) && host_.around().route(port_).node;
+  if (!its_turn && !host_.may_pass(port_)) {
     held_ = host_.hold(*this, port_);
     if (held_) return false;
     if (stage_ == Stage::greeting) {
@@ -54,6 +56,7 @@ bool Session::want_server() {
 
 void Session::released() {
   held_ = false;
+  its_turn_ = true;
   if (stage_ == Stage::greeting) {
     if (bucket->welcome != nullptr || want_server()) greet();
     return;
@@ -222,7 +225,13 @@ void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
     }
     // A server that is not as the client needs it, or that cannot say its transaction's number.
     server.end({false, false, {}, "A setting of the client could not be restored."});
-    return;
+    if (settling_ == Settling::no) return;
+    const FieldsView fields = read_fields(frame.payload());
+    return end("57P01", Error(ErrorCode::unreachable,
+                              "the session cannot be continued on another server",
+                              "A setting could not be restored: " + std::string(fields.message) +
+                                  ".",
+                              "Connect again."));
   }
   if (frame.type == 'D' && what == note::xid) transaction_.xid = number_in(frame.payload());
   if (!answer.ready || settling_ == Settling::no) return;
@@ -260,6 +269,15 @@ void Session::completed(const Frame& frame) {
     case CommandKind::write:
     case CommandKind::call: transaction_.wrote = true; break;
     case CommandKind::commit: transaction_.committed = true; break;
+    case CommandKind::savepoint:
+      if (*tag != "SAVEPOINT") break;
+      if (!transaction_.sets_before) {
+        transaction_.sets_before = transaction_.sets.size();
+      } else {
+        transaction_.savepoints = true;
+      }
+      break;
+    case CommandKind::rollback: rolled_back_to(); break;
     case CommandKind::discard_all:
       server_->statements().clear();
       server_->knows_xid_statement = false;
@@ -273,10 +291,18 @@ void Session::completed(const Frame& frame) {
     case CommandKind::deallocate_all:
       server_->statements().clear();
       server_->knows_xid_statement = false;
+      server_->traces.prepared = false;
       statements_->clear();
       break;
     default: break;
   }
+}
+
+/// To a savepoint: settings are as they were there. Of several savepoints it is not seen which.
+void Session::rolled_back_to() {
+  if (!transaction_.sets_before || transaction_.sets.size() == *transaction_.sets_before) return;
+  transaction_.sets_unknown = transaction_.sets_unknown || transaction_.savepoints;
+  transaction_.sets.resize(*transaction_.sets_before);
 }
 
 /// ReadyForQuery, to the client.
@@ -298,6 +324,7 @@ void Session::segment_answered() {
   idle_since_ = asked_ = now;
   if (status != TransactionStatus::idle) return;
   ++totals.transactions;
+  if (transaction_.committed && transaction_.sets_unknown) sets_lost_ = true;
   if (transaction_.committed && !transaction_.sets.empty()) remember_sets();
   transaction_ = {};
 }
@@ -359,13 +386,14 @@ void Session::let_go() {
   if (pool_ != nullptr) pool_->leave(*this);
   if (server_ == nullptr) return;
   hand_in();
-  if (server_->free() && segments_.empty() && settling_ == Settling::no) return release();
+  const bool between = walker_.between_messages() && settling_ == Settling::no;
+  if (between && segments_.empty() && server_->free()) return release();
   Server& server = *std::exchange(server_, nullptr);
-  const Verdict verdict = segments_.empty() ? Verdict{Action::roll_back, {}, {}}
-                                            : decide_outcome(standing_of(0), Event::client_gone,
-                                                             host_.around().configuration->replay);
-  const bool whole = walker_.between_messages() && settling_ == Settling::no &&
-                     (segments_.empty() || segments_.back().ended);
+  const Verdict verdict =
+      segments_.empty() ? Verdict{Action::roll_back, {}, {}}
+                        : decide_outcome(standing_of(0), Event::client_gone,
+                                         host_.around().configuration->replay);
+  const bool whole = between && (segments_.empty() || segments_.back().ended);
   settling_ = Settling::no;
   if (verdict.action == Action::let_finish && whole) {
     return pool_->abandon(server);

@@ -100,9 +100,14 @@ void SecretErrand::failed(const std::string& sqlstate, const Error& error) {
 }
 
 void FateErrand::proceed(Pool& pool) {
-  if (over_ || under_way()) return;
+  if (over_) return;
   const World& world = *around_.world;
   const Instant now = around_.reactor.now();
+  if (under_way() && now < deadline_) return;
+  if (under_way()) {
+    over_ = true;
+    return done_(Fate::unknown, "The leader did not answer in time.");
+  }
   question_.open.reset();
   if (world.leader) question_.open = world.leader->term;
   question_.promotions.clear();

@@ -1,0 +1,118 @@
+#include "plane/world.hpp"
+
+namespace evergres::proxy::test {
+namespace {
+
+TEST(PlaneLogin, TheRightPasswordAndNothingElse) {
+  Endpoint endpoint(usual(PoolMode::session));
+  endpoint.lead(primary());
+  Client right(endpoint.dsn());
+  ASSERT_TRUE(right.connected()) << right.problem();
+  EXPECT_EQ("alice", right.value("SELECT session_user"));
+  EXPECT_EQ("7", right.ask_with("SELECT $1::int + 4", {"3"}).first());
+  Client wrong(endpoint.dsn("alice", "password=other"));
+  EXPECT_NE(std::string::npos, wrong.problem().find("password authentication failed"));
+  Client nobody(endpoint.dsn("mallory"));
+  EXPECT_NE(std::string::npos, nobody.problem().find("password authentication failed"));
+  Client nowhere(endpoint.dsn("alice", "dbname=nowhere"));
+  EXPECT_NE(std::string::npos, nowhere.problem().find("\"nowhere\" does not exist"))
+      << nowhere.problem();
+  EXPECT_TRUE(right.ask("SELECT 1").fine);
+}
+
+TEST(PlaneLogin, SecretsAreAskedForAndOutliveTheirServer) {
+  Configuration configuration = usual(PoolMode::transaction);
+  configuration.auth_file.clear();
+  configuration.auth_user = "asker";
+  configuration.auth_password = "asker";
+  configuration.auth_database = "app";
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  {
+    Client carol(endpoint.dsn("carol"));
+    ASSERT_TRUE(carol.connected()) << carol.problem() << endpoint.log();
+    EXPECT_EQ("carol", carol.value("SELECT current_user"));
+    Client nobody(endpoint.dsn("mallory"));
+    EXPECT_NE(std::string::npos, nobody.problem().find("password authentication failed"));
+  }
+  endpoint.vacant();
+  Client again(endpoint.dsn("carol"));
+  ASSERT_TRUE(again.connected()) << again.problem() << endpoint.log();
+  again.begin("SELECT 42");
+  endpoint.lead(primary());
+  EXPECT_EQ("42", again.end().first());
+}
+
+TEST(PlaneLogin, AChangedPasswordIsNoticed) {
+  Configuration configuration = usual(PoolMode::transaction);
+  configuration.auth_file.clear();
+  configuration.auth_user = "asker";
+  configuration.auth_password = "asker";
+  configuration.auth_database = "app";
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  {
+    Client carol(endpoint.dsn("carol"));
+    ASSERT_TRUE(carol.connected()) << carol.problem();
+  }
+  primary().ask("ALTER ROLE carol PASSWORD 'new'");
+  EXPECT_TRUE(eventually([&] {
+    Client carol(endpoint.dsn("carol", "password=new"));
+    return carol.connected() && carol.ask("SELECT 1").fine;
+  }));
+  primary().ask("ALTER ROLE carol PASSWORD 'carol'");
+}
+
+TEST(PlaneLogin, IsHeldUntilSomebodyLeads) {
+  Endpoint endpoint(usual(PoolMode::session));
+  std::optional<Client> client;
+  std::thread logging_in([&] { client.emplace(endpoint.dsn()); });
+  std::thread other([&] {
+    Client dropped(endpoint.dsn("bob", "connect_timeout=1"));
+    dropped.drop();
+  });
+  other.join();
+  endpoint.lead(primary());
+  logging_in.join();
+  ASSERT_TRUE(client->connected()) << client->problem();
+  EXPECT_EQ("1", client->value("SELECT 1"));
+}
+
+TEST(PlaneLogin, IsRefusedWithAHintWhenNobodyLeadsForTooLong) {
+  Configuration configuration = usual(PoolMode::session);
+  configuration.hold_timeout = Millis{300};
+  Endpoint endpoint(configuration);
+  Client client(endpoint.dsn());
+  EXPECT_FALSE(client.connected());
+  EXPECT_NE(std::string::npos, client.problem().find("no primary")) << client.problem();
+}
+
+TEST(PlaneLogin, TellsTheTruthAboutParameters) {
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  Client writer(endpoint.dsn("alice", "target_session_attrs=read-write application_name=shop "
+                                      "options='-c work_mem=7MB -c search_path=pg_catalog'"));
+  ASSERT_TRUE(writer.connected()) << writer.problem();
+  EXPECT_EQ("shop", writer.value("SHOW application_name"));
+  EXPECT_EQ("7MB", writer.value("SHOW work_mem"));
+  EXPECT_EQ("pg_catalog", writer.value("SHOW search_path"));
+  EXPECT_STREQ("shop", PQparameterStatus(writer.connection(), "application_name"));
+  EXPECT_EQ(150000, PQserverVersion(writer.connection()) / 10000 * 10000);
+  Client plain(endpoint.dsn());
+  EXPECT_EQ("4MB", plain.value("SHOW work_mem"));
+  EXPECT_EQ("", plain.value("SHOW application_name"));
+}
+
+TEST(PlaneLogin, TooManyClientsHearOfIt) {
+  Configuration configuration = usual(PoolMode::session);
+  configuration.client_limit = 2;
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  Client one(endpoint.dsn()), two(endpoint.dsn());
+  ASSERT_TRUE(two.connected());
+  Client three(endpoint.dsn());
+  EXPECT_NE(std::string::npos, three.problem().find("too many clients")) << three.problem();
+}
+
+}  // namespace
+}  // namespace evergres::proxy::test
