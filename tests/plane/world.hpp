@@ -162,6 +162,8 @@ class Endpoint {
   std::unique_ptr<Proxy> proxy_;
 };
 
+/// A listening socket on a port of the kernel's choice.
+int listen_somewhere(int& port);
 /// Resident memory of this process in bytes.
 std::size_t resident();
 /// A message of the protocol: type, length, body.
