@@ -17,8 +17,20 @@ class PlaneFailover : public ::testing::Test {
   static void let_commits_wait() {
     primary().ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     primary().ask("SELECT pg_reload_conf()");
+    // The checkpointer publishes it when it gets to it: until a commit is seen waiting.
     EXPECT_TRUE(eventually([] {
-      return primary().value("SHOW synchronous_standby_names") == "nobody";
+      Client probe("host=" + scratch_directory().string() + " user=postgres dbname=app port=" +
+                   std::to_string(primary().port()));
+      const std::string pid = std::to_string(PQbackendPID(probe.connection()));
+      probe.begin("SELECT pg_logical_emit_message(true, 'x', 'x')");
+      bool waits = false;
+      while (!waits && PQisBusy(probe.connection()) != 0) {
+        waits = primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                "'SyncRep' AND pid = " + pid) == "1";
+        PQconsumeInput(probe.connection());
+      }
+      primary().ask("SELECT pg_terminate_backend(" + pid + ", 10000)");
+      return waits;
     }));
   }
   static void let_commits_go() {
@@ -146,7 +158,9 @@ TEST_F(PlaneFailover, WaitsInTheQueueAndIsLetGoInOrder) {
   clients[3]->drop();
   endpoint.lead(primary());
   for (int i = 0; i < 12; ++i) {
-    if (i != 3) EXPECT_EQ(std::to_string(i), clients[static_cast<std::size_t>(i)]->end().first());
+    if (i != 3) {
+      EXPECT_EQ(std::to_string(i), clients[static_cast<std::size_t>(i)]->end().first());
+    }
   }
   endpoint.vacant();
   const Told late = cancelled.ask("SELECT 1");
@@ -251,7 +265,9 @@ TEST_F(PlaneFailover, ATerminatedWaitForStandbysLeavesAUsableClient) {
     PQclear(result);
   }
   EXPECT_EQ(1, errors + successes) << "one COMMIT has one answer";
-  if (errors > 0) EXPECT_EQ("08007", sqlstate);
+  if (errors > 0) {
+    EXPECT_EQ("08007", sqlstate);
+  }
   EXPECT_EQ("5", client.value("SELECT 5"));
   EXPECT_EQ("6", client.value("SELECT 6"));
 }
@@ -313,7 +329,9 @@ TEST_F(PlaneFailover, ACommitInALaterRequestOfAPipelineCounts) {
     endpoint.lead(primary(), relay.port());
     Client client(endpoint.dsn());
     EXPECT_TRUE(client.ask("SELECT 1").fine);
-    if (inside) EXPECT_TRUE(client.ask("BEGIN").fine);
+    if (inside) {
+      EXPECT_TRUE(client.ask("BEGIN").fine);
+    }
     relay.mute();
     const std::string token = inside ? "inside" : "outside";
     std::string all = inside ? "" : query("BEGIN");

@@ -53,7 +53,8 @@ TEST_P(PlaneHostile, GoingAwayLeavesNothingBehind) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"in a transaction", query("BEGIN") + query(insert)},
       {"in a failed transaction", query("BEGIN") + query("SELECT 1/0")},
-      {"in the middle of a statement", query("BEGIN;" + insert + "; SELECT pg_sleep(60)")},
+      {"in the middle of a statement", query("BEGIN;" + insert + "; SELECT pg_sleep(0.2)")},
+      {"in a COPY among others", query("SELECT 1; COPY journal FROM STDIN")},
       {"with a segment that has no end", parse + message('B', std::string("\0s\0\0\0\0\0\0\0", 9))},
       {"with a transaction without an end",
        message('P', std::string("\0", 1) + insert + std::string(3, '\0')) +

@@ -67,11 +67,13 @@ TEST(PlaneLogin, IsHeldUntilSomebodyLeads) {
   Endpoint endpoint(usual(PoolMode::session));
   std::optional<Client> client;
   std::thread logging_in([&] { client.emplace(endpoint.dsn()); });
-  std::thread other([&] {
-    Client dropped(endpoint.dsn("bob", "connect_timeout=1"));
-    dropped.drop();
-  });
-  other.join();
+  PGconn* dropped = PQconnectStart(endpoint.dsn("bob").c_str());
+  EXPECT_TRUE(eventually([&] {
+    PQconnectPoll(dropped);
+    return endpoint.log().find("login of bob") != std::string::npos &&
+           endpoint.log().find("login of alice") != std::string::npos;
+  }));
+  PQfinish(dropped);
   endpoint.lead(primary());
   logging_in.join();
   ASSERT_TRUE(client->connected()) << client->problem();

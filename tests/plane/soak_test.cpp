@@ -106,19 +106,25 @@ class Worker {
     const std::string mine = token();
     const Told told = chance_() % 2 == 0 ? client_->ask("SELECT '" + mine + "', repeat('x', " + std::to_string(chance_() % 100'000) + ")")
                                          : client_->ask_with("SELECT $1::text", {mine});
-    if (told.fine) EXPECT_EQ(mine, told.first());
+    if (told.fine) {
+      EXPECT_EQ(mine, told.first());
+    }
   }
   void prepared() {
     if (!prepared_) return;
     const std::string mine = token();
     const Told told = client_->execute("mine", {mine});
-    if (told.fine) EXPECT_EQ(mine + "-" + me(), told.first());
+    if (told.fine) {
+      EXPECT_EQ(mine + "-" + me(), told.first());
+    }
     EXPECT_NE("26000", told.sqlstate) << told;
   }
   void setting() {
     if (memory_.empty()) return;
     const Told told = client_->ask("SHOW work_mem");
-    if (told.fine) EXPECT_EQ(memory_, told.first());
+    if (told.fine) {
+      EXPECT_EQ(memory_, told.first());
+    }
   }
   void pipeline() {
     PQenterPipelineMode(client_->connection());
@@ -139,7 +145,9 @@ class Worker {
       if (result == nullptr) continue;
       const ExecStatusType status = PQresultStatus(result);
       if (status == PGRES_PIPELINE_SYNC) ++ends;
-      if (status == PGRES_TUPLES_OK) EXPECT_EQ(mine[at], PQgetvalue(result, 0, 0));
+      if (status == PGRES_TUPLES_OK) {
+        EXPECT_EQ(mine[at], PQgetvalue(result, 0, 0));
+      }
       if (status != PGRES_PIPELINE_SYNC) ++at;
       PQclear(result);
     }

@@ -164,6 +164,7 @@ void Pool::abandon(Server& server) {
   server.client_number = 0;
   server.needs_reset = true;
   if (server.free()) return free(server);
+  server.end_if_nobody_ends_it();
   // Its borrower may have been too slow to take what it says.
   server.resume();
 }

@@ -211,7 +211,16 @@ void Server::read() {
     if (turn == 7) reactor_.again(watch_);
   }
   reading_ = false;
-  if (borrower_ == nullptr && free()) keeper_.free(*this);
+  if (borrower_ != nullptr) return;
+  if (free()) return keeper_.free(*this);
+  end_if_nobody_ends_it();
+}
+
+void Server::end_if_nobody_ends_it() {
+  if (!needs_reset || state_ != State::session) return;
+  const bool open = ledger_.owed() == 0 && ledger_.status() != TransactionStatus::idle;
+  if (!open && !ledger_.takes_copy_data()) return;
+  end({false, false, {}, "Its client has gone in the middle of a transaction."});
 }
 
 /// False if it is over.

@@ -106,6 +106,8 @@ class Server final : public Watcher {
   void cancel_over();
   /// True as long as it exists.
   [[nodiscard]] const std::shared_ptr<bool>& alive() const { return alive_; }
+  /// Of one whose borrower has gone: it waits for the end of a transaction or for data.
+  void end_if_nobody_ends_it();
   /// Its borrower takes more again.
   void resume();
   /// So much waits to be sent that nothing more should be read for it.

@@ -173,7 +173,7 @@ class Session final : public Watcher, public Waiter {
   void aside(const Frame& frame);
   void ours(Server& server, const Frame& frame, const Answer& answer);
   void answer(Server& server, const Frame& frame, const Answer& answer);
-  void withheld(Server& server);
+  void tell_withheld(const Verdict& verdict);
   void segment_answered();
   void completed(const Frame& frame);
   void rolled_back_to();

@@ -189,27 +189,26 @@ void Session::aside(const Frame& frame) {
     now.note(parameter->name, parameter->value);
     told_ = pool_->intern(std::move(now));
   }
-  if (frame.first && frame.type == 'N' && is_cancelled_sync_wait(read_fields(frame.payload()))) {
-    batch.pass(frame.bytes);
-    return withheld(*server_);
-  }
   batch.pass(frame.bytes);
-}
-
-/// The server is about to tell a success that may still be lost.
-void Session::withheld(Server& server) {
-  (void)server;
-  if (segments_.empty()) return;
+  if (!frame.first || frame.type != 'N' || segments_.empty()) return;
+  const FieldsView fields = read_fields(frame.payload());
+  if (!is_cancelled_sync_wait(fields)) return;
   const Verdict verdict = decide_outcome(standing_of(0), Event::sync_wait_cancelled,
                                          host_.around().configuration->replay);
   if (verdict.action != Action::withhold) return;
+  withhold_ = true;
+  // "… and terminating connection" (syncrep.c): what became of it is looked for when it is gone.
+  if (fields.code != "57P01") tell_withheld(verdict);
+}
+
+/// In the place of a success that may still be lost.
+void Session::tell_withheld(const Verdict& verdict) {
   host_.around().to_client.add([&](std::string& to) {
     write_error(
         to, Severity::error, verdict.sqlstate,
         Error(ErrorCode::timed_out, "the outcome of the transaction is unknown",
               std::string(verdict.because), "Look whether it is there before you send it again."));
   });
-  withhold_ = true;
   segments_.front().failed = true;
 }
 
@@ -241,6 +240,10 @@ void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
 void Session::answer(Server& server, const Frame& frame, const Answer& answer) {
   Batch& batch = host_.around().to_client;
   if (withhold_ && !answer.ready) return;
+  if (withhold_ && !segments_.empty() && !segments_.front().failed) {
+    tell_withheld(decide_outcome(standing_of(0), Event::sync_wait_cancelled,
+                                 host_.around().configuration->replay));
+  }
   if (frame.first && frame.type == '3' &&
       (server.ledger().answered().note & note::close_for_parse) != 0) {
     batch.add([](std::string& to) { write_parse_complete(to); });
