@@ -53,7 +53,8 @@ std::ostream& operator<<(std::ostream& to, const Told& told) {
 
 Client::Client(const std::string& conninfo) : connection_(PQconnectStart(conninfo.c_str())) {
   const Instant deadline = boot_now() + Millis{patience_ms};
-  PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection_, [](void*, const char*) {}, nullptr);
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED && boot_now() < deadline) {
     pollfd waiting{PQsocket(connection_),
@@ -63,9 +64,15 @@ Client::Client(const std::string& conninfo) : connection_(PQconnectStart(conninf
   }
 }
 
-Client::~Client() { PQfinish(connection_); }
-bool Client::connected() const { return PQstatus(connection_) == CONNECTION_OK; }
-std::string Client::problem() const { return PQerrorMessage(connection_); }
+Client::~Client() {
+  PQfinish(connection_);
+}
+bool Client::connected() const {
+  return PQstatus(connection_) == CONNECTION_OK;
+}
+std::string Client::problem() const {
+  return PQerrorMessage(connection_);
+}
 
 PGresult* Client::next() {
   const Instant deadline = boot_now() + Millis{patience_ms};
@@ -179,7 +186,9 @@ std::string Client::raw_read(char type, int ends) {
   return all + "stuck";
 }
 
-void Client::drop() { ::shutdown(PQsocket(connection_), SHUT_RDWR); }
+void Client::drop() {
+  ::shutdown(PQsocket(connection_), SHUT_RDWR);
+}
 
 std::string message(char type, std::string_view body) {
   std::string text(1, type);

@@ -19,14 +19,16 @@ class PlaneFailover : public ::testing::Test {
     primary().ask("SELECT pg_reload_conf()");
     // The checkpointer publishes it when it gets to it: until a commit is seen waiting.
     EXPECT_TRUE(eventually([] {
-      Client probe("host=" + scratch_directory().string() + " user=postgres dbname=app port=" +
-                   std::to_string(primary().port()));
+      Client probe("host=" + scratch_directory().string() +
+                   " user=postgres dbname=app port=" + std::to_string(primary().port()));
       const std::string pid = std::to_string(PQbackendPID(probe.connection()));
       probe.begin("SELECT pg_logical_emit_message(true, 'x', 'x')");
       bool waits = false;
       while (!waits && PQisBusy(probe.connection()) != 0) {
-        waits = primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                "'SyncRep' AND pid = " + pid) == "1";
+        waits = primary().value(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                    "'SyncRep' AND pid = " +
+                    pid) == "1";
         PQconsumeInput(probe.connection());
       }
       primary().ask("SELECT pg_terminate_backend(" + pid + ", 10000)");
@@ -36,12 +38,13 @@ class PlaneFailover : public ::testing::Test {
   static void let_commits_go() {
     primary().ask("ALTER SYSTEM RESET synchronous_standby_names");
     primary().ask("SELECT pg_reload_conf()");
-    EXPECT_TRUE(eventually([] { return primary().value("SHOW synchronous_standby_names").empty(); }));
+    EXPECT_TRUE(
+        eventually([] { return primary().value("SHOW synchronous_standby_names").empty(); }));
   }
   static ::testing::AssertionResult somebody_waits() {
     return eventually([] {
-      return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") !=
-             "0";
+      return primary().value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") != "0";
     });
   }
   static std::string journal(const std::string& token) {
@@ -121,7 +124,8 @@ TEST_F(PlaneFailover, AStatementInATransactionThatIsCut) {
   client.ask("BEGIN");
   client.begin("SELECT pg_sleep(30)");
   EXPECT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1";
+    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+           "1";
   }));
   endpoint.lead(primary());
   EXPECT_EQ("40001", client.end().sqlstate);
@@ -129,10 +133,12 @@ TEST_F(PlaneFailover, AStatementInATransactionThatIsCut) {
   // A backend that is told to go says so: the statement is done again.
   autocommit.begin("INSERT INTO journal SELECT 'again' FROM pg_sleep(0.7)");
   EXPECT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND "
-                           "wait_event = 'PgSleep'") == "1";
+    return primary().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND "
+               "wait_event = 'PgSleep'") == "1";
   }));
-  primary().ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT%'");
+  primary().ask(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT%'");
   const Told told = autocommit.end();
   EXPECT_TRUE(told.fine) << told;
   EXPECT_EQ("1", journal("again"));
@@ -251,7 +257,8 @@ TEST_F(PlaneFailover, ATerminatedWaitForStandbysLeavesAUsableClient) {
   client.ask("INSERT INTO journal VALUES ('terminated')");
   client.begin("COMMIT");
   EXPECT_TRUE(somebody_waits());
-  primary().ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+  primary().ask(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
   poll(nullptr, 0, 50);
   let_commits_go();
   int errors = 0, successes = 0;
@@ -345,7 +352,8 @@ TEST_F(PlaneFailover, ACommitInALaterRequestOfAPipelineCounts) {
     EXPECT_EQ(std::string::npos, told.find("stuck"));
     client.raw_send(query("ROLLBACK"));
     client.raw_read('Z');
-    EXPECT_EQ(std::string::npos, (client.raw_send(query("SELECT 'well'")), client.raw_read('Z')).find("ERROR"));
+    EXPECT_EQ(std::string::npos,
+              (client.raw_send(query("SELECT 'well'")), client.raw_read('Z')).find("ERROR"));
   }
 }
 
@@ -356,8 +364,7 @@ TEST_F(PlaneFailover, WhatWasAnsweredIsNotAnsweredAgain) {
   endpoint.lead(primary(), relay.port());
   Client client(endpoint.dsn());
   const std::string begin = message('P', std::string("\0BEGIN\0\0\0", 9)) +
-                            message('B', std::string(8, '\0')) +
-                            message('E', std::string(5, '\0'));
+                            message('B', std::string(8, '\0')) + message('E', std::string(5, '\0'));
   client.raw_send(begin + message('H', ""));
   EXPECT_NE(std::string::npos, client.raw_read('C').find("BEGIN"));
   relay.cut();
@@ -384,14 +391,14 @@ TEST_F(PlaneFailover, TheFateOfACommitIsReadFromThePromotedStandby) {
       let_commits_wait();
       if (!shipped) {
         EXPECT_TRUE(eventually([&] {
-          return primary().value("SELECT bool_and(replay_lsn >= pg_current_wal_lsn()) FROM "
-                                 "pg_stat_replication") == "t";
+          return primary().value(
+                     "SELECT bool_and(replay_lsn >= pg_current_wal_lsn()) FROM "
+                     "pg_stat_replication") == "t";
         }));
         copy->ask("ALTER SYSTEM SET primary_conninfo = ''");
         copy->ask("SELECT pg_reload_conf()");
-        EXPECT_TRUE(eventually([&] {
-          return primary().value("SELECT count(*) FROM pg_stat_replication") == "0";
-        }));
+        EXPECT_TRUE(eventually(
+            [&] { return primary().value("SELECT count(*) FROM pg_stat_replication") == "0"; }));
       }
       client.begin("COMMIT");
       EXPECT_TRUE(somebody_waits());

@@ -25,15 +25,17 @@ int connect_to(int port) {
 
 std::string startup_of(const std::string& user) {
   std::string body("\0\3\0\0", 4);
-  for (const std::string& word : {std::string("user"), user, std::string("database"),
-                                  std::string("app")}) {
+  for (const std::string& word :
+       {std::string("user"), user, std::string("database"), std::string("app")}) {
     body.append(word).append(1, '\0');
   }
   body.append(1, '\0');
   return message('x', body).substr(1);
 }
 
-std::string query(const std::string& sql) { return message('Q', sql + '\0'); }
+std::string query(const std::string& sql) {
+  return message('Q', sql + '\0');
+}
 
 class PlaneHostile : public ::testing::TestWithParam<PoolMode> {};
 INSTANTIATE_TEST_SUITE_P(Modes, PlaneHostile,
@@ -64,8 +66,8 @@ TEST_P(PlaneHostile, GoingAwayLeavesNothingBehind) {
       {"in half a statement", half},
       {"in half a CopyData", query("SELECT 1") + std::string("d\0\1\0\0", 5) + "some"},
       {"in a COPY", query("COPY journal FROM STDIN") + message('d', "left\n")},
-      {"in half a row of a COPY", query("COPY journal FROM STDIN") + std::string("d\0\0\1\0", 5) +
-                                      "left"},
+      {"in half a row of a COPY",
+       query("COPY journal FROM STDIN") + std::string("d\0\0\1\0", 5) + "left"},
       {"reading", query("SELECT repeat('x', 100000) FROM generate_series(1, 1000)")},
       {"after a stray Sync", message('S', "") + message('H', "")},
       {"with a listener", query("LISTEN news")},
@@ -89,8 +91,9 @@ TEST_P(PlaneHostile, GoingAwayLeavesNothingBehind) {
     EXPECT_TRUE(next.ask("DELETE FROM journal").fine) << where;
   }
   EXPECT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
-                           "state <> 'idle'") == "0";
+    return primary().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
+               "state <> 'idle'") == "0";
   }));
 }
 
@@ -98,10 +101,10 @@ TEST_P(PlaneHostile, OneByteAtATime) {
   Endpoint endpoint(usual(GetParam()));
   endpoint.lead(primary());
   Client client(endpoint.dsn());
-  const std::string all =
-      message('P', std::string("s\0SELECT $1::text\0\0\0", 20)) +
-      message('B', std::string("\0s\0\0\0\0\1\0\0\0\4slow\0\0", 18)) +
-      message('E', std::string(5, '\0')) + message('S', "") + query("SELECT 'simple'");
+  const std::string all = message('P', std::string("s\0SELECT $1::text\0\0\0", 20)) +
+                          message('B', std::string("\0s\0\0\0\0\1\0\0\0\4slow\0\0", 18)) +
+                          message('E', std::string(5, '\0')) + message('S', "") +
+                          query("SELECT 'simple'");
   std::thread sending([&] {
     for (const char byte : all) {
       client.raw_send(std::string_view(&byte, 1));
@@ -123,16 +126,32 @@ TEST_P(PlaneHostile, GarbageEndsItsSenderOnly) {
   endpoint.lead(primary());
   Client good(endpoint.dsn());
   std::mt19937 chance(7);
-  const std::vector<std::string> parts = {
-      query("SELECT 1"), query("BEGIN"), query("COPY journal FROM STDIN"), message('S', ""),
-      message('H', ""), message('d', "x\n"), message('c', ""), message('f', std::string("x\0", 2)),
-      message('P', std::string("s\0SELECT 1\0\0\0", 13)), message('B', std::string("\0s\0\0\0\0\0\0\0", 9)),
-      message('B', std::string(8, '\0')), message('E', std::string(5, '\0')),
-      message('D', std::string("Ss\0", 3)), message('D', std::string("P\0", 2)),
-      message('C', std::string("Ss\0", 3)), message('F', std::string("\0\0\4\xd2\0\0\0\0\0\0", 10)),
-      query("COPY (SELECT 1) TO STDOUT"), query("SELECT 1/0"), query(""), query("DEALLOCATE ALL"),
-      query("SET work_mem = '9MB'"), query("SELECT 1; SELECT 2; COMMIT"), query("DISCARD ALL"),
-      std::string("Z\0\0\0\5I", 6), std::string("Q\0\0\0\1", 5), std::string(7, '\xff')};
+  const std::vector<std::string> parts = {query("SELECT 1"),
+                                          query("BEGIN"),
+                                          query("COPY journal FROM STDIN"),
+                                          message('S', ""),
+                                          message('H', ""),
+                                          message('d', "x\n"),
+                                          message('c', ""),
+                                          message('f', std::string("x\0", 2)),
+                                          message('P', std::string("s\0SELECT 1\0\0\0", 13)),
+                                          message('B', std::string("\0s\0\0\0\0\0\0\0", 9)),
+                                          message('B', std::string(8, '\0')),
+                                          message('E', std::string(5, '\0')),
+                                          message('D', std::string("Ss\0", 3)),
+                                          message('D', std::string("P\0", 2)),
+                                          message('C', std::string("Ss\0", 3)),
+                                          message('F', std::string("\0\0\4\xd2\0\0\0\0\0\0", 10)),
+                                          query("COPY (SELECT 1) TO STDOUT"),
+                                          query("SELECT 1/0"),
+                                          query(""),
+                                          query("DEALLOCATE ALL"),
+                                          query("SET work_mem = '9MB'"),
+                                          query("SELECT 1; SELECT 2; COMMIT"),
+                                          query("DISCARD ALL"),
+                                          std::string("Z\0\0\0\5I", 6),
+                                          std::string("Q\0\0\0\1", 5),
+                                          std::string(7, '\xff')};
   for (int round = 0; round < 150; ++round) {
     Client bad(endpoint.dsn());
     ASSERT_TRUE(bad.connected()) << round << bad.problem();
@@ -151,8 +170,9 @@ TEST_P(PlaneHostile, GarbageEndsItsSenderOnly) {
     }
   }
   EXPECT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
-                           "state <> 'idle'") == "0";
+    return primary().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
+               "state <> 'idle'") == "0";
   }));
 }
 
@@ -162,11 +182,17 @@ TEST(PlaneOpening, GarbageBeforeTheLogin) {
   Endpoint endpoint(configuration);
   endpoint.lead(primary());
   const std::vector<std::string> openings = {
-      "GET / HTTP/1.0\r\n\r\n", std::string("\0\0\0\4", 4), std::string("\xff\xff\xff\xff", 4),
+      "GET / HTTP/1.0\r\n\r\n",
+      std::string("\0\0\0\4", 4),
+      std::string("\xff\xff\xff\xff", 4),
       std::string("\0\0\0\x8\x4\xd2\x16\x2f", 8) + startup_of("alice"),
-      startup_of("alice") + std::string("p\xff\xff\xff\xff", 5), startup_of("alice") + query("SELECT 1"),
-      startup_of(std::string(70, 'a')), std::string("\x16\3\1\0\5hello", 10), startup_of("alice"),
-      std::string("\0", 1), std::string("\0\0\0\x10\x4\xd2\x16\x2e\0\0\0\1\0\0\0\2", 16)};
+      startup_of("alice") + std::string("p\xff\xff\xff\xff", 5),
+      startup_of("alice") + query("SELECT 1"),
+      startup_of(std::string(70, 'a')),
+      std::string("\x16\3\1\0\5hello", 10),
+      startup_of("alice"),
+      std::string("\0", 1),
+      std::string("\0\0\0\x10\x4\xd2\x16\x2e\0\0\0\1\0\0\0\2", 16)};
   for (const std::string& opening : openings) {
     const int socket = connect_to(endpoint.port());
     ::send(socket, opening.data(), opening.size(), MSG_NOSIGNAL);
@@ -194,7 +220,8 @@ TEST(PlaneCancel, FindsWhateverTheClientDoes) {
   Client running(endpoint.dsn());
   running.begin("SELECT pg_sleep(60)");
   EXPECT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1";
+    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+           "1";
   }));
   EXPECT_TRUE(running.cancel());
   EXPECT_EQ("57014", running.end().sqlstate);
@@ -264,7 +291,8 @@ class PlaneTls : public ::testing::Test {
     if (!std::filesystem::exists(directory / "server.crt")) {
       const std::string d = directory.string();
       const std::string make =
-          "cd " + d + " && (openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca "
+          "cd " + d +
+          " && (openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca "
           "-keyout ca.key -out ca.crt && openssl req -newkey rsa:2048 -nodes -subj /CN=localhost "
           "-keyout server.key -out server.csr && printf subjectAltName=DNS:localhost > san && "
           "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 "
@@ -285,7 +313,8 @@ TEST_F(PlaneTls, RequireVerifyFullAndChannelBinding) {
   ASSERT_TRUE(require.connected()) << require.problem();
   EXPECT_NE(nullptr, PQgetssl(require.connection()));
   EXPECT_EQ(20'000'000U, require.value("SELECT repeat('y', 20000000)").size());
-  EXPECT_EQ("5000000", require.ask_with("SELECT length($1)", {std::string(5'000'000, 'x')}).first());
+  EXPECT_EQ("5000000",
+            require.ask_with("SELECT length($1)", {std::string(5'000'000, 'x')}).first());
   const std::string authority = (scratch_directory() / "ca.crt").string();
   Client full(endpoint.dsn("alice", "host=localhost sslmode=verify-full sslrootcert=" + authority));
   ASSERT_TRUE(full.connected()) << full.problem();

@@ -33,8 +33,7 @@ TEST_P(PlaneLeaks, NothingOfASessionReachesTheNextClient) {
       {"SET ROLE bob", "SELECT current_user", "alice"},
       {"DO $$ BEGIN EXECUTE 'SET ROLE bob'; END $$", "SELECT current_user", "alice"},
       {"SET default_transaction_read_only = on", "SHOW transaction_read_only", "off"},
-      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SHOW transaction_read_only",
-       "off"},
+      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SHOW transaction_read_only", "off"},
       {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
        "SHOW transaction_isolation", "read committed"},
       {"SET statement_timeout = 1234", "SHOW statement_timeout", "0"},
@@ -44,14 +43,14 @@ TEST_P(PlaneLeaks, NothingOfASessionReachesTheNextClient) {
       {"SET TIME ZONE 'Asia/Tokyo'", "SELECT current_setting('TimeZone') = 'Asia/Tokyo'", "f"},
       {"CREATE TEMP TABLE mine (x int)", "SELECT count(*) FROM pg_class WHERE relname = 'mine'",
        "0"},
-      {"PREPARE mine AS SELECT 1", "SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine'",
-       "0"},
+      {"PREPARE mine AS SELECT 1",
+       "SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine'", "0"},
       {"DECLARE mine CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) FROM pg_cursors", "0"},
-      {"SELECT pg_advisory_lock(77)",
-       "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "0"},
-      {"LISTEN news", "SELECT count(*) FROM pg_listening_channels()", "0"},
-      {"LOAD 'auto_explain'", "SELECT count(*) FROM pg_settings WHERE name = 'auto_explain.log_level'",
+      {"SELECT pg_advisory_lock(77)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
        "0"},
+      {"LISTEN news", "SELECT count(*) FROM pg_listening_channels()", "0"},
+      {"LOAD 'auto_explain'",
+       "SELECT count(*) FROM pg_settings WHERE name = 'auto_explain.log_level'", "0"},
   };
   for (const Case& each : cases) {
     {
@@ -98,8 +97,8 @@ TEST(PlanePooling, ASettingThatWasTakenBackIsNotSetAgain) {
   for (const char* sql : {"BEGIN", "SET work_mem = '11MB'", "ROLLBACK"}) one.ask(sql);
   EXPECT_EQ("4MB", two.value("SHOW work_mem"));
   EXPECT_EQ("4MB", one.value("SHOW work_mem"));
-  for (const char* sql : {"BEGIN", "SAVEPOINT s", "SET work_mem = '11MB'", "ROLLBACK TO s",
-                          "COMMIT"}) {
+  for (const char* sql :
+       {"BEGIN", "SAVEPOINT s", "SET work_mem = '11MB'", "ROLLBACK TO s", "COMMIT"}) {
     EXPECT_TRUE(one.ask(sql).fine);
   }
   two.ask("SET work_mem = '12MB'");
@@ -179,11 +178,13 @@ TEST(PlanePooling, AFullPoolIsFirstInFirstOutWithADeadline) {
   const Told late = first.end();
   EXPECT_EQ("57014", late.sqlstate) << late;
   EXPECT_TRUE(first.connected());
-  first.begin("INSERT INTO journal VALUES ('fifo-1-' || (SELECT count(*) FROM journal "
-              "WHERE token LIKE 'fifo%'))");
+  first.begin(
+      "INSERT INTO journal VALUES ('fifo-1-' || (SELECT count(*) FROM journal "
+      "WHERE token LIKE 'fifo%'))");
   poll(nullptr, 0, 50);
-  second.begin("INSERT INTO journal VALUES ('fifo-2-' || (SELECT count(*) FROM journal "
-               "WHERE token LIKE 'fifo%'))");
+  second.begin(
+      "INSERT INTO journal VALUES ('fifo-2-' || (SELECT count(*) FROM journal "
+      "WHERE token LIKE 'fifo%'))");
   poll(nullptr, 0, 50);
   EXPECT_TRUE(busy.ask("COMMIT").fine);
   EXPECT_TRUE(first.end().fine);

@@ -92,8 +92,9 @@ TEST(PlaneLogin, IsRefusedWithAHintWhenNobodyLeadsForTooLong) {
 TEST(PlaneLogin, TellsTheTruthAboutParameters) {
   Endpoint endpoint(usual(PoolMode::transaction));
   endpoint.lead(primary());
-  Client writer(endpoint.dsn("alice", "target_session_attrs=read-write application_name=shop "
-                                      "options='-c work_mem=7MB -c search_path=pg_catalog'"));
+  Client writer(endpoint.dsn("alice",
+                             "target_session_attrs=read-write application_name=shop "
+                             "options='-c work_mem=7MB -c search_path=pg_catalog'"));
   ASSERT_TRUE(writer.connected()) << writer.problem();
   EXPECT_EQ("shop", writer.value("SHOW application_name"));
   EXPECT_EQ("7MB", writer.value("SHOW work_mem"));

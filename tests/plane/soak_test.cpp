@@ -104,7 +104,8 @@ class Worker {
   }
   void echo() {
     const std::string mine = token();
-    const Told told = chance_() % 2 == 0 ? client_->ask("SELECT '" + mine + "', repeat('x', " + std::to_string(chance_() % 100'000) + ")")
+    const Told told = chance_() % 2 == 0 ? client_->ask("SELECT '" + mine + "', repeat('x', " +
+                                                        std::to_string(chance_() % 100'000) + ")")
                                          : client_->ask_with("SELECT $1::text", {mine});
     if (told.fine) {
       EXPECT_EQ(mine, told.first());
@@ -190,7 +191,8 @@ TEST_P(PlaneSoak, NothingIsLostDoubledMixedUpOrStuck) {
   }
   std::mt19937 chance(11);
   const char* seconds = std::getenv("EVERGRES_SOAK_SECONDS");
-  const Instant deadline = boot_now() + Millis{1000 * (seconds != nullptr ? std::atoi(seconds) : 5)};
+  const Instant deadline =
+      boot_now() + Millis{1000 * (seconds != nullptr ? std::atoi(seconds) : 5)};
   while (boot_now() < deadline) {
     poll(nullptr, 0, static_cast<int>(30 + chance() % 150));
     switch (chance() % 5) {
@@ -206,8 +208,9 @@ TEST_P(PlaneSoak, NothingIsLostDoubledMixedUpOrStuck) {
         endpoint.drain(false);
         break;
       default:
-        primary().ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN "
-                      "('alice', 'bob') ORDER BY random() LIMIT 2");
+        primary().ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN "
+            "('alice', 'bob') ORDER BY random() LIMIT 2");
     }
   }
   stop = true;
@@ -215,13 +218,15 @@ TEST_P(PlaneSoak, NothingIsLostDoubledMixedUpOrStuck) {
   std::set<std::string> there;
   const Told all = primary().ask("SELECT token FROM journal");
   for (const auto& row : all.rows) there.insert(row[0]);
-  for (const std::string& token : book.told_fine) EXPECT_TRUE(there.contains(token)) << token << " is lost";
+  for (const std::string& token : book.told_fine)
+    EXPECT_TRUE(there.contains(token)) << token << " is lost";
   for (const std::string& token : book.told_failed) {
     EXPECT_FALSE(there.contains(token)) << token << " is there";
   }
   int steps = 0;
   for (const auto& worker : workers) steps += worker->steps;
-  for (const auto& [code, count] : book.codes) std::cout << "  [ told ] " << code << " " << count << "\n";
+  for (const auto& [code, count] : book.codes)
+    std::cout << "  [ told ] " << code << " " << count << "\n";
   std::cout << "  [ steps ] " << steps << "\n";
   EXPECT_GT(book.told_fine.size(), 20U);
   // Whatever happened, everybody is served afterwards.

@@ -110,8 +110,8 @@ TEST(PlaneUnnamed, IsThereAgainAfterEverySyncOnWhateverServer) {
   const auto parse = [](const std::string& sql) {
     return message('P', std::string(1, '\0') + sql + std::string(3, '\0'));
   };
-  const std::string run = message('B', std::string(8, '\0')) +
-                          message('E', std::string(5, '\0')) + message('S', "");
+  const std::string run =
+      message('B', std::string(8, '\0')) + message('E', std::string(5, '\0')) + message('S', "");
   one.raw_send(parse("SELECT 'one'") + message('S', ""));
   EXPECT_NE(std::string::npos, one.raw_read('Z').find('1'));
   two.raw_send(parse("SELECT 'two'") + message('S', ""));
@@ -140,8 +140,9 @@ TEST_P(PlaneStatements, ChangeInsideOnePipeline) {
   const auto close = [](const std::string& name) { return message('C', "S" + name + '\0'); };
   const std::string sync = message('S', "");
   one.raw_send(parse("a", "SELECT 'first'") + run("a") + sync + close("a") +
-               parse("a", "SELECT 'second'") + run("a") + sync + message('Q', std::string("DEALLOCATE ALL") + '\0') +
-               parse("a", "SELECT 'third'") + run("a") + sync + run("a") + sync);
+               parse("a", "SELECT 'second'") + run("a") + sync +
+               message('Q', std::string("DEALLOCATE ALL") + '\0') + parse("a", "SELECT 'third'") +
+               run("a") + sync + run("a") + sync);
   const std::string told = one.raw_read('Z', 5);
   EXPECT_LT(told.find("first"), told.find("second"));
   EXPECT_LT(told.find("second"), told.find("third"));
@@ -194,15 +195,16 @@ TEST_P(PlaneStatements, AHugePipelineWithoutASync) {
   endpoint.lead(primary());
   Client one(endpoint.dsn());
   const std::string each = message('P', std::string("\0SELECT 1\0\0\0", 12)) +
-                           message('B', std::string(8, '\0')) +
-                           message('E', std::string(5, '\0'));
+                           message('B', std::string(8, '\0')) + message('E', std::string(5, '\0'));
   std::string all;
   for (int i = 0; i < 5000; ++i) all += each;
   std::thread sending([&] { one.raw_send(all + message('S', "")); });
   const std::string told = one.raw_read('Z');
   sending.join();
   std::size_t rows = 0;
-  for (std::size_t at = told.find("SELECT 1"); at != std::string::npos; at = told.find("SELECT 1", at + 1)) ++rows;
+  for (std::size_t at = told.find("SELECT 1"); at != std::string::npos;
+       at = told.find("SELECT 1", at + 1))
+    ++rows;
   EXPECT_EQ(5000U, rows);
 }
 
@@ -241,9 +243,8 @@ TEST_P(PlaneStatements, CopyInAndOutAndFailed) {
   PQputCopyData(two.connection(), "1\n", 2);
   PQflush(two.connection());
   two.drop();
-  EXPECT_TRUE(eventually([&] {
-    return primary().value("SELECT count(*) FROM pg_stat_progress_copy") == "0";
-  }));
+  EXPECT_TRUE(eventually(
+      [&] { return primary().value("SELECT count(*) FROM pg_stat_progress_copy") == "0"; }));
   EXPECT_EQ("10000", one.value("SELECT count(*) FROM bulk"));
   one.ask("DROP TABLE bulk");
 }
@@ -269,10 +270,12 @@ TEST(PlaneMemory, IsBoundedWhateverSideIsSlow) {
   const std::string pid = slow.value("SELECT pg_backend_pid()");
   const std::size_t before = resident();
   // Rows that nobody reads.
-  slow.raw_send(message('Q', std::string("SELECT repeat('x', 1000000) FROM generate_series(1, 200)") + '\0'));
+  slow.raw_send(
+      message('Q', std::string("SELECT repeat('x', 1000000) FROM generate_series(1, 200)") + '\0'));
   EXPECT_TRUE(eventually([&] {
-    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
-                           "wait_event = 'ClientWrite'") == "1";
+    return primary().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND "
+               "wait_event = 'ClientWrite'") == "1";
   }));
   EXPECT_EQ("1", other.value("SELECT 1"));
   EXPECT_LT(resident(), before + 12'000'000);

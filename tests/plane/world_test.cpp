@@ -39,8 +39,8 @@ int run(const std::vector<std::string>& words, bool wait = true, pid_t* child = 
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     const int nothing = open("/dev/null", O_RDWR);
     dup2(nothing, 0);
-    const int log = open((scratch_directory() / "programs.log").c_str(),
-                         O_WRONLY | O_CREAT | O_APPEND, 0666);
+    const int log =
+        open((scratch_directory() / "programs.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
     dup2(log, 1);
     dup2(log, 2);
     std::vector<char*> arguments;
@@ -96,7 +96,8 @@ class Machine {
            "host all all 127.0.0.1/32 scram-sha-256\n";
     std::ofstream(node.directory() / "postgresql.conf", std::ios::app)
         << "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\nmax_connections = 60\n"
-           "listen_addresses = '127.0.0.1'\nunix_socket_directories = '" << directory_.string()
+           "listen_addresses = '127.0.0.1'\nunix_socket_directories = '"
+        << directory_.string()
         << "'\nlog_min_messages = warning\nautovacuum = off\nwal_level = replica\n"
            "wal_retrieve_retry_interval = 100ms\nmax_wal_size = 2GB\nwal_keep_size = 64MB\n";
     node.start();
@@ -105,8 +106,9 @@ class Machine {
       node.ask("CREATE ROLE " + std::string(role) + " LOGIN PASSWORD '" + role + "'");
     }
     node.ask("GRANT ALL ON SCHEMA public TO PUBLIC");
-    node.ask("GRANT SELECT (rolname, rolpassword, rolcanlogin, rolvaliduntil) "
-             "ON pg_catalog.pg_authid TO asker");
+    node.ask(
+        "GRANT SELECT (rolname, rolpassword, rolcanlogin, rolvaliduntil) "
+        "ON pg_catalog.pg_authid TO asker");
     node.ask("CREATE TABLE journal (token text PRIMARY KEY); GRANT ALL ON journal TO PUBLIC");
   }
 
@@ -126,24 +128,29 @@ const ::testing::Environment* const environment =
 
 }  // namespace
 
-Node& primary() { return machine->primary(); }
-std::filesystem::path scratch_directory() { return machine->directory(); }
+Node& primary() {
+  return machine->primary();
+}
+std::filesystem::path scratch_directory() {
+  return machine->directory();
+}
 
 std::unique_ptr<Node> standby() {
   static int made = 0;
   Node& source = primary();
   const std::string name = "copy" + std::to_string(++made);
   auto node = std::make_unique<Node>(name, scratch_directory() / name);
-  const int copied =
-      run({binaries + "pg_basebackup", "-D", node->directory().string(), "-c", "fast", "-X",
-           "stream", "--no-sync", "-R", "-d",
-           "host=127.0.0.1 user=postgres application_name=" + name +
-               " port=" + std::to_string(source.port())});
+  const int copied = run({binaries + "pg_basebackup", "-D", node->directory().string(), "-c",
+                          "fast", "-X", "stream", "--no-sync", "-R", "-d",
+                          "host=127.0.0.1 user=postgres application_name=" + name +
+                              " port=" + std::to_string(source.port())});
   EXPECT_EQ(0, copied);
   node->start();
   EXPECT_TRUE(eventually([&] {
-    return source.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND "
-                        "application_name = '" + name + "'") == "1";
+    return source.value(
+               "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND "
+               "application_name = '" +
+               name + "'") == "1";
   }));
   return node;
 }
@@ -226,9 +233,8 @@ Configuration usual(PoolMode mode) {
   if (!std::filesystem::exists(file)) {
     std::ofstream users(file);
     for (const char* role : {"alice", "bob", "asker"}) {
-      const std::string secret =
-          primary().value("SELECT rolpassword FROM pg_authid WHERE rolname = '" +
-                          std::string(role) + "'");
+      const std::string secret = primary().value(
+          "SELECT rolpassword FROM pg_authid WHERE rolname = '" + std::string(role) + "'");
       users << '"' << role << "\" \"" << secret << "\"\n";
     }
   }
@@ -273,7 +279,8 @@ void Endpoint::lead(Node& node, int port) {
   const Term before = world_.promotions.empty() ? Term{} : world_.promotions.back().term;
   // Nothing of the old term is alive when the next one begins.
   if (world_.leader) vacant();
-  const std::string old = "FROM pg_stat_activity WHERE usename IN ('alice', 'bob', 'carol', 'asker')";
+  const std::string old =
+      "FROM pg_stat_activity WHERE usename IN ('alice', 'bob', 'carol', 'asker')";
   EXPECT_TRUE(eventually([&] {
     node.ask("SELECT pg_terminate_backend(pid) " + old);
     return node.value("SELECT count(*) " + old) == "0";
@@ -281,7 +288,8 @@ void Endpoint::lead(Node& node, int port) {
   world_.highest = Term{world_.highest.value + 1};
   world_.leader = OpenLeader{world_.highest, NodeName{node.name()}};
   world_.draining = false;
-  std::erase_if(world_.nodes, [&](const ServerNode& known) { return known.name.value == node.name(); });
+  std::erase_if(world_.nodes,
+                [&](const ServerNode& known) { return known.name.value == node.name(); });
   ServerNode entry;
   entry.name = NodeName{node.name()};
   entry.address = {"127.0.0.1", port == 0 ? node.port() : port};

@@ -45,8 +45,8 @@ class LeaderView {
   [[nodiscard]] std::optional<OpenLeader> leader() const;
   /// The open leader is about to hand over: what runs may end, nothing new begins.
   [[nodiscard]] bool draining() const { return draining_ && leader(); }
-  /// The leader's agent is heard no longer: what it announced was called off, or will be told by the
-  /// record. True if that is news.
+  /// The leader's agent is heard no longer: what it announced was called off, or will be told by
+  /// the record. True if that is news.
   bool forget_draining() { return std::exchange(draining_, false); }
   /// Server connections of an older term are closed at once.
   [[nodiscard]] Term highest() const { return newest_ ? newest_->term : Term{}; }

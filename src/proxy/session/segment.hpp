@@ -23,8 +23,8 @@ struct Segment {
   bool copy_done = false;   ///< the client said that that was all
   bool failed = false;      ///< the client was told an error
   bool replayable = true;
-  bool forgets = false;     ///< it may take statements away from the server
-  std::string set;          ///< a SET command, to be remembered if it succeeds
+  bool forgets = false;  ///< it may take statements away from the server
+  std::string set;       ///< a SET command, to be remembered if it succeeds
   Instant sent;
 };
 
@@ -53,9 +53,9 @@ struct Unnamed {
 /// What is known of the open transaction.
 struct TransactionFacts {
   bool wrote = false;
-  bool read_only = false;  ///< declared so
-  bool committed = false;  ///< a COMMIT was answered as such
-  std::string sets;        ///< SET commands of it, each ended by a zero byte
+  bool read_only = false;                  ///< declared so
+  bool committed = false;                  ///< a COMMIT was answered as such
+  std::string sets;                        ///< SET commands of it, each ended by a zero byte
   std::optional<std::size_t> sets_before;  ///< how much of them is older than its first savepoint
   bool savepoints = false;                 ///< more than one
   bool sets_unknown = false;               ///< what a ROLLBACK TO has left of them

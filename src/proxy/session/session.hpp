@@ -219,7 +219,7 @@ class Session final : public Watcher, public Waiter {
   Settling settling_ = Settling::no;
   unsigned ours_open_ = 0;  ///< ReadyForQuery that answer what we sent for ourselves
   bool held_ = false;
-  bool its_turn_ = false;  ///< it was let go from the hold queue
+  bool its_turn_ = false;                 ///< it was let go from the hold queue
   std::shared_ptr<const Settings> told_;  ///< what the client was told of its settings
   std::string sets_;                      ///< SET commands, each ended by a zero byte
   bool sets_lost_ = false;                ///< more than could be kept

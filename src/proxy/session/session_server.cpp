@@ -226,11 +226,10 @@ void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
     server.end({false, false, {}, "A setting of the client could not be restored."});
     if (settling_ == Settling::no) return;
     const FieldsView fields = read_fields(frame.payload());
-    return end("57P01", Error(ErrorCode::unreachable,
-                              "the session cannot be continued on another server",
-                              "A setting could not be restored: " + std::string(fields.message) +
-                                  ".",
-                              "Connect again."));
+    return end("57P01",
+               Error(ErrorCode::unreachable, "the session cannot be continued on another server",
+                     "A setting could not be restored: " + std::string(fields.message) + ".",
+                     "Connect again."));
   }
   if (frame.type == 'D' && what == note::xid) transaction_.xid = number_in(frame.payload());
   if (!answer.ready || settling_ == Settling::no) return;
@@ -392,10 +391,9 @@ void Session::let_go() {
   const bool between = walker_.between_messages() && settling_ == Settling::no;
   if (between && segments_.empty() && server_->free()) return release();
   Server& server = *std::exchange(server_, nullptr);
-  const Verdict verdict =
-      segments_.empty() ? Verdict{Action::roll_back, {}, {}}
-                        : decide_outcome(standing_of(0), Event::client_gone,
-                                         host_.around().configuration->replay);
+  const Verdict verdict = segments_.empty() ? Verdict{Action::roll_back, {}, {}}
+                                            : decide_outcome(standing_of(0), Event::client_gone,
+                                                             host_.around().configuration->replay);
   const bool whole = between && (segments_.empty() || segments_.back().ended);
   settling_ = Settling::no;
   if (verdict.action == Action::let_finish && whole) {
