@@ -37,11 +37,11 @@ TEST(Drain, AWaitEndsWithTheNextChangeOrTheStop) {
   WatcherAcks acks;
   std::stop_source stop;
   acks.joined(1);
-  acks.waited();
+  EXPECT_FALSE(acks.waited().over());
   acks.acknowledged(1, 1, 0);
   const Instant began = boot_now();
   acks.wait_for_change(stop.get_token(), began + Millis{60'000});
-  acks.waited();
+  EXPECT_EQ(acks.waited().unheard, 1U);
   stop.request_stop();
   acks.wait_for_change(stop.get_token(), began + Millis{60'000});
   EXPECT_LT(boot_now() - began, Millis{20'000});
