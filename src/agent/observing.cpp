@@ -157,6 +157,7 @@ Lines edited_lines(const Setup& setup, const cluster::Spec* spec) {
   postgres::Configuration configuration;
   configuration.cluster_name = setup.settings.cluster;
   configuration.parameters = setup.settings.parameters;
+  configuration.certificates = usable_certificates(setup.settings.state_directory);
   fill_in(configuration, spec);
   return drift_of(setup.server, postgres::render_settings(setup.server, configuration));
 }

@@ -135,6 +135,6 @@ EndpointFiles endpoint_files(const ProxySettings& proxy,
                              const std::filesystem::path& state_directory);
 
 /// Whether demos and samples have the endpoint on. One place to change.
-inline constexpr bool proxy_by_default = false;
+inline constexpr bool proxy_by_default = true;
 
 }  // namespace evergres::config
