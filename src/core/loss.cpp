@@ -94,11 +94,17 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
                                    const TimelineTree& tree) {
   const auto& before = record.loss;
   if (!before || took_effect(record, *before) || leader == before->leader) return std::nullopt;
-  const auto is_theirs = [&](const Policy& policy) { return policy.leader == before->leader; };
+  // It may have been chosen again since, in vain: such a policy tells of nothing that it had
+  // acknowledged before.
+  const Term since = before->since.value_or(before->term);
+  const auto is_theirs = [&](const Policy& policy) {
+    return policy.leader == before->leader && policy.term < since;
+  };
   const PolicyBook& book = record.policy;
   if (is_theirs(book.current) || std::ranges::any_of(book.unproven, is_theirs)) return std::nullopt;
   Loss loss = *before;
   loss.term = record.term;
+  loss.since = since;
   loss.from = tree.normalised(chosen).lsn;
   for (const Lineage& entry : record.lineage) {
     if (entry.term != before->term) continue;

@@ -143,13 +143,14 @@ struct Loss {
   std::uint64_t silent_ms = 0;  ///< what it wrote after its last word, in this time, is not in `to`
   bool measured = false;        ///< `to` was read from the leader itself after it was stopped
   std::optional<bool> opened = {};  ///< false: that failover has not opened, nothing is lost yet
+  std::optional<Term> since = {};  ///< the failover that gave it up first, if `term` inherited it
   auto operator<=>(const Loss&) const = default;
 };
 constexpr auto fields(const Loss*) {
   return std::tuple{Field{"leader", &Loss::leader},       Field{"term", &Loss::term},
                     Field{"from", &Loss::from},           Field{"to", &Loss::to},
                     Field{"silent_ms", &Loss::silent_ms}, Field{"measured", &Loss::measured},
-                    Field{"opened", &Loss::opened}};
+                    Field{"opened", &Loss::opened},       Field{"since", &Loss::since}};
 }
 
 /// The cluster's one register. It changes only by compare-and-set and only through the functions in

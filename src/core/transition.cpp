@@ -62,12 +62,18 @@ void learn(Record& record, const Fork& fork) {
 }
 
 /// The loss of this choice takes the place of one that never took effect, and stands beside one
-/// that did and is not measured yet.
-void note_loss(Record& record, std::optional<Loss> next) {
+/// that did and is not measured yet. Whoever is chosen loses nothing of its own; what was given up
+/// of it before stays noted until it opens: if it does not, the next one may lack it again.
+void note_loss(Record& record, std::optional<Loss> next, const Seat& chosen) {
   constexpr std::size_t most_earlier_losses = 16;
   const std::optional<Loss> before = record.loss;
   const bool in_effect = before && took_effect(record, *before);
+  if (next && next->leader == chosen) next.reset();
   if (!next && in_effect) return;
+  if (before && !in_effect && before->leader == chosen) {
+    record.loss->opened = false;  // an older version derived it from what `learn` is about to note
+    return;
+  }
   if (next) {
     next->opened = false;
     if (before && !in_effect && before->leader == next->leader)
@@ -175,7 +181,7 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
                      "");
     }
   }
-  note_loss(record, choice.loss);
+  note_loss(record, choice.loss, choice.leader);
   for (const Fork& fork : choice.learned) learn(record, fork);
   record.lineage.push_back(Lineage{record.term, choice.timeline, choice.position.timeline,
                                    std::nullopt, choice.leader.node});
@@ -208,6 +214,7 @@ Result<Record> open_leadership(Record record, const Claim& claim, const Policy& 
   }
   learn(record, fork);
   if (record.loss && record.loss->term == record.term) record.loss->opened = true;
+  if (record.loss && !took_effect(record, *record.loss)) record.loss.reset();
   record.policy = PolicyBook{policy, {}};
   record.phase = Phase::leading;
   record.renewed += 1;  // the grant of an async leader counts from here

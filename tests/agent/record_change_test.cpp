@@ -260,6 +260,29 @@ TEST_F(LossOfN2, ThatTheHistoryRefusesIsMeasuredAllTheSame) {
   }
 }
 
+/// Of the tries before none may have been the history's refusal: what fails once more, by whatever
+/// passes, is tried once more before it is given up.
+TEST_F(LossOfN2, ThatTheHistoryRefusesOnceIsInItAllTheSame) {
+  write_history();
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((root_ / "store.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  std::thread holds([other] {  // so long nobody can write: the first try ends meanwhile
+    std::this_thread::sleep_for(store_deadline + store_deadline / 3);
+    EXPECT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  });
+  const auto done = measure(5);
+  holds.join();
+  EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
+  ASSERT_TRUE(done) << done.error().one_line();
+  const auto history = others_.list_history(generous);
+  ASSERT_TRUE(history && history->size() == 1 && history->front().lost);
+  EXPECT_TRUE(history->front().lost->measured);
+  EXPECT_TRUE(stored().value.loss->measured);
+  EXPECT_TRUE(logged(the_number));
+  EXPECT_FALSE(logged("the history does not say"));
+}
+
 TEST_F(LossOfN2, StaysInTheLogIfItsTermHasNoHistory) {
   ASSERT_TRUE(measure(0));
   EXPECT_TRUE(stored().value.loss->measured);

@@ -167,6 +167,22 @@ inline void add_async(std::vector<Case>& cases) {
                    with(stopped, starts)});
   cases.push_back({"async: an operator accepts the loss of a leader that was read",
                    with(with(stopped, accepts), [](Situation& s) { s.renewed_since = ago(3); })});
+  // For n3, which did not open; nor did n1, which was chosen then.
+  cases.push_back({"an accepted loss is inherited though its leader was chosen again in vain",
+                   with(World().electing_by("n2").fenced("n2", 5000).fenced("n3", 5000).silent("n1")
+                            .as_seen_by("n2"),
+                        [](Situation& s) {
+                          Record& record = *s.record;
+                          const auto of = [](const char* name, std::uint64_t term) {
+                            return Policy{{}, Term{term}, seat(name), {seat("n2")}, 1};
+                          };
+                          record.policy = {of("n3", 6), {of("n1", 7)}};
+                          record.term = s.promise.term = s.fenced->term = Term{8};
+                          Heartbeat& said = *s.peers[node("n3")].said;
+                          said.term = said.promise.term = said.fenced->term = Term{8};
+                          record.loss = Loss{
+                              seat("n1"), Term{6}, Lsn{4800}, Lsn{6000}, 700, false, false};
+                        })});
   cases.push_back({"async: an accepted loss waits for the lease too",
                    with(with(fenced, accepts), [](Situation& s) { s.renewed_since = ago(3); })});
 }

@@ -23,6 +23,7 @@ struct Walk {
   std::map<std::string, int> rules;
   int given_up = 0;
   int measured = 0;
+  int inherited = 0;
 };
 
 enum class Planted { nothing, impatience, forgetfulness, lost_proofs };
@@ -30,11 +31,13 @@ enum class Planted { nothing, impatience, forgetfulness, lost_proofs };
 struct How {
   bool tagged = false;
   Planted planted = Planted::nothing;
+  bool forced = false;
 };
 
 Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, const How& how = {}) {
   const std::size_t few = durability == Durability::quorum ? 2 : 3;
   World world(seed, (seed % 5 == 0 ? few : few + 1) + (how.tagged ? 1 : 0), durability, how.tagged);
+  world.forcing = how.forced;
   world.impatient = how.planted == Planted::impatience;
   world.forgetful = how.planted == Planted::forgetfulness;
   world.proofs_fail = how.planted == Planted::lost_proofs;
@@ -61,7 +64,8 @@ Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, const 
             world.answered() - before,
             world.rules_seen,
             world.given_up,
-            world.measured};
+            world.measured,
+            world.inherited_losses};
   if (walk.violation.empty()) walk.violation = runs_on;
   if (walk.failure.empty()) walk.failure = runs_on;
   if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
@@ -102,6 +106,7 @@ struct Tour {
   int came_back = 0;
   int given_up = 0;
   int measured = 0;
+  int inherited = 0;
   std::map<std::string, int> seen;
 };
 
@@ -124,6 +129,7 @@ Tour walk_all(const std::string& called, std::uint64_t walks,
     tour.came_back += result.failure.empty() ? 1 : 0;
     tour.given_up += result.given_up;
     tour.measured += result.measured;
+    tour.inherited += result.inherited;
     for (const auto& [rule, times] : result.rules) tour.seen[rule] += times;
     if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
   }
@@ -192,6 +198,15 @@ TEST(Explorer, AsyncThatIsNotProvenLosesNothingOfQuorum) {
       walk_all("unproven seed", 300, Durability::async, {.planted = Planted::lost_proofs});
   if (!tour.whole) return;
   EXPECT_GT(tour.given_up, 50) << "the walks are too quiet to prove anything";
+}
+
+/// Operators accept losses of async again and again. What was given up is noted by whoever opens in
+/// the end, however many were chosen in vain meanwhile, the given-up leader among them.
+TEST(Explorer, AnAcceptedLossIsForgottenByNobody) {
+  const Tour tour =
+      walk_all("forced seed", 400, Durability::async, {.forced = true});
+  if (!tour.whole) return;
+  EXPECT_GT(tour.inherited, 20) << "the walks are too quiet to prove anything";
 }
 
 /// Without the lease, or with a word of the leader that is older than it says, the walks must fail.

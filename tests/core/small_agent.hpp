@@ -153,6 +153,7 @@ inline void World::send(std::size_t index) {
 
 inline void World::step() {
   ++tick_;
+  if (forcing) withdraw_a_forced_failover();
   deliver();
   std::vector<std::size_t> order(nodes_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;

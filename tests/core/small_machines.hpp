@@ -1,6 +1,6 @@
 #pragma once
 
-#include "small_world.hpp"
+#include "small_operators.hpp"
 
 /// World: machines, PostgreSQL, network and store. What agents do is in small_agent.hpp.
 namespace evergres::core::small {
@@ -43,28 +43,6 @@ inline void World::give_tags() {
     if (chance(40)) tags.replicatefrom = nodes_[random_() % nodes_.size()].name;
     if (tags.replicatefrom == nodes_[i].name) tags.replicatefrom.reset();
   }
-}
-
-inline void World::fence_or_unfence(const NodeName& node) {
-  const bool out = hand_fence(register_.record, node) != nullptr;
-  auto changed = out ? end_hand_fence(register_.record, node)
-                     : fence_by_hand(register_.record, HandFence{node, "op", "", 0}, chance(50));
-  if (!changed) return;
-  register_.record = *changed;
-  ++register_.revision;
-}
-
-inline std::string World::take_a_voter_out() {
-  const Policy& policy = register_.record.policy.current;
-  if (register_.record.phase != Phase::leading || policy.voters.empty()) return {};
-  const Node& voter = nodes_[index_of(policy.voters.front().node)];
-  if (!is_out(voter)) fence_or_unfence(voter.name);
-  const auto runs_on = [&] {
-    return voter.postgres.runs() || voter.postgres.state == ServerState::starting;
-  };
-  for (int i = 0; i < 600 && runs_on() && violation.empty(); ++i) step();
-  if (!is_out(voter) || !runs_on()) return {};
-  return voter.name.value + " runs although it was taken out in the end";
 }
 
 inline bool World::is_out(const Node& node) const {
@@ -147,6 +125,14 @@ inline void World::trouble() {
       break;
     case 15:
       if (tagged_) fence_or_unfence(nodes_[a].name);
+      break;
+    case 16:
+    case 17:
+      if (forcing) force_a_failover();
+      break;
+    case 18:
+    case 19:
+      if (forcing) kill_the_chosen();
       break;
     default: break;
   }
@@ -394,23 +380,30 @@ inline void World::note_lost(const Record& record, const std::set<int>& held) {
   for (const auto& [id, how] : lost) {
     acknowledged_.erase(id);
     const std::string what = "record " + std::to_string(id) + " of " + how.by.value;
-    if (how.mode != Durability::async) complain(what + " was acknowledged by more and is lost");
+    if (how.mode != Durability::async && !forcing) complain(what + " was acknowledged by more and is lost");
     const bool told = loss.to && how.end <= *loss.to;
     const bool later = loss.to && how.tick > last_word_tick_[record.term] &&
                        how.by == loss.leader.node;
-    const bool unknown = !loss.to && record.max_loss_bytes == unlimited_loss;
+    const bool unknown = !loss.to && (forcing || record.max_loss_bytes == unlimited_loss);
     if (!told && !later && !unknown) {
       complain(what + " is lost and not in " + describe(loss));
     }
   }
 }
 
-/// Only async policies are given up, and within max_loss.
+/// Only async policies are given up, and within max_loss unless an operator accepts more.
 inline void World::check_loss(const Record& record) {
   const auto& before = register_.record.loss;
   if (!record.loss || (before && before->term == record.loss->term)) return;
   const Loss& loss = *record.loss;
-  last_word_tick_[loss.term] = tick_ - static_cast<int>(loss.silent_ms / 100);
+  const bool inherited = loss.since && before && before->leader == loss.leader;
+  last_word_tick_[loss.term] = inherited ? last_word_tick_[before->term]
+                                         : tick_ - static_cast<int>(loss.silent_ms / 100);
+  inherited_losses += inherited ? 1 : 0;
+  if (forcing) {
+    ++given_up;
+    return;
+  }
   if (!some_async(register_.record.policy)) complain("a failover gave up more than async");
   if (!is_tolerable(loss, record)) complain("a failover lost more than max_loss");
   ++given_up;

@@ -84,9 +84,11 @@ class World {
   std::ostringstream trace;  ///< decisions that differ from the one before
   bool impatient = false;  ///< planted: nobody waits for a lease
   bool proofs_fail = false;  ///< in trouble most proofs of a policy cannot be recorded
+  bool forcing = false;  ///< operators accept losses of async
   bool forgetful = false;  ///< planted: the last word of a leader is its first
   int opened = 0;
   int given_up = 0;  ///< failovers without an async leader
+  int inherited_losses = 0;  ///< of an accepted loss, by a failover behind one that did not open
   int measured = 0;  ///< whose loss was read from that leader later
   std::size_t answered() const { return acknowledged_.size(); }
   std::map<std::string, int> rules_seen;
@@ -104,6 +106,10 @@ class World {
   void start_agent(Node& node);
   void give_tags();
   void fence_or_unfence(const NodeName& node);
+  void force_a_failover();
+  void kill_the_chosen();
+  void withdraw_a_forced_failover();
+  [[nodiscard]] bool all_is_async() const;
   [[nodiscard]] bool is_out(const Node& node) const;
   [[nodiscard]] std::string who_does_not_vote(const Record& record) const;
   void stop_agent(Node& node);
