@@ -106,7 +106,7 @@ Outcome create_member_slot(Session& session, const std::string& name, Instant de
   if (!found) return found.error();
   if (!found->empty()) {
     if (!is_true(found->front().front())) return {};
-    if (auto dropped = drop_idle_slot(session, name, deadline); !dropped) return dropped;
+    if (auto dropped = drop_physical_slot(session, name, deadline); !dropped) return dropped;
   }
   const auto made =
       session.query("SELECT pg_create_physical_replication_slot($1, true)", {name}, deadline);
@@ -151,25 +151,12 @@ Result<std::vector<std::string>> drop_member_slots(Session& session,
   for (const auto& row : *rows) {
     const std::string name = row.front().value_or("");
     if (std::find(keep.begin(), keep.end(), name) != keep.end()) continue;
-    auto gone = drop_idle_slot(session, name, deadline);
+    auto gone = drop_physical_slot(session, name, deadline);
     if (gone) dropped.push_back(name);
     if (!gone && outcome) outcome = std::move(gone);
   }
   if (!outcome) return outcome.error();
   return dropped;
-}
-
-Outcome drop_idle_slot(Session& session, const std::string& name, Instant deadline) {
-  const auto found = session.query(
-      "SELECT active FROM pg_replication_slots WHERE slot_name = $1 AND slot_type = 'physical'",
-      {name}, deadline);
-  if (!found) return found.error();
-  if (found->empty()) return {};
-  if (is_true(found->front().front()))
-    return Error(ErrorCode::conflict, "the replication slot " + name + " is still in use");
-  const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
-  if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
-  return {};
 }
 
 Result<Promotion> promote(Session& session, Instant deadline) {

@@ -57,9 +57,6 @@ Result<std::vector<std::string>> drop_member_slots(Session& session,
                                                    const std::vector<std::string>& keep,
                                                    Instant deadline);
 
-/// Drops this slot if it exists. `conflict` if it is still in use.
-Outcome drop_idle_slot(Session& session, const std::string& name, Instant deadline);
-
 enum class Promotion {
   promoted,  ///< it accepts writes
   unknown,   ///< asked, and not seen to be a primary: it may become one at any time later

@@ -24,6 +24,21 @@ Result<bool> slot_exists(Session& session, const std::string& name, Instant dead
   return !rows->empty();
 }
 
+/// Drops this slot if it is one of those that the SQL condition `which` names.
+Outcome drop_one_of(Session& session, const std::string& name, const std::string& which,
+                    Instant deadline) {
+  const auto found = session.query(
+      "SELECT active FROM pg_get_replication_slots() WHERE slot_name = $1 AND " + which, {name},
+      deadline);
+  if (!found) return found.error();
+  if (found->empty()) return {};
+  if (is_true(found->front().front()))
+    return Error(ErrorCode::conflict, "the replication slot " + name + " is still in use");
+  const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
+  if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<SlotFacts>> list_slots(Session& session, Instant deadline) {
@@ -123,15 +138,11 @@ Outcome advance_slot(Session& session, const std::string& name, Lsn to, Instant 
 }
 
 Outcome drop_slot(Session& session, const std::string& name, Instant deadline) {
-  const auto found = session.query(
-      "SELECT active FROM pg_get_replication_slots() WHERE slot_name = $1", {name}, deadline);
-  if (!found) return found.error();
-  if (found->empty()) return {};
-  if (is_true(found->front().front()))
-    return Error(ErrorCode::conflict, "the replication slot " + name + " is still in use");
-  const auto gone = session.query("SELECT pg_drop_replication_slot($1)", {name}, deadline);
-  if (!gone) return gone.error().while_doing("could not drop the replication slot " + name);
-  return {};
+  return drop_one_of(session, name, "true", deadline);
+}
+
+Outcome drop_physical_slot(Session& session, const std::string& name, Instant deadline) {
+  return drop_one_of(session, name, "slot_type = 'physical'", deadline);
 }
 
 Outcome drop_used_slot(Session& session, const std::string& name, Instant deadline) {

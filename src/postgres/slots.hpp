@@ -50,6 +50,8 @@ Outcome advance_slot(Session& session, const std::string& name, Lsn to, Instant 
 
 /// Drops a slot of either kind if it exists. `conflict` if it is in use.
 Outcome drop_slot(Session& session, const std::string& name, Instant deadline);
+/// The same, but a logical one of this name stays.
+Outcome drop_physical_slot(Session& session, const std::string& name, Instant deadline);
 
 /// Ends the walsender that uses it, and drops it before the next one comes.
 Outcome drop_used_slot(Session& session, const std::string& name, Instant deadline);

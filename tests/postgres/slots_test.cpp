@@ -39,7 +39,7 @@ TEST(RealSlots, OneThatLostItsWalIsMadeAnew) {
   EXPECT_NE(a.ask(status), "lost");
   EXPECT_EQ(slots_of(a), Names{"evg_c"});
   ASSERT_TRUE(create_member_slot(session, "evg_c", soon()).ok()) << "one that is good stays";
-  EXPECT_TRUE(drop_idle_slot(session, "evg_d", soon()).ok());
+  EXPECT_TRUE(drop_physical_slot(session, "evg_d", soon()).ok());
   EXPECT_EQ(a.ask("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"), "evg_c");
 }
 

@@ -15,6 +15,7 @@
 #include "postgres/promotion.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/rewind.hpp"
+#include "postgres/slots.hpp"
 #include "postgres/wal_end.hpp"
 #include "postgres/world.hpp"
 
@@ -381,10 +382,10 @@ TEST_F(Story, MemberSlotsComeAndGo) {
   EXPECT_EQ(*drop_member_slots(session, {"evg_c"}, soon()), std::vector<std::string>{"evg_a"});
   EXPECT_EQ(b.ask("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"), "evg_c");
   auto leader = a.session();
-  const auto in_use = drop_idle_slot(leader, "evg_b", soon());
+  const auto in_use = drop_physical_slot(leader, "evg_b", soon());
   ASSERT_FALSE(in_use.ok());
   EXPECT_EQ(in_use.error().code(), ErrorCode::conflict);
-  EXPECT_TRUE(drop_idle_slot(leader, "evg_c", soon()).ok()) << "it is not there";
+  EXPECT_TRUE(drop_physical_slot(leader, "evg_c", soon()).ok()) << "it is not there";
 }
 
 TEST_F(Story, BackendThatBlocksReplayIsEnded) {

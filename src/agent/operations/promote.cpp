@@ -13,6 +13,7 @@
 #include "postgres/history.hpp"
 #include "postgres/probe.hpp"
 #include "postgres/promotion.hpp"
+#include "postgres/slots.hpp"
 
 namespace evergres::agent {
 namespace {
@@ -305,7 +306,7 @@ Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
   }
   for (const NodeName& node : intent.drop) {
     auto dropped =
-        postgres::drop_idle_slot(*session, core::slot_name(node), boot_now() + sql_deadline);
+        postgres::drop_physical_slot(*session, core::slot_name(node), boot_now() + sql_deadline);
     if (dropped) hands.learn([node](Knowledge& k) { learn_slot(k, node, false); });
     if (!dropped && outcome) outcome = std::move(dropped);
   }
