@@ -35,6 +35,12 @@ struct TermTimes {
   [[nodiscard]] std::vector<std::string> phases() const;
 };
 
+/// The first transaction id that our server gives out as leader of a term, as its promotion read it.
+struct NextXid {
+  Term term;
+  std::uint64_t id = 0;
+};
+
 /// What an operator asked for and did not get.
 struct Refusal {
   std::string request_id;  ///< "" if it never became a request
@@ -69,6 +75,7 @@ struct Knowledge {
   Tally tally;
   KnownSettings settings;
   TermTimes times;
+  std::optional<NextXid> next_xid;  ///< of the last promotion, if it is certain
   std::vector<std::string> recent_errors;
   std::deque<Refusal> refusals;  ///< the last ones of this run, oldest first
   std::optional<core::WeakCommits> weak_commits;  ///< of our primary; absent: none

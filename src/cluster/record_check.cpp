@@ -124,6 +124,18 @@ Outcome check_hand_fences(const core::Record& record) {
   return {};
 }
 
+Outcome check_leaderships(const core::Record& record) {
+  if (!record.leaderships) return {};
+  const auto& list = *record.leaderships;
+  if (list.size() > max_members) return invalid("record.leaderships has too many.");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const bool ascends = i == 0 || list[i - 1].term <= list[i].after;
+    if (list[i].after >= list[i].term || !ascends || list[i].term > record.term)
+      return invalid("record.leaderships is not in order.");
+  }
+  return {};
+}
+
 }  // namespace
 
 Outcome check_record(const core::Record& record) {
@@ -143,6 +155,7 @@ Outcome check_record(const core::Record& record) {
   }
   if (auto lineage = check_lineage(record.lineage); !lineage) return lineage;
   if (auto fences = check_hand_fences(record); !fences) return fences;
+  if (auto leaderships = check_leaderships(record); !leaderships) return leaderships;
   if (record.phase == core::Phase::leading && !record.leader) {
     return invalid("record.phase is leading, but record.leader is nobody.");
   }

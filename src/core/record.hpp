@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -153,6 +154,24 @@ constexpr auto fields(const Loss*) {
                     Field{"opened", &Loss::opened},       Field{"since", &Loss::since}};
 }
 
+/// A leadership that opened, for those who ask later what became of a transaction: an id that was
+/// given out before it names the same transaction on its timeline only if it is below `next_xid`.
+struct Leadership {
+  Term term;
+  Term after;  ///< of the leadership that opened before it; 0: none. Those between never opened.
+  /// The first transaction id (xid8, with its epoch) that its leader would assign, read after the
+  /// promotion and proven to be before anything that took one. Absent: not known for certain.
+  std::optional<std::uint64_t> next_xid;
+  auto operator<=>(const Leadership&) const = default;
+};
+constexpr auto fields(const Leadership*) {
+  return std::tuple{Field{"term", &Leadership::term}, Field{"after", &Leadership::after},
+                    Field{"next_xid", &Leadership::next_xid}};
+}
+
+/// So many leaderships the record remembers.
+inline constexpr std::size_t most_leaderships = 16;
+
 /// The cluster's one register. It changes only by compare-and-set and only through the functions in
 /// core/transition.hpp.
 struct Record {
@@ -179,6 +198,7 @@ struct Record {
                                           ///< first async policy, the same until async is left
   std::optional<Loss> loss;               ///< of the last failover that lost something
   std::optional<std::vector<Loss>> earlier_losses;  ///< before it, not measured yet; oldest first
+  std::optional<std::vector<Leadership>> leaderships;  ///< the last that opened; ascending by term
   std::string kind;  ///< of the last change of term: "bootstrap", "failover", "switchover", …
   std::string why;   ///< one sentence about it, for the history
   std::vector<std::string> facts;  ///< what the coordinator knew when it chose, for the history
@@ -206,6 +226,7 @@ constexpr auto fields(const Record*) {
                     Field{"lease_ms", &Record::lease_ms},
                     Field{"loss", &Record::loss},
                     Field{"earlier_losses", &Record::earlier_losses},
+                    Field{"leaderships", &Record::leaderships},
                     Field{"kind", &Record::kind},
                     Field{"why", &Record::why},
                     Field{"facts", &Record::facts}};

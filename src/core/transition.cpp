@@ -87,6 +87,28 @@ void note_loss(Record& record, std::optional<Loss> next, const Seat& chosen) {
   if (earlier->size() > most_earlier_losses) earlier->erase(earlier->begin());
 }
 
+/// Whether this timeline leaves the one of that leadership. One in between was promoted in vain: its
+/// probes may have taken ids that mean other transactions elsewhere.
+bool descends_from(const Record& record, Term leadership, const Fork& fork) {
+  return std::ranges::any_of(record.lineage, [&](const Lineage& entry) {
+    return entry.term == leadership && entry.timeline == fork.parent;
+  });
+}
+
+/// Without a list, because an older version wrote the record, the leadership before is that of the
+/// current policy. That is never too old: where an operator accepted a loss it is a term in which
+/// nobody served, and whoever asks about an earlier one finds a gap.
+void note_leadership(Record& record, const Fork& fork, std::optional<std::uint64_t> next_xid) {
+  auto& list = record.leaderships;
+  const bool known = list && !list->empty();
+  const Term after = known ? list->back().term : record.policy.current.term;
+  if (after >= record.term) return;  // dropped in this term: the next one begins the list
+  if (!descends_from(record, after, fork)) next_xid.reset();
+  if (!list) list.emplace();
+  list->push_back(Leadership{record.term, after, next_xid});
+  if (list->size() > most_leaderships) list->erase(list->begin());
+}
+
 std::string policy_trouble(const Policy& policy) {
   if (policy.mode == Durability::async && !policy.voters.empty()) {
     return "an async policy has voters";
@@ -203,7 +225,8 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
   return record;
 }
 
-Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork) {
+Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork,
+                               std::optional<std::uint64_t> next_xid) {
   if (auto held = holds_claim(record, claim); !held) return held.error();
   if (record.phase != Phase::electing || !record.leader || *record.leader != policy.leader) {
     return refusal("this node was not chosen in this term", "");
@@ -215,6 +238,7 @@ Result<Record> open_leadership(Record record, const Claim& claim, const Policy& 
   learn(record, fork);
   if (record.loss && record.loss->term == record.term) record.loss->opened = true;
   if (record.loss && !took_effect(record, *record.loss)) record.loss.reset();
+  note_leadership(record, fork, next_xid);
   record.policy = PolicyBook{policy, {}};
   record.phase = Phase::leading;
   record.renewed += 1;  // the grant of an async leader counts from here
@@ -399,6 +423,12 @@ std::string inconsistency(const Record& record) {
   }
   if (!record.lineage.empty() && record.lineage.back().term > record.term) {
     return "the lineage is ahead of the term";
+  }
+  Term before;
+  for (const Leadership& each : record.leaderships.value_or(std::vector<Leadership>{})) {
+    const bool in_order = each.after >= before && each.term > each.after;
+    if (!in_order || each.term > record.term) return "the leaderships are not in order";
+    before = each.term;
   }
   return {};
 }

@@ -30,8 +30,10 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
                              bool replace_book);
 
 /// The chosen leader proved its barrier under `policy`: it leads. `fork` is where its timeline
-/// began.
-Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork);
+/// began. `next_xid`: the first transaction id that could be given out on it, if that is certain;
+/// it is not noted where a timeline lies between that nobody opened.
+Result<Record> open_leadership(Record record, const Claim& claim, const Policy& policy, Fork fork,
+                               std::optional<std::uint64_t> next_xid = {});
 
 /// A claim holder that cannot go on gives up; a leader that must not go on steps down.
 Result<Record> vacate(Record record, const Claim& claim, std::string why);

@@ -24,6 +24,7 @@ struct Walk {
   int given_up = 0;
   int measured = 0;
   int inherited = 0;
+  int fates = 0;
 };
 
 enum class Planted { nothing, impatience, forgetfulness, lost_proofs };
@@ -65,7 +66,8 @@ Walk walk(std::uint64_t seed, Durability durability = Durability::quorum, const 
             world.rules_seen,
             world.given_up,
             world.measured,
-            world.inherited_losses};
+            world.inherited_losses,
+            world.fates};
   if (walk.violation.empty()) walk.violation = runs_on;
   if (walk.failure.empty()) walk.failure = runs_on;
   if (walk.failure.empty() && !missing.empty()) walk.failure = "wedged: " + missing;
@@ -107,6 +109,7 @@ struct Tour {
   int given_up = 0;
   int measured = 0;
   int inherited = 0;
+  int fates = 0;
   std::map<std::string, int> seen;
 };
 
@@ -130,6 +133,7 @@ Tour walk_all(const std::string& called, std::uint64_t walks,
     tour.given_up += result.given_up;
     tour.measured += result.measured;
     tour.inherited += result.inherited;
+    tour.fates += result.fates;
     for (const auto& [rule, times] : result.rules) tour.seen[rule] += times;
     if (only != nullptr) std::fputs(result.trace.c_str(), stdout);
   }
@@ -143,6 +147,7 @@ TEST(Explorer, RandomWalksLoseNothingAndComeBack) {
   Tour tour = walk_all("seed", walks);
   if (!tour.whole) return;
   EXPECT_GT(tour.opened, static_cast<int>(walks) * 3) << "too quiet to prove anything";
+  EXPECT_GT(tour.fates, static_cast<int>(walks) * 100) << "of too few transactions it is known";
   for (const Rule& rule : rules())
     RecordProperty(std::string(rule.name), tour.seen[std::string(rule.name)]);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "small_fates.hpp"
 #include "small_operators.hpp"
 
 /// World: machines, PostgreSQL, network and store. What agents do is in small_agent.hpp.
@@ -217,7 +218,7 @@ inline void World::write_and_answer(Node& node) {
   Postgres& own = node.postgres;
   if (own.state != ServerState::primary) return;
   if (chance(60)) {
-    own.wal.push_back(next_record_++);
+    write(own);
     own.flushed = own.wal.size();
   }
   // The gate is closed until the leadership is open: nobody is there who could be told.
@@ -348,6 +349,7 @@ inline void World::check_record(const Record& record) {
   const Postgres& leader = nodes_[index_of(record.leader->node)].postgres;
   const std::set<int> held(leader.wal.begin(), leader.wal.end());
   note_found_again(held);
+  check_fates(record, leader);
   if (record.loss && record.loss->term == record.term) note_lost(record, held);
   for (const auto& [id, how] : acknowledged_) {
     if (held.contains(id)) continue;

@@ -99,7 +99,8 @@ class Hand {
   bool operator()(const ProveBarrier& i) {
     if (!prove(i.term, i.policy)) return false;
     if (failed) return true;
-    return put(open_leadership(*s.record, s.agent, i.policy, pg.history.back())) && lead(i.term);
+    const Fork& fork = pg.history.back();
+    return put(open_leadership(*s.record, s.agent, i.policy, fork, fork.at.value)) && lead(i.term);
   }
   bool operator()(const ChangePolicy& i) {
     if (!prove(i.term, i.policy)) return false;
@@ -218,7 +219,7 @@ class Hand {
         pg.nobody = false;
         break;
       case 2:
-        pg.wal.push_back(w.next_record_++);
+        w.write(pg);
         op.probe = pg.flushed = pg.wal.size();
         break;
       default:

@@ -89,6 +89,7 @@ class World {
   int opened = 0;
   int given_up = 0;  ///< failovers without an async leader
   int inherited_losses = 0;  ///< of an accepted loss, by a failover behind one that did not open
+  int fates = 0;     ///< of transactions whose leader is gone, that could be told
   int measured = 0;  ///< whose loss was read from that leader later
   std::size_t answered() const { return acknowledged_.size(); }
   std::map<std::string, int> rules_seen;
@@ -131,6 +132,9 @@ class World {
   void check_measured(const Loss& loss);
   void note_found_again(const std::set<int>& held);
   void note_lost(const Record& record, const std::set<int>& held);
+  void write(Postgres& primary);
+  static std::vector<Leadership> leaderships_since(const Record& record, Term term);
+  void check_fates(const Record& record, const Postgres& leader);
   void renew_lease(Node& node);
   void learn(Node& node, const Record& record);
   bool do_step(Node& node, Running& op, bool& failed);  // small_operations.hpp
@@ -148,6 +152,7 @@ class World {
   bool calm_ = true;
   int next_record_ = 1;
   std::map<int, Acknowledged> acknowledged_;
+  std::map<int, std::pair<Term, std::size_t>> written_;  ///< records: in which term, and where
   std::map<Term, std::map<int, Acknowledged>> lost_;  ///< and given up by the failover of a term
   std::map<Term, int> last_word_tick_;  ///< of the leader that was given up, by the failover's term
   std::map<Term, NodeName> opened_by_;

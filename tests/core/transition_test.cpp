@@ -228,6 +228,54 @@ TEST(Transition, AnAcceptedLossReplacesTheBook) {
   EXPECT_TRUE(covers_all(lossy.policy, {seat(2)}));
 }
 
+TEST(Transition, LeadershipsThatOpenedFormAChain) {
+  Record record = leading();
+  EXPECT_EQ(record.leaderships, (std::vector<Leadership>{{Term{1}, Term{0}, {}}}));
+  for (std::uint32_t timeline = 3; timeline < 22; ++timeline) {
+    const Term before = record.term;
+    if (timeline % 4 == 0) record = *claim_term(record, NodeName{"n3"}, mine, "in vain");
+    const Record next = *claim_term(record, NodeName{"n3"}, mine, "n2 is silent");
+    const Record chosen_next =
+        *choose_leader(next, mine, choice_of(next, TimelineId{timeline}), false);
+    record = *open_leadership(chosen_next, other, choice_of(next, TimelineId{timeline}).policy,
+                              {TimelineId{timeline}, TimelineId{timeline - 1}, Lsn{90}}, 700);
+    EXPECT_EQ(record.leaderships->back(), (Leadership{record.term, before, 700}));
+    EXPECT_EQ(inconsistency(record), "");
+  }
+  EXPECT_EQ(record.leaderships->size(), most_leaderships);
+  record.leaderships->back().term = record.leaderships->back().after;
+  EXPECT_EQ(inconsistency(record), "the leaderships are not in order");
+}
+
+// n2 is promoted on timeline 2 and dies before it opens; its probe took an id there.
+TEST(Transition, TheNextIdBehindATimelineThatNobodyOpenedIsUnknown) {
+  for (const std::uint32_t parent : {1U, 2U}) {
+    const Record next = *claim_term(chosen(), NodeName{"n3"}, mine, "n2 died");
+    Choice choice = choice_of(next, TimelineId{3});
+    const Record second = *choose_leader(next, mine, choice, false);
+    const Record open = *open_leadership(second, other, choice.policy,
+                                         {TimelineId{3}, TimelineId{parent}, Lsn{95}}, 700);
+    const auto expected = parent == 1 ? std::optional<std::uint64_t>(700) : std::nullopt;
+    EXPECT_EQ(open.leaderships, (std::vector<Leadership>{{Term{2}, Term{0}, expected}}));
+  }
+}
+
+// An older version wrote the record, and in this term an operator had the book dropped.
+TEST(Transition, WhichLeadershipWasBeforeIsNeverGuessed) {
+  Record old = leading();
+  old.leaderships.reset();
+  for (const bool forced : {false, true}) {
+    const Record next = *claim_term(old, NodeName{"n3"}, mine, "n2 is silent");
+    const Choice choice = choice_of(next, TimelineId{3});
+    const Record open =
+        *open_leadership(*choose_leader(next, mine, choice, forced), other, choice.policy,
+                         {TimelineId{3}, TimelineId{2}, Lsn{200}}, 700);
+    EXPECT_EQ(open.leaderships.has_value(), !forced);
+    if (forced) continue;
+    EXPECT_EQ(open.leaderships->back(), (Leadership{open.term, old.term, 700}));
+  }
+}
+
 TEST(Transition, InconsistenciesAreNamed) {
   Record record = leading();
   record.leader.reset();

@@ -11,6 +11,7 @@
 #include "core/transition.hpp"
 #include "postgres/auth_role.hpp"
 #include "postgres/history.hpp"
+#include "postgres/next_xid.hpp"
 #include "postgres/probe.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/slots.hpp"
@@ -70,6 +71,27 @@ std::vector<std::string> voter_names(const core::Policy& policy) {
   return names;
 }
 
+/// Part of every promotion, and the probe is another operation: what takes an id comes later.
+void learn_next_xid(Hands& hands, postgres::Session& session, Term term) {
+  const auto next = postgres::next_xid(session, boot_now() + sql_deadline);
+  if (!next) {
+    spdlog::warn("the next transaction id of term {} is not known: {}", term.value,
+                 next.error().one_line());
+  } else if (!*next) {
+    spdlog::info("the next transaction id of term {} is not certain: something was written before "
+                 "it was read", term.value);
+  }
+  std::optional<NextXid> read;
+  if (next && *next) read = NextXid{term, **next};
+  hands.learn([read](Knowledge& k) { k.next_xid = read; });
+}
+
+std::optional<std::uint64_t> next_xid_of(const Hands& hands, Term term) {
+  const auto& read = hands.known.next_xid;
+  if (!read || read->term != term) return std::nullopt;
+  return read->id;
+}
+
 /// From here on the server may become primary at any time, whatever is answered: persisted before.
 Outcome note_promotion(Hands& hands) {
   auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
@@ -95,6 +117,7 @@ Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Pro
   auto promotion = postgres::promote(session, boot_now() + hands.setup.settings.promote_timeout);
   if (!promotion) return promotion.error();
   if (*promotion != postgres::Promotion::promoted) return not_primary_yet();
+  learn_next_xid(hands, session, intent.term);
   return {};
 }
 
@@ -158,7 +181,10 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
       auto rows = session->query("SELECT pg_is_in_recovery()", boot_now() + sql_deadline);
       const bool primary =
           rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
-      if (primary) return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
+      if (primary) {
+        learn_next_xid(hands, *session, intent.term);
+        return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
+      }
     }
     std::this_thread::sleep_for(Millis{10});
   }
@@ -262,6 +288,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
                                boot_now() + hands.setup.settings.voter_timeout, hands.stop);
   if (!proof) return proof.error();
   const Instant proven_at = boot_now();
+  const auto next_xid = next_xid_of(hands, intent.term);
   auto fork = fork_of(hands, intent.timeline);
   if (!fork) return fork.error();
   crash_point(hands, "barrier");
@@ -269,7 +296,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   const Instant asked_at = boot_now();
   auto opened = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
-    return core::open_leadership(std::move(record), s.agent, intent.policy, *fork);
+    return core::open_leadership(std::move(record), s.agent, intent.policy, *fork, next_xid);
   });
   if (!opened) return opened.error();
   const Instant recorded_at = boot_now();
