@@ -87,6 +87,8 @@ cluster::RouteWord route_word_of(const Knowledge& knowledge) {
   word.open = record.phase == core::Phase::leading && record.leader;
   if (word.open) word.leader = record.leader->node;
   word.draining = knowledge.draining == record.term && word.open && word.leader == s.me;
+  for (const core::Leadership& each : record.leaderships.value_or(std::vector<core::Leadership>{}))
+    word.promotions.push_back({each.term, each.after, each.next_xid});
   const auto end = end_of_leader(s);
   for (const auto& [name, card] : knowledge.cards) {
     cluster::RouteNode node;

@@ -260,6 +260,15 @@ TEST_F(WatchersTest, OnlyTheOpenLeaderItselfSaysThatItDrains) {
   EXPECT_FALSE(route_word_of(know_).open);
 }
 
+TEST_F(WatchersTest, LeadershipsAreToldAsRecorded) {
+  EXPECT_TRUE(route_word_of(know_).promotions.empty()) << "an older version wrote the record";
+  know_.situation.record->leaderships = {{Term{2}, Term{0}, std::nullopt},
+                                         {Term{4}, Term{2}, 4294968056U}};
+  EXPECT_EQ(route_word_of(know_).promotions,
+            (std::vector<cluster::RoutePromotion>{{Term{2}, Term{0}, std::nullopt},
+                                                  {Term{4}, Term{2}, 4294968056U}}));
+}
+
 TEST_F(WatchersTest, ANodeIsToldAsItSaysItself) {
   core::Situation& s = know_.situation;
   s.now = boot_now();
