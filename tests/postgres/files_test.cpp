@@ -206,16 +206,20 @@ TEST_F(Files, AGateWithEndpointsAdmitsApplicationsThroughThemOnly) {
   }
 }
 
+/// The endpoint's side is tested with the same text, in RulesOfTheAgent.AreUnderstood.
 TEST_F(Files, TheRulesOfTheEndpointAreThoseOfAllowWithoutOurOwnRoles) {
   const auto rules = render_endpoint_hba("postgres", {{"10.0.0.0/8", "app", "all"}});
   ASSERT_TRUE(rules.ok());
-  const auto first = rules->find("host  all  all  127.0.0.1/32  scram-sha-256\n");
-  ASSERT_NE(first, std::string::npos);
-  EXPECT_NE(rules->find("host  \"app\"  all  10.0.0.0/8  scram-sha-256\n"), std::string::npos);
-  for (const char* role : {"\"postgres\"", "evergres_replication", "evergres_auth"}) {
-    EXPECT_LT(rules->find("host  all,replication  " + std::string(role) + "  all  reject\n"),
-              first);
-  }
+  EXPECT_EQ(*rules,
+            "# Written by evergres; every change here is overwritten.\n\n"
+            "host  all,replication  \"postgres\"  all  reject\n"
+            "host  all,replication  evergres_replication  all  reject\n"
+            "host  all,replication  evergres_auth  all  reject\n"
+            "\n# Applications.\n"
+            "host  all  all  127.0.0.1/32  scram-sha-256\n"
+            "host  all  all  ::1/128  scram-sha-256\n"
+            "\n# Applications of other machines (allow).\n"
+            "host  \"app\"  all  10.0.0.0/8  scram-sha-256\n");
   EXPECT_FALSE(render_endpoint_hba("postgres", {{"all", "all", "all"}}).ok());
 }
 

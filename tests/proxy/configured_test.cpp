@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "config/reader.hpp"
+#include "proxy/auth/hba.hpp"
 
 namespace evergres::proxy {
 namespace {
@@ -110,6 +111,34 @@ TEST_F(ConfiguredTest, AReloadChangesWhatARunningProcessCanChange) {
   EXPECT_EQ(moved.error().code(), ErrorCode::refused);
   write("  pool_size: many\n");
   EXPECT_EQ(read_again(file(), started).error().code(), ErrorCode::config_invalid);
+}
+
+/// The same text is in Files.TheRulesOfTheEndpointAreThoseOfAllowWithoutOurOwnRoles, where the
+/// agent's side is tested.
+TEST(RulesOfTheAgent, AreUnderstood) {
+  const HbaFile file = read_hba(
+      "# Written by evergres; every change here is overwritten.\n\n"
+      "host  all,replication  \"postgres\"  all  reject\n"
+      "host  all,replication  evergres_replication  all  reject\n"
+      "host  all,replication  evergres_auth  all  reject\n"
+      "\n# Applications.\n"
+      "host  all  all  127.0.0.1/32  scram-sha-256\n"
+      "host  all  all  ::1/128  scram-sha-256\n"
+      "\n# Applications of other machines (allow).\n"
+      "host  \"app\"  all  10.0.0.0/8  scram-sha-256\n");
+  for (const FileProblem& problem : file.problems) ADD_FAILURE() << problem.text("rules");
+  const auto method = [&](const char* address, const char* user, const char* database) {
+    const HbaQuestion question{IpAddress::parse(address), true, user, database, false};
+    const HbaRule* const rule = match(file.rules, question);
+    return rule == nullptr ? HbaMethod::reject : rule->method;
+  };
+  EXPECT_EQ(method("127.0.0.1", "app", "app"), HbaMethod::scram);
+  EXPECT_EQ(method("10.1.2.3", "app", "app"), HbaMethod::scram);
+  EXPECT_EQ(method("10.1.2.3", "app", "other"), HbaMethod::reject);
+  EXPECT_EQ(method("192.0.2.1", "app", "app"), HbaMethod::reject);
+  for (const char* user : {"postgres", "evergres_replication", "evergres_auth"}) {
+    EXPECT_EQ(method("127.0.0.1", user, "postgres"), HbaMethod::reject) << user;
+  }
 }
 
 }  // namespace
