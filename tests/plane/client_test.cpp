@@ -162,10 +162,10 @@ void Client::raw_send(std::string_view bytes) {
   }
 }
 
-std::string Client::raw_read(char type, int ends) {
+std::string Client::raw_read(char type, int ends, int milliseconds) {
   std::string all;
   std::size_t seen = 0;
-  const Instant deadline = boot_now() + Millis{patience_ms};
+  const Instant deadline = boot_now() + Millis{milliseconds};
   while (boot_now() < deadline) {
     while (seen + 5 <= all.size()) {
       std::uint32_t length = 0;
@@ -177,7 +177,7 @@ std::string Client::raw_read(char type, int ends) {
       seen += 1 + length;
     }
     pollfd waiting{PQsocket(connection_), POLLIN, 0};
-    if (poll(&waiting, 1, 100) == 0) continue;
+    if (poll(&waiting, 1, 10) == 0) continue;
     char some[65536];
     const ssize_t got = ::recv(PQsocket(connection_), some, sizeof some, 0);
     if (got <= 0) return all;
