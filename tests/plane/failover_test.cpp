@@ -431,5 +431,24 @@ TEST_F(PlaneFailover, TheFateOfACommitIsReadFromThePromotedStandby) {
   }
 }
 
+TEST_F(PlaneFailover, TheReadOnlyPortReadsFromAStandby) {
+  auto copy = standby();
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  endpoint.add_replica(*copy);
+  Client reader(endpoint.dsn("alice", "port=" + std::to_string(endpoint.port(1))));
+  ASSERT_TRUE(reader.connected()) << reader.problem();
+  EXPECT_EQ("t", reader.value("SELECT pg_is_in_recovery()"));
+  EXPECT_EQ("25006", reader.ask("INSERT INTO journal VALUES ('reader')").sqlstate);
+  EXPECT_STREQ("on", PQparameterStatus(reader.connection(), "default_transaction_read_only"));
+  Client writer(endpoint.dsn());
+  EXPECT_EQ("f", writer.value("SELECT pg_is_in_recovery()"));
+  // A change of leader does not disturb a reader.
+  reader.ask("BEGIN");
+  endpoint.lead(primary());
+  EXPECT_EQ("t", reader.value("SELECT pg_is_in_recovery()"));
+  EXPECT_EQ("COMMIT", reader.ask("COMMIT").tag);
+}
+
 }  // namespace
 }  // namespace evergres::proxy::test

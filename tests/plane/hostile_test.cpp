@@ -62,6 +62,8 @@ TEST_P(PlaneHostile, GoingAwayLeavesNothingBehind) {
        message('P', std::string("\0", 1) + insert + std::string(3, '\0')) +
            message('B', std::string(8, '\0')) + message('E', std::string(5, '\0')) +
            message('H', "")},
+      {"with a request that its server skips",
+       message('P', std::string("\0SELEC\0\0\0", 9)) + query("SELECT 1")},
       {"in half a message", query("SELECT 1") + std::string("Q\0\0", 3)},
       {"in half a statement", half},
       {"in half a CopyData", query("SELECT 1") + std::string("d\0\1\0\0", 5) + "some"},

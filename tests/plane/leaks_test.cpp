@@ -49,8 +49,6 @@ TEST_P(PlaneLeaks, NothingOfASessionReachesTheNextClient) {
       {"SELECT pg_advisory_lock(77)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
        "0"},
       {"LISTEN news", "SELECT count(*) FROM pg_listening_channels()", "0"},
-      {"LOAD 'auto_explain'",
-       "SELECT count(*) FROM pg_settings WHERE name = 'auto_explain.log_level'", "0"},
   };
   for (const Case& each : cases) {
     {

@@ -218,8 +218,9 @@ void Server::read() {
 
 void Server::end_if_nobody_ends_it() {
   if (!needs_reset || state_ != State::session) return;
-  const bool open = ledger_.owed() == 0 && ledger_.status() != TransactionStatus::idle;
-  if (!open && !ledger_.takes_copy_data()) return;
+  // In a transaction, or skipping everything up to a Sync that its client never sent.
+  const bool open = ledger_.owed() == 0 && !ledger_.releasable();
+  if (!open && !ledger_.takes_copy_data() && !ledger_.doubtful()) return;
   end({false, false, {}, "Its client has gone in the middle of a transaction."});
 }
 

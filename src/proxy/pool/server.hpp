@@ -106,7 +106,7 @@ class Server final : public Watcher {
   void cancel_over();
   /// True as long as it exists.
   [[nodiscard]] const std::shared_ptr<bool>& alive() const { return alive_; }
-  /// Of one whose borrower has gone: it waits for the end of a transaction or for data.
+  /// Of one whose borrower has gone: it waits for a message that nobody will send.
   void end_if_nobody_ends_it();
   /// Its borrower takes more again.
   void resume();
