@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "net/secret.hpp"
 #include "proxy/feed/feed.hpp"
 #include "proxy/worker/proxy.hpp"
 
@@ -112,18 +111,13 @@ class Life {
   }
 
   Result<std::unique_ptr<Feed>> start_feed() {
-    const config::NodeSettings& node = plan_.settings;
-    auto secret = net::load_secret(node.secret_file);
-    if (!secret) return secret.error();
-    Feed::Options options;
-    options.cluster = node.cluster;
-    options.watch_secret = net::watch_secret(*secret);
-    options.agents = {{node.peer_host, node.peer_port}};
-    options.look_up = resolve;
-    options.shards = proxy_->shards();
-    options.note = [this](const std::string& text) { hooks_.say(Loudness::info, text); };
+    auto options = Feed::options_of(plan_.settings);
+    if (!options) return options.error();
+    options->look_up = resolve;
+    options->shards = proxy_->shards();
+    options->note = [this](const std::string& text) { hooks_.say(Loudness::info, text); };
     const std::weak_ptr<Proxy> proxy = proxy_;
-    return Feed::start(std::move(options), [proxy](std::shared_ptr<const World> world) {
+    return Feed::start(std::move(*options), [proxy](std::shared_ptr<const World> world) {
       if (const auto lives = proxy.lock()) lives->set_world(std::move(world));
     });
   }
