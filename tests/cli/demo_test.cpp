@@ -117,8 +117,9 @@ TEST(DemoPorts, ThatSomebodyListensOnAreNotFree) {
 TEST_F(Demo, TheDsnNamesAllNodes) {
   plan_.directory = "/a b/demo";
   EXPECT_EQ(plan_.dsn(),
-            "postgresql://app@127.0.0.1:54900,127.0.0.1:54901,127.0.0.1:54902/app"
-            "?target_session_attrs=read-write&passfile=/a%20b/demo/app.pgpass");
+            "postgresql://app@127.0.0.1:54909,127.0.0.1:54910,127.0.0.1:54911/app"
+            "?sslmode=verify-full&sslrootcert=/a%20b/demo/n1/state/tls/ca.crt"
+            "&passfile=/a%20b/demo/app.pgpass");
 }
 
 /// A stand-in for the program: a keeper with a child. What it runs is found like the real one.

@@ -54,6 +54,8 @@ struct Proxy::Impl {
   std::vector<std::unique_ptr<Door>> doors;
   std::vector<int> ports;
   std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::condition_variable emptied;  ///< a shard's last client has gone
 
   ~Impl() {
     for (const auto& shard : shards) shard->reactor().stop();
@@ -80,17 +82,17 @@ struct Proxy::Impl {
 
   /// Runs `what` on the thread of each shard, and waits.
   void everywhere(const std::function<void(Shard&)>& what) {
-    std::mutex mutex;
+    std::mutex counted;
     std::condition_variable done;
     std::size_t left = shards.size();
     for (const auto& shard : shards) {
       shard->reactor().post([&, raw = shard.get()] {
         what(*raw);
-        const std::lock_guard lock(mutex);
+        const std::lock_guard lock(counted);
         if (--left == 0) done.notify_one();
       });
     }
-    std::unique_lock lock(mutex);
+    std::unique_lock lock(counted);
     done.wait(lock, [&] { return left == 0; });
   }
 
@@ -103,6 +105,10 @@ struct Proxy::Impl {
       plan.say = hooks.say;
       plan.forward_cancel = [this](unsigned shard, const OwnSession& meant) {
         forward_cancel(shard, meant);
+      };
+      plan.emptied = [this] {
+        const std::lock_guard lock(mutex);
+        emptied.notify_all();
       };
       if (hooks.applied) {
         plan.applied = [this, number](std::uint64_t world, std::uint32_t busy) {
@@ -164,23 +170,19 @@ Outcome Proxy::reload(Configuration configuration) {
 }
 
 void Proxy::leave(Millis grace) {
-  const Instant deadline = boot_now() + grace;
   impl_->everywhere([&](Shard& shard) {
     if (&shard == impl_->shards.front().get()) {
       for (const auto& door : impl_->doors) door->shut();
     }
   });
-  bool empty = false;
-  while (!empty && boot_now() < deadline) {
-    empty = true;
-    std::mutex mutex;
-    impl_->everywhere([&](Shard& shard) {
-      const bool gone = shard.leave();
-      const std::lock_guard lock(mutex);
-      empty = empty && gone;
-    });
-    if (!empty) std::this_thread::sleep_for(Millis{20});
-  }
+  impl_->everywhere([](Shard& shard) { shard.leave(); });
+  std::unique_lock lock(impl_->mutex);
+  impl_->emptied.wait_until(lock, std::chrono::steady_clock::now() + grace, [this] {
+    for (const auto& shard : impl_->shards) {
+      if (shard->load() > 0) return false;
+    }
+    return true;
+  });
 }
 
 std::vector<int> Proxy::ports() const {

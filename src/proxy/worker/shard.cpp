@@ -84,7 +84,8 @@ void Shard::over(Session& session) {
       free_slots_.push_back(slot);
     }
     sessions_.erase(gone);
-    load_.store(sessions_.size(), std::memory_order_relaxed);
+    load_.store(sessions_.size());
+    if (sessions_.empty() && plan_.emptied) plan_.emptied();
   });
 }
 
@@ -431,20 +432,20 @@ void Shard::tick() {
   for (const auto& canceller : cancellers_) {
     if (canceller->late()) canceller->give_up();
   }
+  if (leaving_) leave();
   if (ticks_ % 5 == 0) {
     for (const auto& [number, session] : sessions_) session->tick();
   }
   reactor_->call_at(now + tick_length, [this] { tick(); });
 }
 
-bool Shard::leave() {
+void Shard::leave() {
   leaving_ = true;
   for (const auto& [number, session] : sessions_) {
     if (session->in_transaction() || session->standing() != Standing::idle) continue;
     session->end("57P01", Error(ErrorCode::cancelled, "the endpoint is shutting down", {},
                                 "Connect again."));
   }
-  return sessions_.empty();
 }
 
 }  // namespace evergres::proxy

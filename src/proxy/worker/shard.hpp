@@ -29,6 +29,8 @@ class Shard final : public SessionHost {
     std::function<void(Loudness, const std::string&)> say;
     /// To the shard that may have the client; from any thread.
     std::function<void(unsigned shard, const OwnSession&)> forward_cancel;
+    /// The last client has gone.
+    std::function<void()> emptied;
     /// See Feed::applied().
     std::function<void(std::uint64_t world, std::uint32_t busy)> applied;
   };
@@ -41,12 +43,12 @@ class Shard final : public SessionHost {
   void adopt(Accepted accepted, Port port);
   void set_world(std::shared_ptr<const World> world);
   void set_configuration(std::shared_ptr<const Configuration> configuration);
-  /// Lets nobody begin; whoever is between transactions is told to go. True when nobody is left.
-  bool leave();
+  /// Lets nobody in any more; whoever is between transactions is told to go, now or later.
+  void leave();
   void cancel_here(const OwnSession& meant);
   [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
   /// Of any thread: for whoever spreads new clients.
-  [[nodiscard]] std::size_t load() const { return load_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t load() const { return load_.load(); }
 
   // SessionHost
   Surroundings& around() override { return around_; }
