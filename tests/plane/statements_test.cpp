@@ -157,6 +157,20 @@ TEST_P(PlaneStatements, ChangeInsideOnePipeline) {
   EXPECT_NE(std::string::npos, one.raw_read('Z').find("mended"));
 }
 
+/// What a server skips holds up nothing that follows.
+TEST_P(PlaneStatements, ASkippedDiscardAllIsNotWaitedFor) {
+  Endpoint endpoint(small(GetParam()));
+  endpoint.lead(primary());
+  Client one(endpoint.dsn());
+  one.raw_send(message('B', std::string("\0absent\0\0\0\0\0\0\0", 14)) +
+               message('Q', std::string("DISCARD ALL\0", 12)) +
+               message('Q', std::string("SELECT 1\0", 9)) + message('S', ""));
+  const std::string told = one.raw_read('Z');
+  EXPECT_NE(std::string::npos, told.find("26000")) << told;
+  EXPECT_EQ(std::string::npos, told.find("stuck"));
+  EXPECT_EQ("2", one.value("SELECT 2"));
+}
+
 TEST_P(PlaneStatements, APipelineWithErrorsInTheMiddle) {
   Endpoint endpoint(small(GetParam()));
   endpoint.lead(primary());

@@ -67,6 +67,8 @@ class Ledger {
   [[nodiscard]] const Owed& answered() const { return answered_; }
   [[nodiscard]] TransactionStatus status() const { return status_; }
   [[nodiscard]] std::size_t owed() const { return owed_.size(); }
+  /// The server ignores everything up to a Sync that was not sent yet.
+  [[nodiscard]] bool skips() const { return skipping_; }
   /// In COPY FROM STDIN, or both ways.
   [[nodiscard]] bool takes_copy_data() const { return copy_in_ || copy_both_; }
 

@@ -67,7 +67,8 @@ void Session::read() {
     if (!readable_ || stage_ == Stage::over || closing_) return;
     // What is there first has to find its way.
     if (!pending_.empty() && stage_ == Stage::ready && !may_go_on(pending_.front())) {
-      if (hung_up_ && waits()) gone();
+      // Whatever they wait for, nobody waits for their answer.
+      if (*alive && hung_up_ && stage_ == Stage::ready) gone();
       return;
     }
     if (!*alive || stage_ == Stage::over) return;
@@ -190,7 +191,8 @@ bool Session::may_go_on(char type) {
   // One that has ended tells so soon.
   if (settling_ != Settling::no || server_->ending()) return false;
   // Which statements it has afterwards is known when it has answered.
-  if (!segments_.empty() && segments_.back().forgets && segments_.back().ended) return false;
+  const bool forgets = !segments_.empty() && segments_.back().forgets && segments_.back().ended;
+  if (forgets && !server_->ledger().skips()) return false;
   if (segments_.empty() && server_->ledger().releasable() && !server_->cancels) {
     // A new transaction, on the server of a session: its leader may be about to go.
     const Route route = host_.around().route(port_);
