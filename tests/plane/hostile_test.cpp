@@ -65,7 +65,8 @@ TEST_P(PlaneHostile, GoingAwayLeavesNothingBehind) {
       {"with a request that its server skips",
        message('P', std::string("\0SELEC\0\0\0", 9)) + query("SELECT 1")},
       {"while its server skips a DISCARD ALL",
-       message('B', std::string("\0s\0\0\0\0\0\0\0", 9)) + query("DISCARD ALL") + query("SELECT 1")},
+       message('B', std::string("\0s\0\0\0\0\0\0\0", 9)) + query("DISCARD ALL") +
+           query("SELECT 1")},
       {"in half a message", query("SELECT 1") + std::string("Q\0\0", 3)},
       {"in half a statement", half},
       {"in half a CopyData", query("SELECT 1") + std::string("d\0\1\0\0", 5) + "some"},

@@ -61,8 +61,8 @@ class Client {
   bool cancel();
   /// Bytes as they are, past libpq.
   void raw_send(std::string_view bytes);
-  /// What arrives until `ends` messages of type `type` have come, or the end of the connection; with
-  /// "stuck" behind it if neither comes.
+  /// What arrives until `ends` messages of type `type` have come, or the end of the connection;
+  /// with "stuck" behind it if neither comes.
   std::string raw_read(char type, int ends = 1, int milliseconds = 20'000);
   /// The connection is gone, without a word.
   void drop();
