@@ -86,6 +86,9 @@ cluster::RouteWord route_word_of(const Knowledge& knowledge) {
   word.revision = s.revision;
   word.open = record.phase == core::Phase::leading && record.leader;
   if (word.open) word.leader = record.leader->node;
+  for (const core::Lineage& line : record.lineage) {
+    if (word.open && line.term == record.term) word.timeline = line.timeline;
+  }
   word.draining = knowledge.draining == record.term && word.open && word.leader == s.me;
   for (const core::Leadership& each : record.leaderships.value_or(std::vector<core::Leadership>{}))
     word.promotions.push_back({each.term, each.after, each.next_xid});
@@ -138,7 +141,12 @@ cluster::RouteWord Watchers::word() {
 }
 
 void Watchers::refresh() {
-  if (lines_.empty()) return;
+  if (lines_.empty()) {
+    // Whoever joins later has to be told of a draining before it can obey.
+    told_ = {};
+    know_.watchers->announced(std::nullopt);
+    return;
+  }
   cluster::RouteWord now = what_matters(route_word_of(know_));
   if (now == told_) return;
   const bool drained_before = told_.draining;

@@ -68,6 +68,9 @@ struct RouteWord {
   Revision revision;  ///< of the record
   bool open = false;  ///< its phase is "leading"
   NodeName leader;    ///< of `open`, else ""
+  /// Of `open`: the timeline that this leadership writes. Who is connected to the leader can see
+  /// there whether it is still this one.
+  std::optional<TimelineId> timeline = {};
   /// Said by the leader's own agent only, while the leader is open: a handover is about to begin.
   /// What runs may end, nothing new should begin.
   bool draining = false;
@@ -87,6 +90,7 @@ constexpr auto fields(const RouteWord*) {
                     Field{"revision", &RouteWord::revision},
                     Field{"open", &RouteWord::open},
                     Field{"leader", &RouteWord::leader},
+                    Field{"timeline", &RouteWord::timeline},
                     Field{"draining", &RouteWord::draining},
                     Field{"machine", &RouteWord::machine},
                     Field{"socket_directory", &RouteWord::socket_directory},

@@ -1,4 +1,5 @@
 #include "plane/world.hpp"
+#include "proxy/outcome/timeline_question.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -286,7 +287,8 @@ void Endpoint::lead(Node& node, int port) {
     return node.value("SELECT count(*) " + old) == "0";
   }));
   world_.highest = Term{world_.highest.value + 1};
-  world_.leader = OpenLeader{world_.highest, NodeName{node.name()}};
+  world_.leader = OpenLeader{world_.highest, NodeName{node.name()},
+                             read_timeline(node.value("SELECT " + std::string(timeline_sql)))};
   world_.draining = false;
   std::erase_if(world_.nodes,
                 [&](const ServerNode& known) { return known.name.value == node.name(); });

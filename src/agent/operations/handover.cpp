@@ -34,6 +34,7 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   const HandoverNotice notice(hands);
   auto drained = let_transactions_end(hands, *session, notice);
   if (!drained) return drained.error();
+  if (hands.stopped()) return hands.cancelled();
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.after) return Error(ErrorCode::conflict, "another term has begun");
     return core::begin_handover(std::move(record), seat, s.agent, intent.heir, intent.why);

@@ -107,17 +107,16 @@ Judgement release_the_wal_of_stragglers(const Situation& s) {
   ReleaseSlots release{{}, *limit};
   std::vector<std::string> facts;
   for (const NodeName& node : s.server.slots_of) {
-    const auto slot = std::find_if(
-        s.server.slots->begin(), s.server.slots->end(),
-        [&](const Slot& one) { return one.name == slot_name(node) && !one.logical; });
+    const auto slot =
+        std::find_if(s.server.slots->begin(), s.server.slots->end(),
+                     [&](const Slot& one) { return one.name == slot_name(node) && !one.logical; });
     if (slot == s.server.slots->end() || slot->retained_bytes <= *limit) continue;
     if (any_policy_counts(s, node)) continue;  // its commits are worth more than the disk
     // One that streams may be what the policy waits for: to cut it off would keep it away for ever.
     if (slot->active && lacks_voters(s)) continue;
     release.nodes.push_back(node);
-    facts.push_back(node.value + " is " + std::to_string(slot->retained_bytes) +
-                    " bytes behind, " + (slot->active ? "streaming" : "absent") +
-                    "; it may need a clone or a rewind");
+    facts.push_back(node.value + " is " + std::to_string(slot->retained_bytes) + " bytes behind, " +
+                    (slot->active ? "streaming" : "absent") + "; it may need a clone or a rewind");
   }
   if (release.nodes.empty()) return std::nullopt;
   return Answer{release,
@@ -129,6 +128,8 @@ Judgement release_the_wal_of_stragglers(const Situation& s) {
 // An operator's switchover or restart of the leader is a handover.
 Judgement hand_over_on_request(const Situation& s) {
   if (!is_open_leader(s) || !s.record->request) return std::nullopt;
+  // Each attempt holds back clients for a while.
+  if (!may_try(s, BeginHandover::kind, Millis{2000})) return std::nullopt;
   const Request& request = *s.record->request;
   const bool restart = request.kind == RequestKind::restart;
   const bool reinit = request.kind == RequestKind::reinit;

@@ -36,6 +36,7 @@ LeaderView::Heard WorldMaker::hear(const cluster::RouteWord& word) {
   said.revision = word.revision;
   said.open = word.open;
   said.leader = word.leader;
+  said.timeline = word.timeline;
   if (word.open && word.leader == word.speaker) said.draining = word.draining;
   const LeaderView::Heard heard = view_->hear(said);
   if (heard == LeaderView::Heard::foreign) return heard;

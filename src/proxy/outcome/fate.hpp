@@ -53,7 +53,7 @@ struct FateQuestion {
   /// Declared so, with no statement since that SqlLook::changes_mode names. With an id it wrote all
   /// the same (to a temporary table, a notification), and counts like any other.
   bool read_only = false;
-  Term sent_in;            ///< the term of the server that got the COMMIT
+  Term sent_in;  ///< the term of the server that got the COMMIT
   /// The highest known term, if its leader is open. A leader opens a higher term only after the old
   /// one was fenced.
   std::optional<Term> open;

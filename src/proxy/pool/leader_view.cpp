@@ -45,7 +45,7 @@ bool LeaderView::take_draining(const LeaderWord& word) {
 
 std::optional<OpenLeader> LeaderView::leader() const {
   if (!newest_ || disputed_ || !newest_->open || newest_->leader.empty()) return std::nullopt;
-  return OpenLeader{newest_->term, newest_->leader};
+  return OpenLeader{newest_->term, newest_->leader, newest_->timeline};
 }
 
 }  // namespace evergres::proxy

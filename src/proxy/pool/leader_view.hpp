@@ -15,6 +15,7 @@ struct LeaderWord {
   Revision revision;  ///< of the record; grows with every change
   bool open = false;  ///< its phase is `leading`: the leader may write
   NodeName leader;    ///< of `open`
+  std::optional<TimelineId> timeline = {};  ///< of `open`: the one that it writes
   /// The leader's own agent says whether a handover is about to begin; from others: absent.
   std::optional<bool> draining = {};
 };
@@ -23,6 +24,8 @@ struct LeaderWord {
 struct OpenLeader {
   Term term;
   NodeName node;
+  /// A server of this leadership writes on this timeline; absent: nobody said.
+  std::optional<TimelineId> timeline = {};
   auto operator<=>(const OpenLeader&) const = default;
 };
 

@@ -234,12 +234,15 @@ void Pool::connect(Bucket* bucket, const Route& route) {
   }
   Server::Birth birth{*route.node,
                       around_.world->highest,
+                      std::nullopt,
                       node->resolved.front(),
                       node->address,
                       bucket,
                       {},
                       nullptr,
                       around_.configuration->statements_per_server};
+  const auto& leader = around_.world->leader;
+  if (leader && leader->node == *route.node) birth.timeline = leader->timeline;
   const bool local = node->address.host.starts_with('/');
   birth.plan.tls = local || !around_.server_tls ? ServerTls::disable : ServerTls::require;
   birth.plan.without_proof = false;

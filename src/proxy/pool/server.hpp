@@ -80,6 +80,7 @@ class Server final : public Watcher {
   struct Birth {
     NodeName node;
     Term term;  ///< the connection ends with it
+    std::optional<TimelineId> timeline;  ///< that its leader writes, as we were told
     Resolved address;
     Address named;             ///< what `address` was looked up from
     Bucket* bucket = nullptr;  ///< of startup settings: see Pool

@@ -1,6 +1,7 @@
 #include <charconv>
 #include <utility>
 
+#include "proxy/outcome/timeline_question.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/wire/reader.hpp"
 #include "proxy/wire/writer.hpp"
@@ -16,16 +17,23 @@ Owed own(char type, std::uint64_t what = 0) {
   return {type, Owner::us, Target::statement, what};
 }
 
-/// The one value of a DataRow, if it is a number.
-std::optional<std::uint64_t> number_in(std::string_view row) {
+/// The transaction id in a row of an id and a timeline. Nothing unless the server is in the
+/// leadership that it was connected for: only then it is known what the id means.
+std::optional<std::uint64_t> xid_in(std::string_view row, const Server& server) {
   Reader reader(row);
-  if (reader.u16() != 1) return std::nullopt;
-  const std::int32_t length = reader.i32();
-  if (length < 1) return std::nullopt;
-  const std::string_view text = reader.take(static_cast<std::size_t>(length));
+  if (reader.u16() != 2) return std::nullopt;
+  const auto next = [&reader]() -> std::string_view {
+    const std::int32_t length = reader.i32();
+    return length < 0 ? std::string_view() : reader.take(static_cast<std::size_t>(length));
+  };
+  const std::string_view text = next();
+  const auto timeline = read_timeline(next());
+  if (!reader.done() || !timeline || timeline != server.birth().timeline) return std::nullopt;
   std::uint64_t value = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || read.ec != std::errc{} || read.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
   return value;
 }
 
@@ -156,7 +164,8 @@ void Session::before_commit(const SqlLook& look) {
   batch.add([&](std::string& to) {
     if (!server_->knows_xid_statement) {
       write_parse(to, xid_statement,
-                  "SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text");
+                  "SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, " +
+                      std::string(timeline_sql));
     }
     write_bind(to, xid_statement, xid_statement, {});
     write_execute(to, xid_statement);
@@ -231,7 +240,9 @@ void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
                      "A setting could not be restored: " + std::string(fields.message) + ".",
                      "Connect again."));
   }
-  if (frame.type == 'D' && what == note::xid) transaction_.xid = number_in(frame.payload());
+  if (frame.type == 'D' && what == note::xid) {
+    transaction_.xid = xid_in(frame.payload(), server);
+  }
   if (!answer.ready || settling_ == Settling::no) return;
   if (ours_open_ > 0) --ours_open_;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "proxy/outcome/timeline_question.hpp"
 #include "proxy/wire/reader.hpp"
 #include "proxy/wire/writer.hpp"
 
@@ -11,14 +12,19 @@ namespace {
 
 constexpr Millis between_questions{50};
 
-/// The first value of a row; nothing if it is null.
-std::optional<std::string_view> value_in(std::string_view row) {
+/// The two values of a row; nothing for those that are null.
+std::pair<std::optional<std::string_view>, std::optional<std::string_view>> values_in(
+    std::string_view row) {
   Reader reader(row);
-  if (reader.u16() < 1) return std::nullopt;
-  const std::int32_t length = reader.i32();
-  if (length < 0) return std::nullopt;
-  const std::string_view value = reader.take(static_cast<std::size_t>(length));
-  return reader.ok() ? std::optional(value) : std::nullopt;
+  if (reader.u16() != 2) return {};
+  const auto next = [&reader]() -> std::optional<std::string_view> {
+    const std::int32_t length = reader.i32();
+    if (length < 0) return std::nullopt;
+    const std::string_view value = reader.take(static_cast<std::size_t>(length));
+    return reader.ok() ? std::optional(value) : std::nullopt;
+  };
+  const auto first = next();
+  return {first, next()};
 }
 
 XactAnswer answer_of(std::optional<std::string_view> value) {
@@ -141,7 +147,9 @@ void FateErrand::ask(std::string& to) {
   }
   const std::string xid = std::to_string(*question_.xid);
   const std::array<std::optional<std::string_view>, 1> values{xid};
-  write_parse(to, "", "SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8)");
+  write_parse(to, "",
+              "SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8), " +
+                  std::string(timeline_sql));
   write_bind(to, "", "", values);
   write_execute(to, "");
   write_sync(to);
@@ -161,7 +169,14 @@ void FateErrand::heard(Server&, const Frame& frame, const Answer& answer) {
     if (frame.type == 'E') committed_ = false;
     return;
   }
-  if (frame.type == 'D') heard_ = answer_of(value_in(frame.payload()));
+  if (frame.type == 'D') {
+    const auto [status, timeline] = values_in(frame.payload());
+    const auto& leader = around_.world->leader;
+    const auto said = timeline ? read_timeline(*timeline) : std::nullopt;
+    // A server that is in another leadership than we believe answers about another's ids.
+    const bool believed = said && leader && leader->timeline == said;
+    heard_ = believed ? answer_of(status) : XactAnswer::failed;
+  }
   if (frame.type == 'E') {
     const bool future = read_fields(frame.payload()).code == "22023";
     heard_ = future ? XactAnswer::in_the_future : XactAnswer::failed;
