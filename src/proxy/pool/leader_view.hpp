@@ -12,9 +12,9 @@ namespace evergres::proxy {
 struct LeaderWord {
   ClusterId cluster;
   Term term;
-  Revision revision;  ///< of the record; grows with every change
-  bool open = false;  ///< its phase is `leading`: the leader may write
-  NodeName leader;    ///< of `open`
+  Revision revision;                        ///< of the record; grows with every change
+  bool open = false;                        ///< its phase is `leading`: the leader may write
+  NodeName leader;                          ///< of `open`
   std::optional<TimelineId> timeline = {};  ///< of `open`: the one that it writes
   /// The leader's own agent says whether a handover is about to begin; from others: absent.
   std::optional<bool> draining = {};

@@ -178,8 +178,21 @@ void Pool::free(Server& server) {
   offer(server);
 }
 
-/// To the first who can use it, else to the idle ones.
+/// One after the other: whoever is lent one may give it back at once.
 void Pool::offer(Server& server) {
+  offered_.push_back(&server);
+  if (std::exchange(offering_, true)) return;
+  while (!offered_.empty()) {
+    Server& next = *offered_.back();
+    offered_.pop_back();
+    offer_now(next);
+  }
+  offering_ = false;
+}
+
+/// To the first who can use it, else to the idle ones.
+void Pool::offer_now(Server& server) {
+  if (server.ending() || server.borrower() != nullptr) return;
   if (std::find(idle_.begin(), idle_.end(), &server) != idle_.end()) return;
   const Route route = around_.route(name_.port);
   const bool usable =
@@ -280,7 +293,8 @@ void Pool::refused(Server& server, const ServerRefused& why) {
     case LoginProblem::wrong_credentials:
       // The gate of a server that was promoted opens a moment after its leadership.
       if (why.sqlstate == "28000" && is_young_failure()) return;
-      credential_ = std::monostate{};
+      // A password of ours does not become another one by that.
+      if (std::holds_alternative<ScramKeys>(credential_)) credential_ = std::monostate{};
       return turn_everybody_away({"28P01", why.error});
     case LoginProblem::no_such:
     case LoginProblem::other: return turn_everybody_away({why.sqlstate, why.error});
@@ -318,6 +332,7 @@ void Pool::failed(std::string reason) {
 
 void Pool::ended(Server& server, const ServerEnd& end) {
   std::erase(idle_, &server);
+  std::erase(offered_, &server);
   const auto at = std::find_if(servers_.begin(), servers_.end(),
                                [&](const auto& owned) { return owned.get() == &server; });
   CHECK(at != servers_.end());

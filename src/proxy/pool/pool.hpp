@@ -122,6 +122,7 @@ class Pool final : public ServerKeeper {
   Server* take_idle(const Bucket* bucket, const Route& route);
   void lend(Server& server, Waiter& waiter);
   void offer(Server& server);
+  void offer_now(Server& server);
   void grow();
   bool make_room();
   void connect(Bucket* bucket, const Route& route);
@@ -140,6 +141,8 @@ class Pool final : public ServerKeeper {
   std::map<Settings, std::weak_ptr<const Settings>> interned_;
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<Server*> idle_;  ///< the last one was used last
+  std::vector<Server*> offered_;
+  bool offering_ = false;
   std::size_t connecting_ = 0;
   Waiter* oldest_ = nullptr;
   Waiter* newest_ = nullptr;

@@ -318,7 +318,9 @@ bool Server::reset(ResetMode mode, Batch& batch) {
     return false;
   }
   if (what.statements.empty()) return true;
-  sets.clear();
+  for (const std::string_view statement : what.statements) {
+    if (statement == "RESET ALL" || statement == "DISCARD ALL") sets.clear();
+  }
   if (what.forgets_statements) {
     statements_.clear();
     knows_xid_statement = false;

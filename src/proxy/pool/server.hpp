@@ -79,7 +79,7 @@ class Server final : public Watcher {
  public:
   struct Birth {
     NodeName node;
-    Term term;  ///< the connection ends with it
+    Term term;                           ///< the connection ends with it
     std::optional<TimelineId> timeline;  ///< that its leader writes, as we were told
     Resolved address;
     Address named;             ///< what `address` was looked up from

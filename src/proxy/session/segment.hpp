@@ -23,8 +23,9 @@ struct Segment {
   bool copy_done = false;   ///< the client said that that was all
   bool failed = false;      ///< the client was told an error
   bool replayable = true;
-  bool forgets = false;  ///< it may take statements away from the server
-  std::string set;       ///< a SET command, to be remembered if it succeeds
+  bool set_lost = false;  ///< a SET in it is too long to be remembered
+  bool forgets = false;   ///< it may take statements away from the server
+  std::string set;  ///< SET commands, each ended by a zero byte, to be remembered if they succeed
   Instant sent;
 };
 

@@ -46,7 +46,10 @@ void Session::ready(Ready what) {
     const bool was_full = !takes();
     if (!stream_.flush()) return gone();
     if (closing_ && stream_.unsent() == 0) return finish();
-    if (was_full && takes() && server_ != nullptr) server_->resume();
+    if (was_full && takes()) {
+      if (server_ != nullptr) server_->resume();
+      resume();
+    }
     if (!*alive || stage_ == Stage::over) return;
   }
   if (closing_) {
@@ -66,12 +69,14 @@ void Session::read() {
   for (int turn = 0; turn < 8; ++turn) {
     if (!readable_ || stage_ == Stage::over || closing_) return;
     // What is there first has to find its way.
-    if (!pending_.empty() && stage_ == Stage::ready && !may_go_on(pending_.front())) {
+    if (!pending_.empty() && stage_ == Stage::ready && has_message() &&
+        !may_go_on(pending_.front())) {
       // Whatever they wait for, nobody waits for their answer.
       if (*alive && hung_up_ && stage_ == Stage::ready) gone();
       return;
     }
     if (!*alive || stage_ == Stage::over) return;
+    if (stage_ != Stage::ready && stage_ != Stage::console && pending_.size() >= login_most) return;
     // Also in the middle of a message: heard_all() follows when the server has read.
     if (server_ != nullptr && server_->congested()) return;
     Reactor& reactor = host_.around().reactor;
@@ -114,6 +119,13 @@ void Session::read() {
   }
 }
 
+/// Whether what has arrived and was not used begins with a message that can be.
+bool Session::has_message() const {
+  Walker look = walker_;
+  std::string_view ahead = pending_;
+  return !look.between_messages() || look.next(ahead).kind != FrameKind::more;
+}
+
 /// What has arrived before and could not be used.
 void Session::resume() {
   const std::shared_ptr<bool> alive = alive_;
@@ -149,7 +161,13 @@ void Session::use(std::string_view& input) {
     if (stage_ == Stage::handshake || stage_ == Stage::greeting) return;
   }
   while (!input.empty()) {
-    if (walker_.between_messages() && !may_go_on(input.front())) break;
+    if (walker_.between_messages()) {
+      // Half a message wants no server yet.
+      Walker look = walker_;
+      std::string_view ahead = input;
+      if (look.next(ahead).kind == FrameKind::more) break;
+      if (!may_go_on(input.front())) break;
+    }
     if (!*alive || stage_ == Stage::over) return;
     const Frame next = walker_.next(input);
     if (next.kind == FrameKind::more) break;
@@ -180,6 +198,7 @@ void Session::hand_in() {
 
 /// Whether a message of this type may be taken now. Asks for a server if it needs one.
 bool Session::may_go_on(char type) {
+  if (!takes()) return false;
   if (stage_ == Stage::console) return true;
   if (type == 'X' || surrender_.on()) return true;
   if (fate_.sent_in != Term{}) return false;  // the fate of its last commit comes first

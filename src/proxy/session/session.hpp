@@ -104,6 +104,7 @@ class Session final : public Watcher, public Waiter {
   [[nodiscard]] int client_port() const { return client_port_; }
   [[nodiscard]] Instant connected() const { return connected_; }
   [[nodiscard]] Instant asked() const { return asked_; }
+  [[nodiscard]] bool held() const { return held_; }
   [[nodiscard]] bool waits() const { return held_ || Pool::waits(*this); }
   [[nodiscard]] bool let_in() const { return stage_ == Stage::ready; }
   [[nodiscard]] bool inside_tls() const { return stream_.inside_tls(); }
@@ -123,6 +124,7 @@ class Session final : public Watcher, public Waiter {
   /// What has to be done before a server is as the client left its last one.
   enum class Settling { no, sets, parameters };
   static constexpr std::size_t unsent_most = 256U << 10U;
+  static constexpr std::size_t login_most = 128U << 10U;
   static constexpr std::size_t kept_most = 16U << 10U;
   static constexpr std::size_t sets_most = 4U << 10U;
 
@@ -132,6 +134,7 @@ class Session final : public Watcher, public Waiter {
   void use(std::string_view& input);
   bool may_go_on(char type);
   void hand_in();
+  [[nodiscard]] bool has_message() const;
   void gone();
   void finish();
   void send_to_client();
@@ -222,6 +225,7 @@ class Session final : public Watcher, public Waiter {
   bool its_turn_ = false;                 ///< it was let go from the hold queue
   std::shared_ptr<const Settings> told_;  ///< what the client was told of its settings
   std::string sets_;                      ///< SET commands, each ended by a zero byte
+  bool state_lost_ = false;               ///< its server is gone, with what no other can have
   bool sets_lost_ = false;                ///< more than could be kept
   std::optional<ClientStatements> statements_;
   std::unique_ptr<Unnamed> unnamed_;

@@ -101,7 +101,7 @@ void Session::frame(const Frame& frame) {
       current().ended = true;
       return pass(frame, {'S', Owner::client, Target::statement, 0});
     case 'c':
-      if (!segments_.empty()) segments_.front().copy_done = true;
+      for (Segment& segment : segments_) segment.copy_done = true;
       [[fallthrough]];
     default: return pass(frame, {frame.type, Owner::client, Target::statement, 0});
   }
@@ -141,15 +141,21 @@ void Session::note_look(const SqlLook& look, std::string_view sql) {
   traces.any = true;
   segment.forgets = segment.forgets || traces.prepared;
   server_->traces = server_->traces | traces;
-  if (look.kind == SqlKind::begin && server_->ledger().status() == TransactionStatus::idle) {
-    transaction_ = {};
-    transaction_.read_only = look.read_only;
+  if (look.kind == SqlKind::begin) {
+    const bool idle = server_->ledger().status() == TransactionStatus::idle;
+    if (idle && segments_.size() == 1) transaction_ = {};
+    // What stands in front of it in the same breath is not declared so.
+    transaction_.read_only =
+        idle && look.read_only && segments_.size() == 1 && segment.kind == SqlKind::begin;
   }
   if (look.changes_mode) transaction_.read_only = false;
   // Done again on the next server, if it succeeds and its transaction does.
-  if (look.kind == SqlKind::session && look.traces.settings && !look.traces.role &&
-      segment.set.empty() && sql.size() <= sets_most) {
-    segment.set = sql;
+  if (look.kind == SqlKind::session && look.traces.settings && !look.traces.role) {
+    if (segment.set.size() + sql.size() < sets_most) {
+      segment.set.append(sql).append(1, '\0');
+    } else {
+      segment.set_lost = true;
+    }
   }
 }
 
@@ -189,8 +195,10 @@ void Session::parse(const Frame& frame) {
     // Too long to be remembered: it lives and dies with its server.
     const auto name = read_parse_name(frame.payload());
     if (!name || !name->empty()) server_->traces.prepared = true;
-    server_->unnamed_of = 0;
-    if (name && name->empty()) unnamed_.reset();
+    if (name && name->empty()) {
+      unnamed_.reset();
+      server_->unnamed_of = number_;
+    }
     segment.kind = SqlKind::several;
     return pass(frame, {'P', Owner::client, Target::statement, 0});
   }
@@ -277,7 +285,11 @@ void Session::bind(const Frame& frame) {
     } else {
       current().kind = SqlKind::several;
     }
-    return pass(frame, owed);
+    if (server_->unnamed_of == number_) return pass(frame, owed);
+    // What stands there is another client's: this one has none, which the server says.
+    server_->sending(owed);
+    return host_.around().to_server.add(
+        [&](std::string& to) { write_renamed_bind(to, *view, nobodys_statement, frame.body); });
   }
   const auto id = statements_->find(view->statement);
   if (!id) {
@@ -308,10 +320,20 @@ void Session::target(const Frame& frame) {
   if (view->name.empty()) {
     if (frame.type == 'D') need_unnamed();
     if (frame.type == 'C') unnamed_.reset();
-    return pass(frame, owed);
+    if (frame.type == 'C' || server_->unnamed_of == number_) return pass(frame, owed);
+    batch.add([](std::string& to) { write_describe(to, Target::statement, nobodys_statement); });
+    return server_->sending(owed);
   }
   const auto id = statements_->find(view->name);
-  if (!id) return pass(frame, owed);
+  if (!id && frame.type == 'C' && view->name.starts_with("evergres_")) {
+    // Names of ours are not the client's to close.
+    batch.add([](std::string& to) { write_close(to, Target::statement, nobodys_statement); });
+    return server_->sending(owed);
+  }
+  if (!id) {
+    if (frame.type == 'C') server_->traces.prepared = true;
+    return pass(frame, owed);
+  }
   if (frame.type == 'D') {
     need_statement(*id);
     StatementCatalog::NameRoom room;

@@ -58,10 +58,19 @@ Standing Session::standing_of(std::size_t place) const {
     case SqlKind::begin: return Standing::transaction_first_sent;
     case SqlKind::several: return Standing::batch_sent;
     case SqlKind::two_phase: return Standing::two_phase_sent;
-    case SqlKind::copy: return segment.copy_done ? Standing::copy_in_done : Standing::copy_in;
+    case SqlKind::copy:
+      if (segment.copy_done) return Standing::copy_in_done;
+      if (segment.copies_in) return Standing::copy_in;
+      // From a file, or of what a statement returned: it may have committed.
+      return segment.relayed ? Standing::output_at_boundary : Standing::batch_sent;
     default: break;
   }
-  if (port_ == Port::read_only) {
+  const auto on = [this](std::string_view name) {
+    const std::string* value = server_ != nullptr ? server_->settings().find(name) : nullptr;
+    return value != nullptr && *value == "on";
+  };
+  if (port_ == Port::read_only && segment.kind == SqlKind::read &&
+      (on("in_hot_standby") || on("default_transaction_read_only"))) {
     return segment.relayed ? Standing::read_only_output : Standing::read_only_sent;
   }
   return segment.relayed ? Standing::output_at_boundary : Standing::statement_sent;
@@ -109,6 +118,9 @@ bool Session::may_have_committed_behind() const {
       case SqlKind::commit:
       case SqlKind::several:
       case SqlKind::two_phase: return true;
+      case SqlKind::rollback:
+        if (place + 1 < segments_.size()) return true;
+        break;
       default: break;
     }
   }
@@ -117,6 +129,7 @@ bool Session::may_have_committed_behind() const {
 
 /// The server is gone, or will not come.
 void Session::suffer(Event event, const std::string& reason) {
+  state_lost_ = state_lost_ || pinned();
   const Replay replay = host_.around().configuration->replay;
   Standing where = standing();
   const bool in_transaction =
@@ -179,6 +192,7 @@ void Session::carry_out(const Verdict& verdict, std::size_t place, const std::st
       return fail_rest(Event::lost, reason);
     case Action::fail_transaction:
       if (segments_.empty()) {
+        transaction_ = {};
         surrender_.owe(failure);
         return resume();
       }
@@ -221,6 +235,14 @@ void Session::fail_segment(std::size_t place, const Failure& failure, Transactio
 /// in a transaction that is over, nothing.
 void Session::fail_rest(Event event, const std::string& reason) {
   const std::shared_ptr<bool> alive = alive_;
+  for (std::size_t i = changes_.size(); i-- > 0;) {
+    const NameChange& change = changes_[i];
+    if (change.put) {
+      statements_->close(change.name);
+    } else {
+      statements_->put(change.name, change.sql, change.types, {});
+    }
+  }
   changes_.clear();
   transaction_ = {};
   kept_.clear();
@@ -303,7 +325,8 @@ void Session::world_changed() {
   // Between transactions: whoever keeps a server gives it up for the switchover.
   if (!host_.around().world->draining || port_ == Port::read_only || in_transaction()) return;
   const Standing where = standing();
-  if (where == Standing::idle && server_->free() && settling_ == Settling::no) release();
+  const bool between = walker_.between_messages() && settling_ == Settling::no;
+  if (where == Standing::idle && server_->free() && between) release();
 }
 
 }  // namespace evergres::proxy

@@ -42,6 +42,12 @@ std::optional<std::uint64_t> xid_in(std::string_view row, const Server& server) 
 /// True if there is one now. Else the session waits, and goes on with resume().
 bool Session::want_server() {
   if (waits()) return false;
+  if (state_lost_) {
+    end("57P01", Error(ErrorCode::unreachable, "the session has lost its server",
+                       "What it had there (role, locks, temporary tables, channels) is lost.",
+                       "Connect again."));
+    return false;
+  }
   // Whoever was let go does not stand behind those who still wait.
   const bool its_turn = std::exchange(its_turn_, false) && host_.around().route(port_).node;
   if (!its_turn && !host_.may_pass(port_)) {
@@ -304,7 +310,6 @@ void Session::completed(const Frame& frame) {
     case CommandKind::deallocate_all:
       server_->statements().clear();
       server_->knows_xid_statement = false;
-      server_->traces.prepared = false;
       statements_->clear();
       break;
     default: break;
@@ -326,8 +331,10 @@ void Session::segment_answered() {
   PoolTotals& totals = pool_->totals;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - segment.sent);
   totals.query_us += static_cast<std::uint64_t>(took.count());
-  if (!segment.set.empty() && !segment.failed) {
-    transaction_.sets.append(segment.set).append(1, '\0');
+  const SqlKind kind = segment.kind;
+  if ((!segment.set.empty() || segment.set_lost) && !segment.failed) {
+    transaction_.sets.append(segment.set);
+    transaction_.sets_unknown = transaction_.sets_unknown || segment.set_lost;
     if (status == TransactionStatus::idle) transaction_.committed = true;
   }
   withhold_ = false;
@@ -335,7 +342,14 @@ void Session::segment_answered() {
   kept_.clear();
   segments_.erase(segments_.begin());
   idle_since_ = asked_ = now;
-  if (status != TransactionStatus::idle) return;
+  if (status != TransactionStatus::idle) {
+    // It may be another transaction than the one that the facts are of.
+    if (kind == SqlKind::several || kind == SqlKind::commit || kind == SqlKind::rollback) {
+      transaction_.xid.reset();
+      transaction_.read_only = transaction_.committed = false;
+    }
+    return;
+  }
   ++totals.transactions;
   if (transaction_.committed && transaction_.sets_unknown) sets_lost_ = true;
   if (transaction_.committed && !transaction_.sets.empty()) remember_sets();
@@ -345,6 +359,7 @@ void Session::segment_answered() {
 /// SET commands that are in force from now on. What RESET ALL took back is set once more on the way
 /// to another server, and taken back again.
 void Session::remember_sets() {
+  if (sets_lost_) return;  // the trace stays
   if (sets_.size() + transaction_.sets.size() > sets_most) {
     sets_lost_ = true;
     return;
@@ -355,7 +370,8 @@ void Session::remember_sets() {
 }
 
 void Session::skipped(Server& server, const Owed& message) {
-  (void)server;
+  // An unnamed statement that was not made: whatever stands there is not this client's.
+  if (message.type == 'P' && (message.note & note::id_mask) == 0) server.unnamed_of = 0;
   if (message.owner != Owner::client || (message.note == 0)) return;
   if (changes_.empty() || !statements_) return;
   NameChange change = std::move(changes_.front());
@@ -378,7 +394,7 @@ void Session::heard_all(Server& server) {
   }
   if (settling_ != Settling::no || &server != server_) return;
   if (segments_.empty() && server.free() && pool_->mode() == PoolMode::transaction &&
-      walker_.between_messages()) {
+      walker_.between_messages() && !sets_lost_) {
     release();
   }
   if (!pending_.empty() || readable_) resume();

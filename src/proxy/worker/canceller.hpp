@@ -25,7 +25,11 @@ class Canceller final : public Watcher {
   void ready(Ready what) override;
   /// It took too long.
   [[nodiscard]] bool late() const { return reactor_.now() > deadline_; }
-  void give_up() { over(); }
+  void give_up() {
+    // It may still arrive: that server is for nobody else.
+    if (sent_ && *server_alive_) server_->retire_when_free = true;
+    over();
+  }
 
  private:
   void over();

@@ -133,7 +133,7 @@ void FateErrand::proceed(Pool& pool) {
       if (now < not_before_ || !around_.route(Port::read_write).node) return;
       not_before_ = now + between_questions;
       heard_ = XactAnswer::failed;
-      committed_ = false;
+      committed_ = cancelled_ = false;
       return go(pool);
   }
 }
@@ -158,7 +158,7 @@ void FateErrand::ask(std::string& to) {
 void FateErrand::heard(Server&, const Frame& frame, const Answer& answer) {
   if (!frame.first) return;
   if (frame.type == 'N' && is_cancelled_sync_wait(read_fields(frame.payload()))) {
-    committed_ = false;
+    cancelled_ = true;
     heard_ = XactAnswer::failed;
     return;
   }
@@ -185,7 +185,7 @@ void FateErrand::heard(Server&, const Frame& frame, const Answer& answer) {
 
 void FateErrand::answered() {
   if (step_ == FateStep::prove) {
-    question_.proven = committed_;
+    question_.proven = committed_ && !cancelled_;
   } else {
     question_.answer = heard_;
     question_.answered_in = around_.world->highest;

@@ -87,6 +87,7 @@ class FateErrand final : public Errand {
   FateStep step_ = FateStep::wait;
   XactAnswer heard_ = XactAnswer::failed;
   bool committed_ = false;
+  bool cancelled_ = false;  ///< its wait for the standbys was
   bool over_ = false;
   Instant not_before_;
 };

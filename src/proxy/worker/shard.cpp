@@ -153,17 +153,22 @@ void Shard::serve_waiting(Port port) {
   const Instant now = reactor_->now();
   std::vector<HoldQueue::Ticket> tickets;
   waiting.queue.expire(now, tickets);
+  // Whoever is told may join again, in the slot of another who is not told yet.
+  std::vector<Session*> told;
   for (const HoldQueue::Ticket& ticket : tickets) {
-    if (Session* session = std::exchange(waiting.by_slot[ticket.slot], nullptr)) {
-      session->expired();
-    }
+    told.push_back(std::exchange(waiting.by_slot[ticket.slot], nullptr));
+  }
+  for (Session* session : told) {
+    if (session != nullptr && session->held()) session->expired();
   }
   tickets.clear();
   if (around_.route(port).node) waiting.queue.release(now, anybody, tickets);
+  told.clear();
   for (const HoldQueue::Ticket& ticket : tickets) {
-    if (Session* session = std::exchange(waiting.by_slot[ticket.slot], nullptr)) {
-      session->released();
-    }
+    told.push_back(std::exchange(waiting.by_slot[ticket.slot], nullptr));
+  }
+  for (Session* session : told) {
+    if (session != nullptr && session->held()) session->released();
   }
   wake_waiting(port);
 }
