@@ -146,7 +146,7 @@ TEST_F(PlaneFailover, AStatementInATransactionThatIsCut) {
 
 TEST_F(PlaneFailover, WaitsInTheQueueAndIsLetGoInOrder) {
   Configuration configuration = usual(PoolMode::transaction);
-  configuration.hold_timeout = Millis{1'000};
+  configuration.hold_timeout = Millis{2'500};
   Endpoint endpoint(configuration);
   endpoint.lead(primary());
   std::vector<std::unique_ptr<Client>> clients;
