@@ -159,6 +159,7 @@ class Endpoint {
   void tell();
   std::mutex mutex_;
   std::string log_;
+  std::vector<std::uint64_t> applied_;  ///< the World that each shard has
   World world_;
   std::unique_ptr<Proxy> proxy_;
 };

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -253,6 +254,11 @@ Endpoint::Endpoint(Configuration configuration) {
     const std::lock_guard lock(mutex_);
     log_ += what + "\n";
   };
+  hooks.applied = [this](unsigned shard, std::uint64_t world, std::uint32_t) {
+    const std::lock_guard lock(mutex_);
+    applied_.resize(std::max<std::size_t>(applied_.size(), shard + 1));
+    applied_[shard] = world;
+  };
   auto started = Proxy::start(std::move(configuration), std::move(hooks));
   if (!started) {
     std::cerr << started.error().for_people();
@@ -274,6 +280,11 @@ std::string Endpoint::log() {
 void Endpoint::tell() {
   ++world_.number;
   proxy_->set_world(std::make_shared<const World>(world_));
+  // What clients send from now on meets this World.
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex_);
+    return applied_ == std::vector<std::uint64_t>(proxy_->shards(), world_.number);
+  }));
 }
 
 void Endpoint::lead(Node& node, int port) {
