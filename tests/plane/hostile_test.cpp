@@ -263,6 +263,27 @@ TEST(PlaneCancel, OfSomebodyWhoWaitsForAServer) {
   EXPECT_EQ("1", queued.value("SELECT 1"));
 }
 
+/// A cancel request that comes late hits nothing that its client asks afterwards.
+TEST(PlaneCancel, NeverHitsTheNextStatement) {
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  for (const bool inside : {false, true}) {
+    Client client(endpoint.dsn());
+    if (inside) client.ask("BEGIN");
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ("1", client.value("SELECT 1"));
+      client.begin("SELECT 2");
+      EXPECT_TRUE(client.cancel());
+      const Told told = client.end();
+      EXPECT_TRUE(told.fine || told.sqlstate == "57014") << told;
+      if (!told.fine && inside) {
+        client.ask("ROLLBACK");
+        client.ask("BEGIN");
+      }
+    }
+  }
+}
+
 /// A cancel request that comes late does not hit the next client of the server.
 TEST(PlaneCancel, NeverHitsTheNextClient) {
   Configuration configuration = usual(PoolMode::transaction);

@@ -160,9 +160,9 @@ bool Server::free() const {
 
 void Server::cancel_over() {
   if (cancels > 0) --cancels;
-  if (cancels > 0 || !free()) return;
+  if (cancels > 0 || state_ != State::session) return;
   if (borrower_ != nullptr) return borrower_->heard_all(*this);
-  keeper_.free(*this);
+  if (free()) keeper_.free(*this);
 }
 
 void Server::resume() {

@@ -212,7 +212,9 @@ bool Session::may_go_on(char type) {
   // Which statements it has afterwards is known when it has answered.
   const bool forgets = !segments_.empty() && segments_.back().forgets && segments_.back().ended;
   if (forgets && !server_->ledger().skips()) return false;
-  if (segments_.empty() && server_->ledger().releasable() && !server_->cancels) {
+  // A cancel request that is on its way was meant for what has been answered meanwhile.
+  if (segments_.empty() && server_->cancels > 0) return false;
+  if (segments_.empty() && server_->ledger().releasable()) {
     // A new transaction, on the server of a session: its leader may be about to go.
     const Route route = host_.around().route(port_);
     const bool stays = port_ == Port::read_only ||
