@@ -227,7 +227,7 @@ TEST(PlanePooling, TimesAreKept) {
   const std::string pid = quiet.value("SELECT pg_backend_pid()");
   EXPECT_TRUE(idle.ask("BEGIN; INSERT INTO journal VALUES ('idle')").fine);
   const Told late = sleeper.ask("SELECT pg_sleep(10)");
-  EXPECT_EQ("57014", late.sqlstate) << late;
+  EXPECT_EQ("08007", late.sqlstate) << late;
   EXPECT_FALSE(sleeper.connected());
   EXPECT_TRUE(eventually([&] {
     PQconsumeInput(idle.connection());

@@ -299,8 +299,8 @@ void Session::tick() {
   if (!segments_.empty() && server_ != nullptr && passed(configuration.query_timeout, asked_)) {
     // What may be committing is not told as cancelled.
     const Verdict verdict = decide_outcome(standing(), Event::lost, Replay::refused);
-    const bool doubtful = segments_.front().kind != SqlKind::read &&
-                          (verdict.action == Action::resolve || verdict.sqlstate == "08007");
+    const bool doubtful = verdict.action == Action::resolve || verdict.sqlstate == "08007" ||
+                          may_have_committed_behind();
     server_->end({false, false, {}, "A query took longer than query_timeout."});
     return end(doubtful ? "08007" : "57014",
                Error(ErrorCode::timed_out, "a query took longer than query_timeout",
