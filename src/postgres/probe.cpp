@@ -10,7 +10,7 @@ namespace evergres::postgres {
 
 namespace {
 
-constexpr Millis between_looks{5};
+constexpr Millis between_answers{5};
 constexpr const char* impossible_names = "ANY 1 (\"~nobody\")";
 /// Transactional, hence with an xid and a commit record that is flushed and waited for; a
 /// transaction that has only an xid neither flushes nor waits.
@@ -135,10 +135,10 @@ class Prover {
   /// True: seen waiting. False: it was acknowledged without.
   Result<bool> waits_for_standby(Session& probe) {
     for (;;) {
-      const auto done = probe.finish(boot_now() + between_looks);
+      const auto done = probe.finish(boot_now() + between_answers);
       if (!done) return done.error();
       if (*done) {
-        look_again_after(between_looks);
+        look_again_after(between_answers);
         if (auto fine = go_on("a probe still did not wait for a standby"); !fine) {
           return fine.error();
         }
@@ -157,7 +157,7 @@ class Prover {
   Result<Lsn> acknowledged_probe(Session& probe) {
     if (auto sent = probe.send(probe_sql, deadline_); !sent) return sent.error();
     for (;;) {
-      const auto rows = probe.finish(boot_now() + between_looks);
+      const auto rows = probe.finish(boot_now() + between_answers);
       if (!rows) return rows.error();
       if (*rows && !probe.last_warning().empty()) {
         return Error(ErrorCode::postgres_failed, "the probe's wait was cancelled",
@@ -222,7 +222,7 @@ class Prover {
       if (auto fine = go_on("a voter's walsender had neither passed the probe nor ended"); !fine) {
         return fine;
       }
-      look_again_after(between_looks);
+      look_again_after(between_answers);
     }
   }
 

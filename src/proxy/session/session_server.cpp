@@ -3,6 +3,7 @@
 
 #include "proxy/outcome/timeline_question.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/sql/words.hpp"
 #include "proxy/wire/reader.hpp"
 #include "proxy/wire/writer.hpp"
 
@@ -15,6 +16,32 @@ constexpr std::string_view xid_statement = "evergres_xid";
 
 Owed own(char type, std::uint64_t what = 0) {
   return {type, Owner::us, Target::statement, what};
+}
+
+/// What a plain "SET [SESSION] name TO …" sets, as it is written; "" if it is another command.
+std::string_view name_set_by(std::string_view sql) {
+  SqlWords words(sql);
+  if (!is_keyword(words.next(), "set")) return {};
+  SqlWord name = words.next();
+  if (is_keyword(name, "session")) name = words.next();
+  const bool plain = name.kind == SqlWord::Kind::word && !is_keyword(name, "time") &&
+                     !is_keyword(name, "names") && !is_keyword(name, "characteristics");
+  return plain ? name.text : std::string_view();
+}
+
+/// Appends a SET command; an earlier one of the same setting, or the same one, does not count.
+void add_set(std::string& sets, std::string_view sql) {
+  const std::string_view name = name_set_by(sql);
+  for (std::size_t at = 0; at < sets.size();) {
+    const std::size_t end = sets.find('\0', at);
+    const std::string_view known = std::string_view(sets).substr(at, end - at);
+    if (known == sql || (!name.empty() && name_set_by(known) == name)) {
+      sets.erase(at, end - at + 1);
+    } else {
+      at = end + 1;
+    }
+  }
+  sets.append(sql).append(1, '\0');
 }
 
 /// The transaction id in a row of an id and a timeline. Nothing unless the server is in the
@@ -360,11 +387,17 @@ void Session::segment_answered() {
 /// to another server, and taken back again.
 void Session::remember_sets() {
   if (sets_lost_) return;  // the trace stays
-  if (sets_.size() + transaction_.sets.size() > sets_most) {
+  std::string sets = sets_;
+  for (std::string_view rest = transaction_.sets; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find('\0'));
+    add_set(sets, one);
+    rest.remove_prefix(one.size() + 1);
+  }
+  if (sets.size() > sets_most) {
     sets_lost_ = true;
     return;
   }
-  sets_.append(transaction_.sets);
+  sets_ = std::move(sets);
   server_->sets = sets_;
   server_->traces.settings = false;
 }
