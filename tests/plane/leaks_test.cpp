@@ -174,7 +174,7 @@ TEST(PlanePooling, AFullPoolIsFirstInFirstOutWithADeadline) {
   EXPECT_TRUE(busy.ask("BEGIN").fine);
   first.begin("SELECT 1");
   const Told late = first.end();
-  EXPECT_EQ("08007", late.sqlstate) << late;
+  EXPECT_EQ("57014", late.sqlstate) << late;
   EXPECT_TRUE(first.connected());
   first.begin(
       "INSERT INTO journal VALUES ('fifo-1-' || (SELECT count(*) FROM journal "
