@@ -210,7 +210,8 @@ class Node:
     def kill_backend(self):
         """SIGKILL of one client backend, as the OOM killer does it."""
         pids = wait_until(f"a backend of a client on {self.name}",
-                          lambda: self.postgres_called("app app 127.0.0.1"), 20)
+                          lambda: self.postgres_called("app app 127.0.0.1")
+                          or self.postgres_called("app app [local]"), 20)
         os.kill(pids[0], signal.SIGKILL)
 
     def kill_all(self):
