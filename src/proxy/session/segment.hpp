@@ -18,6 +18,7 @@ struct Segment {
   unsigned statements = 0;
   bool ended = false;       ///< its Query or Sync was sent
   bool relayed = false;     ///< the client was sent some of its answer
+  bool completed = false;   ///< its CommandComplete was among it
   bool in_message = false;  ///< half a message of it
   bool copies_in = false;   ///< the server waits for data
   bool copy_done = false;   ///< the client said that that was all

@@ -191,6 +191,7 @@ class Session final : public Watcher, public Waiter {
   void carry_out(const Verdict& verdict, std::size_t place, const std::string& reason);
   void wait_again(bool replay);
   void fail_segment(std::size_t place, const Failure& failure, TransactionStatus status);
+  void succeed(std::string told, Event event, const std::string& reason);
   void fail_rest(Event event, const std::string& reason);
   void surrender_to(const Frame& frame);
 

@@ -155,11 +155,8 @@ void Session::suffer(Event event, const std::string& reason) {
     // That is what happened.
     server_ = nullptr;
     std::string told;
-    if (!segments_.front().relayed) write_command_complete(told, "ROLLBACK");
-    write_ready(told, TransactionStatus::idle);
-    if (!stream_.write(told)) return gone();
-    segments_.erase(segments_.begin());
-    return fail_rest(event, reason);
+    if (!segments_.front().completed) write_command_complete(told, "ROLLBACK");
+    return succeed(std::move(told), event, reason);
   }
   if (verdict.action == Action::resolve) {
     fate_ = {};
@@ -201,16 +198,25 @@ void Session::carry_out(const Verdict& verdict, std::size_t place, const std::st
     case Action::succeed: {
       std::string told;
       // Who was told that it is unknown hears nothing else.
-      const bool told_already = segments_.front().relayed || segments_.front().failed;
+      const bool told_already = segments_.front().completed || segments_.front().failed;
       if (!told_already) write_command_complete(told, "COMMIT");
-      write_ready(told, TransactionStatus::idle);
-      if (!stream_.write(told)) return gone();
-      segments_.erase(segments_.begin());
-      return fail_rest(Event::lost, reason);
+      return succeed(std::move(told), Event::lost, reason);
     }
     case Action::cut: return gone();
     default: return end(verdict.sqlstate.empty() ? "57P01" : verdict.sqlstate, error_of(failure));
   }
+}
+
+/// The end of the first request, and of its transaction, in the server's place.
+void Session::succeed(std::string told, Event event, const std::string& reason) {
+  if (segments_.front().ended) {
+    write_ready(told, TransactionStatus::idle);
+  } else {
+    surrender_.skip();
+  }
+  segments_.erase(segments_.begin());
+  if (!stream_.write(told)) return gone();
+  fail_rest(event, reason);
 }
 
 /// The error of one request, and its ReadyForQuery if the client has ended it.

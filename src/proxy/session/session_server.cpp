@@ -282,6 +282,10 @@ void Session::ours(Server& server, const Frame& frame, const Answer& answer) {
 
 void Session::answer(Server& server, const Frame& frame, const Answer& answer) {
   Batch& batch = host_.around().to_client;
+  if (frame.first && (frame.type == '1' || frame.type == '3') &&
+      server.ledger().answered().note != 0 && !changes_.empty()) {
+    changes_.erase(changes_.begin());
+  }
   if (withhold_ && !answer.ready) return;
   if (withhold_ && !segments_.empty() && !segments_.front().failed) {
     tell_withheld(decide_outcome(standing_of(0), Event::sync_wait_cancelled,
@@ -293,16 +297,15 @@ void Session::answer(Server& server, const Frame& frame, const Answer& answer) {
   } else {
     batch.pass(frame.bytes);
   }
-  if (frame.first && (frame.type == '1' || frame.type == '3') &&
-      server.ledger().answered().note != 0 && !changes_.empty()) {
-    changes_.erase(changes_.begin());
-  }
   if (segments_.empty()) return;
   Segment& segment = segments_.front();
   segment.in_message = !frame.last;
   if (!answer.ready) segment.relayed = true;
   if (!frame.first) return;
-  if (frame.type == 'C') completed(frame);
+  if (frame.type == 'C') {
+    segment.completed = true;
+    completed(frame);
+  }
   if (frame.type == 'E') segment.failed = true;
   if (frame.type == 'G') segment.copies_in = true;
   if (answer.ready) segment_answered();

@@ -209,6 +209,11 @@ SqlKind kind_of(const Count& count, Traces& traces) {
     traces.opaque = true;
     return SqlKind::several;
   }
+  // They commit in the middle.
+  if (begins_with_one_of(s, {"vacuum", "cluster", "reindex"}) || s.at(2, "concurrently") ||
+      s.at(3, "concurrently")) {
+    return SqlKind::several;
+  }
   if (s.at(0, "copy")) return SqlKind::copy;
   const bool explains = s.at(0, "explain");
   const bool reads =

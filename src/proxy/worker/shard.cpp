@@ -437,6 +437,10 @@ void Shard::tick() {
   for (const auto& canceller : cancellers_) {
     if (canceller->late()) canceller->give_up();
   }
+  // Anybody who logs in can make one by naming a database.
+  if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty()) {
+    std::erase_if(pools_, [](const auto& entry) { return entry.second->unused(); });
+  }
   if (leaving_) leave();
   if (ticks_ % 5 == 0) {
     for (const auto& [number, session] : sessions_) session->tick();
