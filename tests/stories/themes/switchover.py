@@ -133,6 +133,7 @@ def each_leadership_tells_which_ids_are_its_own(cluster):
     The record has the first id of each leadership that opened, so that nobody who asks what became
     of a COMMIT is told of another transaction."""
     with under_load(cluster) as load:
+        cluster.wait_healthy()
         cluster.leader().sql("create table ids(n int)")
         of_terms = {cluster.status()["term"]: [_write(cluster.leader())]}
         for planned in (True, False, True):
