@@ -74,8 +74,8 @@ TEST(PlaneLogin, IsHeldUntilSomebodyLeads) {
   PGconn* dropped = PQconnectStart(endpoint.dsn("bob").c_str());
   EXPECT_TRUE(eventually([&] {
     PQconnectPoll(dropped);
-    return endpoint.log().find("login of bob") != std::string::npos &&
-           endpoint.log().find("login of alice") != std::string::npos;
+    return endpoint.log().find("login of \"bob\"") != std::string::npos &&
+           endpoint.log().find("login of \"alice\"") != std::string::npos;
   }));
   PQfinish(dropped);
   endpoint.lead(primary());

@@ -13,9 +13,8 @@ namespace {
 
 bool is_loopback(const IpAddress& address) {
   if (!address.v6) return address.bytes[0] == 127;
-  return address.bytes.back() == 1 &&
-         std::all_of(address.bytes.begin(), address.bytes.end() - 1,
-                     [](std::uint8_t byte) { return byte == 0; });
+  return address.bytes.back() == 1 && std::all_of(address.bytes.begin(), address.bytes.end() - 1,
+                                                  [](std::uint8_t byte) { return byte == 0; });
 }
 
 }  // namespace
@@ -38,7 +37,7 @@ ClientLogin::ClientLogin(StartupMessage startup, ClientFacts facts, std::string 
 ClientLogin::~ClientLogin() = default;
 
 std::string ClientLogin::whom() const {
-  return "user " + quoted(startup_.user);
+  return "user " + shown_name(startup_.user);
 }
 
 Refused ClientLogin::refuse(std::string_view sqlstate, Error error, bool guessed) {
@@ -54,10 +53,9 @@ Refused ClientLogin::violation(std::string detail) {
 Refused ClientLogin::refused_by(const Error& error) {
   if (error.code() != ErrorCode::authentication) return refuse("08P01", error);
   // The words that PostgreSQL has, and that log watchers look for.
-  return refuse("28P01",
-                Error(error.code(), error.message() + " for " + whom(), error.detail(),
-                      error.hint()),
-                true);
+  return refuse(
+      "28P01",
+      Error(error.code(), error.message() + " for " + whom(), error.detail(), error.hint()), true);
 }
 
 ClientStep ClientLogin::begin(const LoginRules& rules, std::string& to) {
@@ -65,9 +63,9 @@ ClientStep ClientLogin::begin(const LoginRules& rules, std::string& to) {
   mock_key_ = rules.mock_key;
   if (startup_.must_negotiate()) write_negotiate(to, startup_);
   if (rules.tls_required && !facts_.tls && facts_.address && !is_loopback(*facts_.address)) {
-    return refuse("28000", Error(ErrorCode::refused, "TLS is required",
-                                 "The connection is not encrypted.",
-                                 "Connect with sslmode=require or verify-full."));
+    return refuse("28000",
+                  Error(ErrorCode::refused, "TLS is required", "The connection is not encrypted.",
+                        "Connect with sslmode=require or verify-full."));
   }
   if (!rules.hosts) return want_secret();
   HbaQuestion question;
@@ -96,7 +94,7 @@ ClientStep ClientLogin::begin(const LoginRules& rules, std::string& to) {
 Refused ClientLogin::refused_by_rules(const HbaRule* rule) {
   const std::string where = startup_.replication == Replication::physical
                                 ? std::string("replication")
-                                : "database " + quoted(startup_.database);
+                                : "database " + shown_name(startup_.database);
   const std::string how =
       facts_.tls ? "The connection is encrypted." : "The connection is not encrypted.";
   if (rule == nullptr) {

@@ -139,8 +139,8 @@ ServerStep ServerLogin::feed(std::string_view& arrived, std::string& to) {
     const Frame frame = walker_.next(arrived);
     if (frame.kind == FrameKind::more) break;
     if (frame.kind == FrameKind::violation) {
-      return violation("It sent something that does not belong to a login: " +
-                       std::string(frame.why) + ".");
+      return violation(
+          "It sent something that does not belong to a login: " + std::string(frame.why) + ".");
     }
     taken_ += frame.bytes.size();
     if (taken_ > login_most) return violation("Its login does not end within 1 MiB.");
@@ -224,7 +224,7 @@ std::optional<ServerStep> ServerLogin::take_mechanisms(const AuthView& request, 
   } else {
     return refuse(LoginProblem::wrong_credentials, "28P01",
                   Error(ErrorCode::authentication, "no password is known for the server",
-                        "The server asks user " + quoted(plan_.user) +
+                        "The server asks user " + shown_name(plan_.user) +
                             " for a password, and no login of theirs has left keys here."));
   }
   write_sasl_initial(to, mechanism.value(), scram_->first());

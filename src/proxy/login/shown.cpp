@@ -48,7 +48,7 @@ std::string shown(std::string_view text, std::size_t most) {
   return clean;
 }
 
-std::string quoted(std::string_view name) {
+std::string shown_name(std::string_view name) {
   return '"' + shown(name, name_most) + '"';
 }
 

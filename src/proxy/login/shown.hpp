@@ -11,6 +11,6 @@ namespace evergres::proxy {
 std::string shown(std::string_view text, std::size_t most);
 
 /// shown() in double quotes, as names stand in messages: at most 63 bytes.
-std::string quoted(std::string_view name);
+std::string shown_name(std::string_view name);
 
 }  // namespace evergres::proxy

@@ -14,8 +14,7 @@ constexpr std::uint32_t count_most = 32;
 std::string network_of(const IpAddress& address) {
   const std::size_t bytes = address.v6 ? 8 : 4;
   std::string name(1, address.v6 ? '6' : '4');
-  name.append(address.bytes.begin(),
-              address.bytes.begin() + static_cast<std::ptrdiff_t>(bytes));
+  name.append(address.bytes.begin(), address.bytes.begin() + static_cast<std::ptrdiff_t>(bytes));
   return name;
 }
 

@@ -69,14 +69,14 @@ void Session::read() {
   for (int turn = 0; turn < 8; ++turn) {
     if (!readable_ || stage_ == Stage::over || closing_) return;
     // What is there first has to find its way.
-    if (!pending_.empty() && stage_ == Stage::ready && has_message() &&
+    if (!pending_.empty() && stage_ == Stage::ready && has_message(pending_) &&
         !may_go_on(pending_.front())) {
       // Whatever they wait for, nobody waits for their answer.
       if (*alive && hung_up_ && stage_ == Stage::ready) gone();
       return;
     }
     if (!*alive || stage_ == Stage::over) return;
-    if (stage_ != Stage::ready && stage_ != Stage::console && pending_.size() >= login_most) return;
+    if (stage_ != Stage::ready && pending_.size() >= login_most) return;
     // Also in the middle of a message: heard_all() follows when the server has read.
     if (server_ != nullptr && server_->congested()) return;
     Reactor& reactor = host_.around().reactor;
@@ -119,10 +119,9 @@ void Session::read() {
   }
 }
 
-/// Whether what has arrived and was not used begins with a message that can be.
-bool Session::has_message() const {
+/// Whether enough has arrived to use some of it.
+bool Session::has_message(std::string_view ahead) const {
   Walker look = walker_;
-  std::string_view ahead = pending_;
   return !look.between_messages() || look.next(ahead).kind != FrameKind::more;
 }
 
@@ -151,7 +150,7 @@ void Session::consume(std::string_view& input) {
 
 void Session::use(std::string_view& input) {
   const std::shared_ptr<bool> alive = alive_;
-  while (stage_ != Stage::ready && stage_ != Stage::console) {
+  while (stage_ != Stage::ready) {
     const std::size_t before = input.size();
     const Stage stage = stage_;
     if (stage_ == Stage::opening) open(input);
@@ -163,9 +162,7 @@ void Session::use(std::string_view& input) {
   while (!input.empty()) {
     if (walker_.between_messages()) {
       // Half a message wants no server yet.
-      Walker look = walker_;
-      std::string_view ahead = input;
-      if (look.next(ahead).kind == FrameKind::more) break;
+      if (server_ == nullptr && !has_message(input)) break;
       if (!may_go_on(input.front())) break;
     }
     if (!*alive || stage_ == Stage::over) return;
@@ -174,13 +171,6 @@ void Session::use(std::string_view& input) {
     if (next.kind == FrameKind::violation) {
       return end("08P01", Error(ErrorCode::data_invalid, "the client broke the protocol",
                                 std::string(next.why) + "."));
-    }
-    if (stage_ == Stage::console) {
-      std::string answer;
-      host_.console(*this, next, answer);
-      if (!*alive || stage_ == Stage::over) return;
-      if (!answer.empty() && !stream_.write(answer)) return gone();
-      continue;
     }
     frame(next);
     if (!*alive || stage_ == Stage::over || closing_) return;
@@ -199,7 +189,6 @@ void Session::hand_in() {
 /// Whether a message of this type may be taken now. Asks for a server if it needs one.
 bool Session::may_go_on(char type) {
   if (!takes()) return false;
-  if (stage_ == Stage::console) return true;
   if (type == 'X' || surrender_.on()) return true;
   if (fate_.sent_in != Term{}) return false;  // the fate of its last commit comes first
   if (server_ == nullptr) {
@@ -285,7 +274,7 @@ void Session::tick() {
   if (stage_ != Stage::ready) {
     const Millis limit = host_.around().configuration->client_login_timeout;
     const bool late = limit.count() > 0 && connected_ + limit <= host_.around().reactor.now();
-    if (late && stage_ != Stage::console && !closing_ && !held_) {
+    if (late && !closing_ && !held_) {
       end("08P01", Error(ErrorCode::timed_out, "the login took too long",
                          "It was not complete within client_login_timeout."));
     }

@@ -53,9 +53,6 @@ class SessionHost {
   /// Finds out what became of the transaction that `server` may have committed; answers with
   /// Session::fate_known().
   virtual void find_fate(Session& session, FateQuestion question) = 0;
-  virtual bool is_console(const std::string& database) = 0;
-  /// A message for the admin console; what it answers is appended.
-  virtual void console(Session& session, const Frame& frame, std::string& to) = 0;
 
  protected:
   ~SessionHost() = default;
@@ -120,7 +117,7 @@ class Session final : public Watcher, public Waiter {
   std::uint32_t cancel_slot = UINT32_MAX;  ///< the host's
 
  private:
-  enum class Stage { opening, handshake, login, greeting, ready, console, over };
+  enum class Stage { opening, handshake, login, greeting, ready, over };
   /// What has to be done before a server is as the client left its last one.
   enum class Settling { no, sets, parameters };
   static constexpr std::size_t unsent_most = 256U << 10U;
@@ -134,7 +131,7 @@ class Session final : public Watcher, public Waiter {
   void use(std::string_view& input);
   bool may_go_on(char type);
   void hand_in();
-  [[nodiscard]] bool has_message() const;
+  [[nodiscard]] bool has_message(std::string_view ahead) const;
   void gone();
   void finish();
   void send_to_client();
@@ -158,7 +155,7 @@ class Session final : public Watcher, public Waiter {
   void bind(const Frame& frame);
   void target(const Frame& frame);
   void pass(const Frame& frame, Owed owed);
-  void need_statement(StatementId id);
+  bool need_statement(StatementId id, Owed parse);
   void need_unnamed();
   Segment& current();
   void note_look(const SqlLook& look, std::string_view sql);
@@ -184,7 +181,8 @@ class Session final : public Watcher, public Waiter {
 
   // session_outcome.cpp: losing one
   [[nodiscard]] Standing standing_of(std::size_t place) const;
-  /// Its server has something of it that no other server can have.
+  /// Its server has something of it that no other server can have; pinned() counts LISTEN too.
+  [[nodiscard]] bool has_state() const;
   [[nodiscard]] bool pinned() const;
   [[nodiscard]] bool may_have_committed_behind() const;
   void suffer(Event event, const std::string& reason);

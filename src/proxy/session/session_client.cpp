@@ -11,6 +11,10 @@ namespace {
 /// Closing what nobody has is no error: its answer stands for one that the server need not give.
 constexpr std::string_view nobodys_statement = "evergres_nobody";
 
+Owed on_behalf(StatementId id) {
+  return {'P', Owner::us, Target::statement, note::on_behalf | id};
+}
+
 std::string_view text_of_query(std::string_view body) {
   return body.substr(0, body.find('\0'));
 }
@@ -208,7 +212,7 @@ void Session::parse(const Frame& frame) {
     segment.replayable = false;
     if (const auto id = statements_->find(view->statement)) {
       // It exists under another name: an answer of ours, in its place, is an error of the server's.
-      need_statement(*id);
+      need_statement(*id, on_behalf(*id));
       StatementCatalog::NameRoom room;
       const std::string_view name = pool_->catalog().server_name(*id, room);
       host_.around().to_server.add(
@@ -221,28 +225,15 @@ void Session::parse(const Frame& frame) {
   }
   const StatementId id = *statements_->find(view->statement);
   changes_.push_back({true, std::string(view->statement), {}, {}});
-  const ServerStatements::Use use = server_->statements().use(id);
+  if (need_statement(id, {'P', Owner::client, Target::statement, id})) return;
   Batch& batch = host_.around().to_server;
-  StatementCatalog::NameRoom room;
-  if (use.close) {
-    batch.add([&](std::string& to) {
-      write_close(to, Target::statement, pool_->catalog().server_name(*use.close, room));
-    });
-    server_->sending({'C', Owner::us, Target::statement, *use.close});
-  }
-  if (use.parse) {
-    ++pool_->totals.server_parses;
-    batch.add([&](std::string& to) {
-      write_parse(to, pool_->catalog().server_name(id, room), view->sql, view->types);
-    });
-    return server_->sending({'P', Owner::client, Target::statement, id});
-  }
   batch.add([](std::string& to) { write_close(to, Target::statement, nobodys_statement); });
   server_->sending({'C', Owner::client, Target::statement, note::close_for_parse | id});
 }
 
-/// Makes sure that the server has it: in front of what uses it.
-void Session::need_statement(StatementId id) {
+/// Makes sure that the server has it, in front of what uses it. True if it was sent for that, as
+/// `parse` says.
+bool Session::need_statement(StatementId id, Owed parse) {
   const ServerStatements::Use use = server_->statements().use(id);
   Batch& batch = host_.around().to_server;
   StatementCatalog::NameRoom room;
@@ -252,13 +243,14 @@ void Session::need_statement(StatementId id) {
     });
     server_->sending({'C', Owner::us, Target::statement, *use.close});
   }
-  if (!use.parse) return;
+  if (!use.parse) return false;
   ++pool_->totals.server_parses;
   const StatementCatalog::Statement& statement = pool_->catalog().at(id);
   batch.add([&](std::string& to) {
     write_parse(to, pool_->catalog().server_name(id, room), statement.sql, statement.types);
   });
-  server_->sending({'P', Owner::us, Target::statement, note::on_behalf | id});
+  server_->sending(parse);
+  return true;
 }
 
 void Session::need_unnamed() {
@@ -299,7 +291,7 @@ void Session::bind(const Frame& frame) {
   }
   const StatementCatalog::Statement& statement = pool_->catalog().at(*id);
   before_commit(statement.look);
-  need_statement(*id);
+  need_statement(*id, on_behalf(*id));
   note_look(statement.look, statement.sql);
   StatementCatalog::NameRoom room;
   const std::string_view name = pool_->catalog().server_name(*id, room);
@@ -335,7 +327,7 @@ void Session::target(const Frame& frame) {
     return pass(frame, owed);
   }
   if (frame.type == 'D') {
-    need_statement(*id);
+    need_statement(*id, on_behalf(*id));
     StatementCatalog::NameRoom room;
     const std::string_view name = pool_->catalog().server_name(*id, room);
     batch.add([&](std::string& to) { write_describe(to, Target::statement, name); });

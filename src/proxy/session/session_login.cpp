@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "base/names.hpp"
+#include "proxy/console/command.hpp"
 #include "proxy/login/shown.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/wire/writer.hpp"
@@ -114,22 +115,10 @@ void Session::say_refusal(Refused refused) {
 void Session::admit(const Admitted& admitted) {
   entrance_->admitted = true;
   StartupMessage& startup = *entrance_->startup;
-  if (host_.is_console(startup.database)) {
-    host_.logged_in(*this, admitted.keys);
-    stage_ = Stage::console;
-    Settings parameters;
-    for (const auto& [name, value] :
-         {std::pair("server_version", "16.0 (Evergres console)"),
-          std::pair("client_encoding", "UTF8"), std::pair("server_encoding", "UTF8"),
-          std::pair("DateStyle", "ISO"), std::pair("TimeZone", "GMT"),
-          std::pair("integer_datetimes", "on"), std::pair("standard_conforming_strings", "on")}) {
-      parameters.note(name, value);
-    }
-    const auto [pid, key] = host_.cancel_key(*this, entrance_->startup->spoken);
-    std::string welcome;
-    write_welcome(welcome, parameters, pid, key);
-    if (!stream_.write(welcome)) return gone();
-    return;
+  if (is_console_database(startup.database)) {
+    return end("0A000", Error(ErrorCode::refused,
+                              "the console " + shown_name(startup.database) + " is not served yet",
+                              "The name is kept for it.", "Connect to a database."));
   }
   if (startup.replication != Replication::none) {
     return end("0A000", Error(ErrorCode::refused, "replication does not go through the endpoint",

@@ -35,11 +35,15 @@ Error error_of(const Failure& failure) {
 
 }  // namespace
 
-bool Session::pinned() const {
+bool Session::has_state() const {
   if (server_ == nullptr) return false;
   const Traces& traces = server_->traces;
   return traces.temporary || traces.cursors || traces.prepared || traces.advisory_locks ||
-         traces.loaded || traces.role || traces.channels || sets_lost_;
+         traces.loaded || traces.role || sets_lost_;
+}
+
+bool Session::pinned() const {
+  return has_state() || (server_ != nullptr && server_->traces.channels);
 }
 
 /// Where the request stands that is the `place`th of those that are not answered.
@@ -85,10 +89,7 @@ Standing Session::standing() const {
   if (server_ == nullptr) return Standing::idle;
   if (in_transaction()) return Standing::transaction_idle;
   if (!pinned()) return Standing::idle;
-  const Traces& traces = server_->traces;
-  const bool more = traces.temporary || traces.cursors || traces.prepared ||
-                    traces.advisory_locks || traces.loaded || traces.role || sets_lost_;
-  return more ? Standing::idle_with_state : Standing::idle_listening;
+  return has_state() ? Standing::idle_with_state : Standing::idle_listening;
 }
 
 void Session::lost(Server& server, const ServerEnd& end) {

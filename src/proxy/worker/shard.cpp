@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/names.hpp"
+#include "proxy/login/shown.hpp"
 
 namespace evergres::proxy {
 namespace {
@@ -321,14 +322,14 @@ void Shard::secret_known(const std::string& user, AuthStep step) {
 
 void Shard::logged_in(Session& session, const std::optional<ScramKeys>& keys) {
   if (keys) plan_.guard->cache().learn(session.user(), *keys);
-  around_.say(Loudness::info, "login of " + session.user() + " to " + session.database() +
-                                  " from " + session.address());
+  around_.say(Loudness::info, "login of " + shown_name(session.user()) + " to " +
+                                  shown_name(session.database()) + " from " + session.address());
 }
 
 void Shard::refused(Session& session, const Refused& why) {
   if (why.guessed) plan_.guard->cache().login_failed(session.user(), reactor_->now());
-  around_.say(Loudness::warning, "login of " + session.user() + " from " + session.address() +
-                                     " refused: " + why.error.one_line());
+  around_.say(Loudness::warning, "login of " + shown_name(session.user()) + " from " +
+                                     session.address() + " refused: " + why.error.one_line());
 }
 
 Millis Shard::delay_of(const Session& session) {
@@ -405,14 +406,6 @@ void Shard::find_fate(Session& session, FateQuestion question) {
   fates_.push_back(std::move(task));
   raw->errand->proceed(*raw->pool);
 }
-
-// ---- console
-
-bool Shard::is_console(const std::string& database) {
-  return database == "evergres" || database == "pgbouncer";
-}
-
-void Shard::console(Session&, const Frame&, std::string&) {}
 
 // ---- time
 

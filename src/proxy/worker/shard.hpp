@@ -66,8 +66,6 @@ class Shard final : public SessionHost {
   void cancel_asked(const CancelRequest& request) override;
   void cancel(Server& server) override;
   void find_fate(Session& session, FateQuestion question) override;
-  bool is_console(const std::string& database) override;
-  void console(Session& session, const Frame& frame, std::string& to) override;
 
  private:
   struct Waiting {
