@@ -49,11 +49,9 @@ boost::json::value value_of(const EffectiveConfig& config) {
 }
 
 /// The settings of all nodes, as the store has them.
-Result<int> show_cluster(Session& session, const View& view) {
-  Result<Place> place = find_place(session);
-  if (!place) return place.error();
+Result<std::string> cluster_text(const Place& place, const View& view) {
   const boost::json::value request = boost::json::object{{"verb", "cluster settings"}};
-  const auto answer = ask_one(*place, request, std::chrono::seconds(10));
+  const auto answer = ask_one(place, request, std::chrono::seconds(10));
   if (!answer) return answer.error();
   const auto text = text_of(*answer, "text");
   const auto trouble = text_of(*answer, "trouble");
@@ -68,15 +66,31 @@ Result<int> show_cluster(Session& session, const View& view) {
   }
   head += "\n";
   if (!trouble->empty()) head += "# The store cannot be used: " + shown(*trouble) + "\n";
-  return show(session, view, [&]() -> Result<std::string> {
-    return text_in_form(view.form, head + *text, {{{"TEXT"}}, {{*text}}}, *answer);
-  });
+  return text_in_form(view.form, head + *text, {{{"TEXT"}}, {{*text}}}, *answer);
+}
+
+Result<std::string> node_text(const Place& place, const std::string& name, const View& view,
+                              bool colour) {
+  auto node = place.nodes.begin();
+  if (!name.empty()) {
+    node = std::ranges::find_if(
+        place.nodes, [&](const KnownNode& known) { return known.settings.node.value == name; });
+  }
+  if (node == place.nodes.end()) {
+    return Error(ErrorCode::not_found, "the node.yaml of \"" + name + "\" is not known here", "",
+                 "Run this command on its machine, or name its file with -c.");
+  }
+  const Result<EffectiveConfig> config = effective_config(*node);
+  if (!config) return config.error();
+  const std::vector<Row> rows = rows_of(*config);
+  const std::string table = config->file + "\n" + lines_of(rows, colour);
+  return text_in_form(view.form, table, rows, value_of(*config));
 }
 
 }  // namespace
 
 Action add_show_config(CLI::App& parser, Session& session) {
-  const std::shared_ptr<View> view = add_view(parser, Watch::no);
+  const std::shared_ptr<View> view = add_view(parser, Watch::yes);
   auto name = std::make_shared<std::string>();
   parser.add_option("NODE", *name, "name of the node; else the configured one");
   auto cluster = std::make_shared<bool>(false);
@@ -86,24 +100,12 @@ Action add_show_config(CLI::App& parser, Session& session) {
       "default (both may overrule them) or by evergres (nobody may set them, nor include* and "
       "recovery_target*). Secrets are files; their contents are never shown.");
   return [&session, view, name, cluster]() -> Result<int> {
-    if (*cluster) return show_cluster(session, *view);
-    Result<Place> place = find_place(session);
-    if (!place) return place.error();
-    auto node = place->nodes.begin();
-    if (!name->empty()) {
-      node = std::ranges::find_if(
-          place->nodes, [&](const KnownNode& known) { return known.settings.node.value == *name; });
-    }
-    if (node == place->nodes.end()) {
-      return Error(ErrorCode::not_found, "the node.yaml of \"" + *name + "\" is not known here", "",
-                   "Run this command on its machine, or name its file with -c.");
-    }
-    const Result<EffectiveConfig> config = effective_config(*node);
-    if (!config) return config.error();
-    const std::vector<Row> rows = rows_of(*config);
-    const std::string table = config->file + "\n" + lines_of(rows, session.colour);
     return show(session, *view, [&]() -> Result<std::string> {
-      return text_in_form(view->form, table, rows, value_of(*config));
+      // The files are read again each time: with --watch an edit is seen.
+      const Result<Place> place = find_place(session);
+      if (!place) return place.error();
+      if (*cluster) return cluster_text(*place, *view);
+      return node_text(*place, *name, *view, session.colour);
     });
   };
 }

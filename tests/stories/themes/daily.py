@@ -203,6 +203,9 @@ def refusals_are_remembered(cluster):
     text = _run(leader, "explain", "election")
     said = leader.explain()
     expect("refused at" in said and "leads already" in said, f"{said}\n{text}")
+    facts = json.loads(_run(leader, "explain", "election", "-o", "json"))
+    expect(facts["about"] == "election" and any("leads already" in fact for fact in facts["facts"]),
+           facts)
     with under_load(cluster):
         leader.kill_all()
         new = cluster.wait_leader(other_than=leader)
