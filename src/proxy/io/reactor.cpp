@@ -59,6 +59,7 @@ struct Reactor::Impl {
   std::unique_ptr<char[]> scratch;
   Instant now;
   bool running = false;
+  bool woken = false;  ///< in this turn, by another thread
 
   std::mutex mutex;  // of what other threads may touch:
   std::vector<std::function<void()>> posted;
@@ -110,6 +111,7 @@ void Reactor::Impl::handle_events(std::uint64_t asked_round) {
       dispatch(event.data.u64, ready_of(event.events));
       continue;
     }
+    woken = true;
     std::uint64_t ignored = 0;
     [[maybe_unused]] const ssize_t got = ::read(wake.number(), &ignored, sizeof ignored);
   }
@@ -127,6 +129,7 @@ void Reactor::Impl::run_again(std::uint64_t asked_round) {
 }
 
 bool Reactor::Impl::run_posted() {
+  if (!std::exchange(woken, false)) return false;  // without a lock
   bool stop = false;
   {
     const std::lock_guard lock(mutex);

@@ -253,6 +253,7 @@ void Server::first_piece(const Frame& frame) {
                 std::string("The server answered what nobody had asked: ") + frame.type + "."});
   }
   if (frame.type == 'S') {
+    agreed.reset();
     const auto parameter = read_parameter(body);
     if (!parameter || !settings_.note(parameter->name, parameter->value)) {
       return end({false, false, {}, "The server reported a setting that cannot be."});

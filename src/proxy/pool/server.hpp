@@ -129,7 +129,10 @@ class Server final : public Watcher {
 
   Ledger& ledger() { return ledger_; }
   ServerStatements& statements() { return statements_; }
-  Settings& settings() { return settings_; }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  /// Settings of a client that were compared with the server's and are the same: whoever has these
+  /// need not compare. Forgotten with each change.
+  std::shared_ptr<const Settings> agreed;
   [[nodiscard]] const Birth& birth() const { return birth_; }
   [[nodiscard]] std::int32_t pid() const { return pid_; }
   [[nodiscard]] const std::string& key() const { return key_; }

@@ -77,7 +77,7 @@ void Ledger::begin_copy_in() {
   for (std::size_t i = 1; i < owed_.size();) {
     if (owed_[i].type == 'S') {
       ++ignored_;
-      owed_.erase(owed_.begin() + static_cast<std::ptrdiff_t>(i));
+      owed_.erase(i);
       continue;
     }
     copy_in_ = false;
@@ -93,7 +93,7 @@ void Ledger::end_copy() {
   copy_in_ = copy_out_ = copy_both_ = mixed_ = false;
   ignored_ = 0;
   const bool had_end = std::exchange(copies_in_, false) && owed_.size() > 1;
-  if (had_end && ends_copy(owed_[1].type)) owed_.erase(owed_.begin() + 1);
+  if (had_end && ends_copy(owed_[1].type)) owed_.erase(1);
 }
 
 /// Syncs in front that need not have an answer, if `type` answers something behind them. A Sync
@@ -115,16 +115,18 @@ Answer Ledger::error(std::vector<Owed>& skipped) {
   slack_ = std::exchange(ignored_, 0);
   if (slack_ > 0 && mixed_) return violation;
   mixed_ = copy_in_ = copies_in_ = copy_out_ = copy_both_ = false;
-  auto behind = owed_.begin() + 1;
+  std::size_t behind = 1;
   if (!is_request(owed_.front().type)) {
     while (!owed_.empty() && owed_.front().type != 'S') {
       if (!ends_copy(owed_.front().type)) skipped.push_back(owed_.front());
       owed_.pop_front();
     }
     skipping_ = owed_.empty();
-    behind = owed_.begin();
+    behind = 0;
   }
-  owed_.insert(behind, slack_, Owed{'S', Owner::client, Target::statement, 0});
+  for (std::size_t i = 0; i < slack_; ++i) {
+    owed_.insert(behind, {'S', Owner::client, Target::statement, 0});
+  }
   return answer;
 }
 

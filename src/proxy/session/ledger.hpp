@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string_view>
 #include <vector>
 
+#include "proxy/session/owed_queue.hpp"
 #include "proxy/wire/backend.hpp"
 #include "proxy/wire/frontend.hpp"
 
@@ -97,7 +97,7 @@ class Ledger {
   void settle(char type);
 
   std::size_t most_;
-  std::deque<Owed> owed_;
+  OwedQueue<Owed> owed_;
   Owed answered_;
   TransactionStatus status_ = TransactionStatus::idle;
   bool skipping_ = false;   ///< the server ignores everything up to a Sync that was not sent yet

@@ -140,6 +140,7 @@ bool Session::settle_sets() {
 
 bool Session::settle_parameters() {
   settling_ = Settling::no;
+  if (server_->agreed == told_) return true;
   const Restoration what = restoration(*told_, server_->settings());
   if (what.unfit) {
     end("57P01", Error(ErrorCode::unreachable, "the session cannot be continued on another server",
@@ -156,7 +157,11 @@ bool Session::settle_parameters() {
     host_.around().to_client.add([&](std::string& to) { write_parameter(to, name, value); });
   }
   send_to_client();
-  if (what.set.empty()) return true;
+  if (what.set.empty()) {
+    // What only one of the two reports stays as it is.
+    server_->agreed = told_;
+    return true;
+  }
   Batch& batch = host_.around().to_server;
   batch.add([&](std::string& to) { write_restoration(to, what); });
   server_->sending(own('P'));
