@@ -63,9 +63,6 @@ struct Configuration {
   std::filesystem::path server_authority;    ///< empty: no TLS
   std::filesystem::path server_certificate;  ///< ours, which servers ask for; empty: none
   std::filesystem::path server_certificate_key;
-  /// The server of this node is reached over the unix socket in this directory; empty: it has none.
-  std::filesystem::path local_socket_directory;
-  std::string local_node;
 
   // pools
   PoolMode mode = PoolMode::session;
@@ -86,7 +83,6 @@ struct Configuration {
 
   // failover
   Millis hold_timeout{15'000};
-  Millis drain_timeout{5'000};
   Replay replay = Replay::aborted;
   std::uint64_t max_replica_lag = 16U << 20U;  ///< bytes
   bool leader_may_read = true;

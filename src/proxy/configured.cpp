@@ -88,8 +88,6 @@ void set_files(Configuration& is, const config::NodeSettings& node) {
   is.server_authority = made.authority;
   is.server_certificate = made.client;
   is.server_certificate_key = made.client_key;
-  is.local_socket_directory = node.run_directory;
-  is.local_node = node.node.value;
 }
 
 /// Files that Evergres makes may come later; one that a person named has to be there.

@@ -431,6 +431,32 @@ TEST_F(PlaneFailover, TheFateOfACommitIsReadFromThePromotedStandby) {
   }
 }
 
+TEST_F(PlaneFailover, ACommitThatWaitsForStandbysIsNotLate) {
+  for (const bool alone : {false, true}) {
+    Configuration configuration = usual(PoolMode::session);
+    configuration.query_timeout = Millis{200};
+    configuration.pool_size = 1;
+    Endpoint endpoint(configuration);
+    endpoint.lead(primary());
+    Client client(endpoint.dsn());
+    const std::string token = alone ? "alone" : "whole";
+    const std::string insert = "INSERT INTO journal VALUES ('" + token + "')";
+    if (!alone) client.ask("BEGIN; " + insert);
+    let_commits_wait();
+    client.begin(alone ? insert : "COMMIT");
+    EXPECT_TRUE(somebody_waits());
+    // Long enough for several looks at it, and for what ends a request that does not react.
+    poll(nullptr, 0, 7'000);
+    PQconsumeInput(client.connection());
+    EXPECT_EQ(1, PQisBusy(client.connection())) << "it was cancelled";
+    EXPECT_TRUE(somebody_waits());
+    let_commits_go();
+    const Told told = client.end();
+    EXPECT_TRUE(told.fine) << told;
+    EXPECT_EQ("1", journal(token));
+  }
+}
+
 TEST_F(PlaneFailover, TheReadOnlyPortReadsFromAStandby) {
   auto copy = standby();
   Endpoint endpoint(usual(PoolMode::transaction));

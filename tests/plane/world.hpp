@@ -154,12 +154,15 @@ class Endpoint {
   [[nodiscard]] int port(std::size_t which = 0) const { return proxy_->ports()[which]; }
   Proxy& proxy() { return *proxy_; }
   std::string log();
+  /// Of each thread: how many of its transactions were running when the last word was told.
+  std::vector<std::uint32_t> busy();
 
  private:
   void tell();
   std::mutex mutex_;
   std::string log_;
   std::vector<std::uint64_t> applied_;  ///< the World that each shard has
+  std::vector<std::uint32_t> busy_;
   World world_;
   std::unique_ptr<Proxy> proxy_;
 };

@@ -254,10 +254,12 @@ Endpoint::Endpoint(Configuration configuration) {
     const std::lock_guard lock(mutex_);
     log_ += what + "\n";
   };
-  hooks.applied = [this](unsigned shard, std::uint64_t world, std::uint32_t) {
+  hooks.applied = [this](unsigned shard, std::uint64_t world, std::uint32_t busy) {
     const std::lock_guard lock(mutex_);
     applied_.resize(std::max<std::size_t>(applied_.size(), shard + 1));
     applied_[shard] = world;
+    busy_.resize(applied_.size());
+    busy_[shard] = busy;
   };
   auto started = Proxy::start(std::move(configuration), std::move(hooks));
   if (!started) {
@@ -275,6 +277,11 @@ Endpoint::~Endpoint() {
 std::string Endpoint::log() {
   const std::lock_guard lock(mutex_);
   return log_;
+}
+
+std::vector<std::uint32_t> Endpoint::busy() {
+  const std::lock_guard lock(mutex_);
+  return busy_;
 }
 
 void Endpoint::tell() {

@@ -55,8 +55,6 @@ TEST_F(ConfiguredTest, ASectionThatSaysNothingIsTheDefaultsAndOurOwnFiles) {
   EXPECT_EQ(is->certificate, directory_ / "state/tls/server.crt");
   EXPECT_EQ(is->hba_file, directory_ / "state/proxy_hba.conf");
   EXPECT_EQ(is->server_authority, directory_ / "state/tls/ca.crt");
-  EXPECT_EQ(is->local_socket_directory, "/run/x");
-  EXPECT_EQ(is->local_node, "n1");
   EXPECT_EQ(is->auth_user, "evergres_auth");
   EXPECT_EQ(is->auth_password.size(), 43U);
   EXPECT_EQ(is->mode, PoolMode::session);

@@ -132,7 +132,6 @@ std::vector<ConfigFacts> config_facts(const Configuration& configuration) {
   span("client_idle_timeout", &Configuration::client_idle_timeout);
   span("client_login_timeout", &Configuration::client_login_timeout);
   number("default_pool_size", &Configuration::pool_size);
-  span("drain_timeout", &Configuration::drain_timeout);
   span("hold_timeout", &Configuration::hold_timeout);
   span("idle_transaction_timeout", &Configuration::idle_transaction_timeout);
   number("max_client_conn", &Configuration::client_limit);

@@ -15,38 +15,21 @@ constexpr Millis first_backoff{10};
 constexpr Millis longest_backoff{1000};
 constexpr Millis overdue{200};
 
-PoolMode mode_of(const Configuration& configuration, const PoolName& name) {
-  const auto user = configuration.users.find(name.user);
-  if (user != configuration.users.end() && user->second.mode) return *user->second.mode;
-  const auto database = configuration.databases.find(name.database);
-  if (database != configuration.databases.end() && database->second.mode) {
-    return *database->second.mode;
-  }
-  return configuration.mode;
-}
-
 }  // namespace
 
 Pool::Pool(Surroundings& around, PoolName name, std::string chance)
     : around_(around),
       name_(std::move(name)),
-      mode_(mode_of(*around.configuration, name_)),
-      catalog_(catalog_bytes, std::move(chance)) {}
+      limits_(limits_of(*around.configuration, name_)),
+      catalog_(catalog_bytes, std::move(chance)) {
+  permits_ = around.permits->open(
+      name_, limits_, *this,
+      [&reactor = around.reactor](std::function<void()> what) { reactor.post(std::move(what)); });
+}
 
 Pool::~Pool() {
   *alive_ = false;
-}
-
-std::size_t Pool::capacity() const {
-  const Configuration& configuration = *around_.configuration;
-  std::size_t size = configuration.pool_size;
-  const auto database = configuration.databases.find(name_.database);
-  if (database != configuration.databases.end() && database->second.pool_size) {
-    size = *database->second.pool_size;
-  }
-  const auto user = configuration.users.find(name_.user);
-  if (user != configuration.users.end() && user->second.pool_size) size = *user->second.pool_size;
-  return size == 0 ? SIZE_MAX : size;
+  around_.permits->close(*permits_);
 }
 
 Bucket* Pool::acquire_bucket(std::vector<std::pair<std::string, std::string>> settings) {
@@ -100,6 +83,7 @@ Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
     if (server->birth().bucket != bucket || outdated(*server) || !server->free()) continue;
     if (name_.port == Port::read_write && server->birth().node != *route.node) continue;
     idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    note_idle();
     return server;
   }
   return nullptr;
@@ -155,7 +139,7 @@ void Pool::give_back(Server& server) {
   server.lend_to(nullptr);
   server.client_number = 0;
   server.used = around_.reactor.now();
-  if (outdated(server)) return server.retire();
+  if (outdated(server) || spent(server)) return server.retire();
   if (server.reset(around_.configuration->reset, around_.to_server)) offer(server);
 }
 
@@ -170,7 +154,7 @@ void Pool::abandon(Server& server) {
 }
 
 void Pool::free(Server& server) {
-  if (outdated(server)) return server.retire();
+  if (outdated(server) || spent(server)) return server.retire();
   if (std::exchange(server.needs_reset, false) &&
       !server.reset(around_.configuration->reset, around_.to_server)) {
     return;
@@ -197,8 +181,9 @@ void Pool::offer_now(Server& server) {
   const Route route = around_.route(name_.port);
   const bool usable =
       route.node && (name_.port == Port::read_only || *route.node == server.birth().node);
+  if (permits_->owes() > 0 && gives_away()) return server.retire();
   if (usable && oldest_ != nullptr && oldest_->bucket != server.birth().bucket &&
-      connecting_ == 0 && servers_.size() >= capacity() &&
+      connecting_ == 0 && lacks_ &&
       oldest_->since_ + overdue <= around_.reactor.now()) {
     // Those who can use this one must not keep the others waiting for ever.
     return server.retire();
@@ -212,18 +197,8 @@ void Pool::offer_now(Server& server) {
     }
   }
   idle_.push_back(&server);
+  note_idle();
   if (waiting_ > 0) grow();
-}
-
-/// At the limit an idle server of other settings makes room.
-bool Pool::make_room() {
-  if (servers_.size() < capacity()) return true;
-  for (Server* server : idle_) {
-    if (server->ending()) continue;
-    server->retire();
-    return false;  // ended() grows
-  }
-  return false;
 }
 
 void Pool::grow() {
@@ -235,15 +210,19 @@ void Pool::grow() {
     }
     if (connecting_ >= connects_at_once || around_.reactor.now() < retry_at_) return;
     const Route route = around_.route(name_.port);
-    if (!route.node || !make_room()) return;
-    connect(waiter->bucket, route);
+    if (!route.node) return;
+    if (!lacks_) lacks_ = around_.permits->take(permits_, around_.reactor.now());
+    if (lacks_) return make_room();
+    if (!connect(waiter->bucket, route)) return around_.permits->give_back(*permits_);
   }
 }
 
-void Pool::connect(Bucket* bucket, const Route& route) {
+/// With a permit. False: it was not used.
+bool Pool::connect(Bucket* bucket, const Route& route) {
   const ServerNode* node = around_.world->node(*route.node);
   if (node == nullptr || node->resolved.empty()) {
-    return failed("The address of " + route.node->value + " is not known.");
+    failed("The address of " + route.node->value + " is not known.");
+    return false;
   }
   Server::Birth birth{*route.node,
                       around_.world->highest,
@@ -269,6 +248,7 @@ void Pool::connect(Bucket* bucket, const Route& route) {
   servers_.back()->number = ++around_.last_number;
   ++connecting_;
   servers_.back()->connect();
+  return true;
 }
 
 void Pool::ready(Server& server) {
@@ -332,6 +312,7 @@ void Pool::failed(std::string reason) {
 
 void Pool::ended(Server& server, const ServerEnd& end) {
   std::erase(idle_, &server);
+  note_idle();
   std::erase(offered_, &server);
   const auto at = std::find_if(servers_.begin(), servers_.end(),
                                [&](const auto& owned) { return owned.get() == &server; });
@@ -341,6 +322,7 @@ void Pool::ended(Server& server, const ServerEnd& end) {
     failed(end.reason);
   }
   servers_.erase(at);
+  around_.permits->give_back(*permits_);
   if (waiting_ > 0) grow();
 }
 
@@ -368,20 +350,14 @@ void Pool::tick() {
   while (oldest_ != nullptr && patience.count() > 0 && oldest_->since_ + patience <= now) {
     Waiter& waiter = *oldest_;
     unlink(waiter);
-    waiter.turned_away(
-        {"57014",
-         Error(ErrorCode::timed_out, "no server connection became free in time",
-               "The client waited for query_wait_timeout. Of " + std::to_string(servers_.size()) +
-                   " connections of this pool none became free.",
-               "Make transactions shorter, or pool_size larger.")});
+    waiter.turned_away(waited_too_long());
   }
+  if (lacks_ && waiting_ == 0 && around_.permits->leave(*permits_)) lacks_.reset();
   for (std::size_t i = idle_.size(); i-- > 0;) {
     Server& server = *idle_[i];
-    const bool old = configuration.server_lifetime.count() > 0 &&
-                     server.born + configuration.server_lifetime <= now;
     const bool unused = configuration.server_idle_timeout.count() > 0 &&
                         server.used + configuration.server_idle_timeout <= now;
-    if ((old || unused || outdated(server)) && server.free()) server.retire();
+    if ((unused || spent(server) || outdated(server)) && server.free()) server.retire();
   }
   for (const auto& server : servers_) {
     if (!server->was_ready() && server->born + configuration.server_connect_timeout <= now) {

@@ -10,18 +10,13 @@
 #include <vector>
 
 #include "proxy/auth/scram_server.hpp"
+#include "proxy/pool/limits.hpp"
+#include "proxy/pool/permits.hpp"
 #include "proxy/pool/server.hpp"
 #include "proxy/pool/statements.hpp"
 #include "proxy/pool/surroundings.hpp"
 
 namespace evergres::proxy {
-
-struct PoolName {
-  std::string database;
-  std::string user;
-  Port port = Port::read_write;
-  auto operator<=>(const PoolName&) const = default;
-};
 
 /// Sessions that asked for the same settings when they connected share servers that were connected
 /// with them: what RESET and DISCARD go back to is then what the client asked for.
@@ -66,9 +61,10 @@ struct PoolTotals {
   std::uint64_t client_parses = 0, server_parses = 0, binds = 0, logins = 0;
 };
 
-/// The servers of one database and user, and who waits for one. Idle servers are used last in,
-/// first out; those who wait are served first in, first out. One thread.
-class Pool final : public ServerKeeper {
+/// The servers of one PoolName on one thread, and who waits for one. Idle servers are used last in,
+/// first out; those who wait are served first in, first out. How many there may be is said by
+/// Permits, which counts those of the other threads too. One thread.
+class Pool final : public ServerKeeper, public PermitHolder {
  public:
   Pool(Surroundings& around, PoolName name, std::string chance);
   ~Pool();
@@ -91,6 +87,8 @@ class Pool final : public ServerKeeper {
   /// The keys of whoever logged in last; the password of a role of our own.
   void learn(ScramKeys keys) { credential_ = std::move(keys); }
   void use_password(ScramPassword password) { credential_ = std::move(password); }
+  /// Of another pool of the same user.
+  void log_in_like(const Pool& other) { credential_ = other.credential_; }
 
   /// Servers of an older term end; those who wait may have to wait elsewhere: they are taken out,
   /// oldest first, and returned, if there is no route.
@@ -99,16 +97,21 @@ class Pool final : public ServerKeeper {
   void tick();
   void reconnect();
   void retire_idle();
+  /// The configuration is another one.
+  void configured();
+  /// A session begins; the limit that keeps it out, if it may not.
+  std::optional<Level> let_in();
+  void let_out();
 
   [[nodiscard]] const PoolName& name() const { return name_; }
-  [[nodiscard]] PoolMode mode() const { return mode_; }
+  /// What holds now. Sessions keep the mode that was in force when they came.
+  [[nodiscard]] const Limits& limits() const { return limits_; }
   StatementCatalog& catalog() { return catalog_; }
   [[nodiscard]] std::size_t waiting() const { return waiting_; }
   [[nodiscard]] std::optional<Instant> oldest_wait() const;
   [[nodiscard]] const std::vector<std::unique_ptr<Server>>& servers() const { return servers_; }
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
   [[nodiscard]] bool unused() const { return servers_.empty() && waiting_ == 0 && sessions == 0; }
-  [[nodiscard]] std::size_t capacity() const;
 
   PoolTotals totals;
   std::size_t sessions = 0;
@@ -118,14 +121,22 @@ class Pool final : public ServerKeeper {
   void free(Server& server) override;
   void ended(Server& server, const ServerEnd& end) override;
 
+  void granted() override;
+  void asked() override;
+
  private:
   Server* take_idle(const Bucket* bucket, const Route& route);
   void lend(Server& server, Waiter& waiter);
   void offer(Server& server);
   void offer_now(Server& server);
   void grow();
-  bool make_room();
-  void connect(Bucket* bucket, const Route& route);
+  void make_room();
+  /// Whether one of its servers should go for the sake of others.
+  [[nodiscard]] bool gives_away() const;
+  void note_idle();
+  [[nodiscard]] bool spent(const Server& server) const;
+  [[nodiscard]] TurnedAway waited_too_long() const;
+  bool connect(Bucket* bucket, const Route& route);
   void turn_everybody_away(const TurnedAway& why);
   void unlink(Waiter& waiter);
   [[nodiscard]] bool outdated(const Server& server) const;
@@ -134,7 +145,9 @@ class Pool final : public ServerKeeper {
 
   Surroundings& around_;
   PoolName name_;
-  PoolMode mode_;
+  Limits limits_;
+  std::shared_ptr<PermitAccount> permits_;
+  std::optional<Level> lacks_;  ///< it waits for a permit, because this limit is reached
   StatementCatalog catalog_;
   std::variant<std::monostate, ScramPassword, ScramKeys> credential_;
   std::map<std::string, std::unique_ptr<Bucket>> buckets_;

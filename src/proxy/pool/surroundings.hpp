@@ -11,6 +11,7 @@
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/tls.hpp"
 #include "proxy/loudness.hpp"
+#include "proxy/pool/permits.hpp"
 #include "proxy/pool/route.hpp"
 #include "proxy/world.hpp"
 
@@ -26,6 +27,7 @@ struct Surroundings {
   Batch to_server;  ///< empty between two callbacks
   Batch to_client;
   std::function<void(Loudness, const std::string&)> say;
+  std::shared_ptr<Permits> permits;  ///< of all shards; never null
   std::uint32_t turn = 0;         ///< for equals to take turns
   std::uint64_t last_number = 0;  ///< of sessions and servers
   bool paused = false;            ///< by the console

@@ -19,6 +19,7 @@ struct Entrance {
   bool looked = false;      ///< at the first byte
   bool direct = false;      ///< TLS without being asked
   bool delayed = false;     ///< a refusal is kept back
+  bool asks = false;        ///< its role's secret is being asked for
   bool admitted = false;
 };
 

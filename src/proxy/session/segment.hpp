@@ -28,6 +28,8 @@ struct Segment {
   bool forgets = false;   ///< it may take statements away from the server
   std::string set;  ///< SET commands, each ended by a zero byte, to be remembered if they succeed
   Instant sent;
+  std::optional<Instant> late;    ///< it took longer than query_timeout, and was cancelled then
+  std::optional<Instant> looked;  ///< since then it is not known whether it commits
 };
 
 /// Kinds of two statements in one segment.

@@ -13,7 +13,7 @@ Session::Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t 
       address_(std::move(accepted.address)),
       client_port_(accepted.port),
       port_(port) {
-  connected_ = asked_ = idle_since_ = host.around().reactor.now();
+  connected_ = login_since_ = asked_ = idle_since_ = host.around().reactor.now();
   entrance_ = std::make_unique<Entrance>(host.around().client_tls.has_value());
 }
 
@@ -23,7 +23,7 @@ Session::~Session() {
   statements_.reset();
   if (pool_ != nullptr) {
     if (bucket != nullptr) pool_->release_bucket(bucket);
-    --pool_->sessions;
+    pool_->let_out();
   }
 }
 
@@ -267,45 +267,6 @@ void Session::finish() {
 
 bool Session::in_transaction() const {
   return server_ != nullptr && server_->ledger().status() != TransactionStatus::idle;
-}
-
-void Session::tick() {
-  if (closing_ && closing_since_ + Millis{10'000} <= host_.around().reactor.now()) return finish();
-  if (stage_ != Stage::ready) {
-    const Millis limit = host_.around().configuration->client_login_timeout;
-    const bool late = limit.count() > 0 && connected_ + limit <= host_.around().reactor.now();
-    if (late && !closing_ && !held_) {
-      end("08P01", Error(ErrorCode::timed_out, "the login took too long",
-                         "It was not complete within client_login_timeout."));
-    }
-    return;
-  }
-  const Configuration& configuration = *host_.around().configuration;
-  const Instant now = host_.around().reactor.now();
-  const auto passed = [&](Millis limit, Instant since) {
-    return limit.count() > 0 && since + limit <= now;
-  };
-  if (!segments_.empty() && server_ != nullptr && passed(configuration.query_timeout, asked_)) {
-    // What may be committing is not told as cancelled.
-    const Verdict verdict = decide_outcome(standing(), Event::lost, Replay::refused);
-    const bool doubtful = verdict.action == Action::resolve || verdict.sqlstate == "08007" ||
-                          may_have_committed_behind();
-    server_->end({false, false, {}, "A query took longer than query_timeout."});
-    return end(doubtful ? "08007" : "57014",
-               Error(ErrorCode::timed_out, "a query took longer than query_timeout",
-                     doubtful ? "Whether it committed is unknown." : "",
-                     "Make the query faster, or query_timeout longer."));
-  }
-  if (!segments_.empty() || waits()) return;
-  if (in_transaction()) {
-    if (passed(configuration.idle_transaction_timeout, idle_since_)) {
-      server_->end({false, false, {}, "A transaction was idle for too long."});
-      end("25P03", Error(ErrorCode::timed_out, "a transaction was idle for too long", {},
-                         "End transactions, or make idle_transaction_timeout longer."));
-    }
-  } else if (passed(configuration.client_idle_timeout, idle_since_)) {
-    end("57P05", Error(ErrorCode::timed_out, "the client was idle for client_idle_timeout"));
-  }
 }
 
 }  // namespace evergres::proxy

@@ -53,6 +53,8 @@ class SessionHost {
   /// Finds out what became of the transaction that `server` may have committed; answers with
   /// Session::fate_known().
   virtual void find_fate(Session& session, FateQuestion question) = 0;
+  /// Looks whether its server waits for standbys; answers with Session::looked(), or not at all.
+  virtual void look_at(Session& session) = 0;
 
  protected:
   ~SessionHost() = default;
@@ -75,6 +77,8 @@ class Session final : public Watcher, public Waiter {
   void released();  ///< from the hold queue
   void expired();   ///< its time in the hold queue is over
   void fate_known(Fate fate);
+  /// What was seen of the server that has this number.
+  void looked(std::uint64_t server, bool commits);
   void cancel_asked();
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
@@ -146,6 +150,7 @@ class Session final : public Watcher, public Waiter {
   void admit(const Admitted& admitted);
   void greet();
   void say_refusal(Refused refused);
+  void too_many(Level reached, const Pool& pool);
 
   // session_client.cpp: what the client sends
   void frame(const Frame& frame);
@@ -179,6 +184,13 @@ class Session final : public Watcher, public Waiter {
   void rolled_back_to();
   void remember_sets();
 
+  // session_times.cpp: what takes too long
+  void login_late(Instant now);
+  void request_late(Instant now);
+  void cancel_late_request();
+  void end_late_request();
+  bool told_late(const Frame& frame);
+
   // session_outcome.cpp: losing one
   [[nodiscard]] Standing standing_of(std::size_t place) const;
   /// Its server has something of it that no other server can have; pinned() counts LISTEN too.
@@ -201,6 +213,7 @@ class Session final : public Watcher, public Waiter {
   int client_port_;
   Port port_;
   Instant connected_;
+  Instant login_since_;  ///< since when it is the client who takes so long
   Instant asked_;  ///< when its oldest unanswered request came
   Instant idle_since_;
   Stage stage_ = Stage::opening;
@@ -217,6 +230,7 @@ class Session final : public Watcher, public Waiter {
   bool to_server_ = false;  ///< where the pieces of the current message go
 
   Pool* pool_ = nullptr;
+  PoolMode mode_ = PoolMode::session;
   Server* server_ = nullptr;
   Settling settling_ = Settling::no;
   unsigned ours_open_ = 0;  ///< ReadyForQuery that answer what we sent for ourselves

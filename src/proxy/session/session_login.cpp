@@ -76,6 +76,7 @@ void Session::log_in(ClientStep step) {
   if (std::holds_alternative<ClientLacks>(step)) return;
   if (const auto* needs = std::get_if<NeedsSecret>(&step)) {
     const std::string user = needs->user;
+    entrance_->asks = true;
     return host_.find_secret(*this, user);
   }
   if (auto* refused = std::get_if<Refused>(&step)) return say_refusal(std::move(*refused));
@@ -84,6 +85,8 @@ void Session::log_in(ClientStep step) {
 
 void Session::secret_found(std::optional<ScramSecret> secret) {
   if (stage_ != Stage::login || closing_) return;
+  login_since_ = host_.around().reactor.now();
+  entrance_->asks = false;
   log_in(entrance_->login->give_secret(std::move(secret), entrance_->out));
   if (stage_ == Stage::login) resume();
 }
@@ -125,19 +128,21 @@ void Session::admit(const Admitted& admitted) {
                               "A replication connection belongs to one server.",
                               "Connect to the node's own port."));
   }
-  pool_ = &host_.pool({startup.database, startup.user, port_});
-  ++pool_->sessions;
+  std::string application;
+  for (const auto& [name, value] : startup.settings) {
+    if (name == "application_name") application = value;
+  }
+  Pool& pool = host_.pool({startup.database, startup.user, port_,
+                           named_application(*host_.around().configuration, application)});
+  if (const auto reached = pool.let_in()) return too_many(*reached, pool);
+  pool_ = &pool;
+  mode_ = pool.limits().mode;
   ++pool_->totals.logins;
   host_.logged_in(*this, admitted.keys);
   if (admitted.keys) pool_->learn(*admitted.keys);
   std::vector<std::pair<std::string, std::string>> settings;
-  std::string application;
   for (auto& [name, value] : startup.settings) {
-    if (name == "application_name") {
-      application = value;
-    } else {
-      settings.emplace_back(name, value);
-    }
+    if (name != "application_name") settings.emplace_back(name, value);
   }
   bucket = pool_->acquire_bucket(std::move(settings));
   entrance_->application = std::move(application);
@@ -145,6 +150,14 @@ void Session::admit(const Admitted& admitted) {
   if (bucket->welcome != nullptr) return greet();
   // Nobody has told yet what such a session looks like.
   if (want_server()) greet();
+}
+
+void Session::too_many(Level reached, const Pool& pool) {
+  const std::uint32_t most = pool.limits().clients[place_of(reached)];
+  end("53300", Error(ErrorCode::refused, "too many clients",
+                     said_by(reached, "client_limit", pool.name()) + " is " +
+                         std::to_string(most) + ", and so many are connected.",
+                     "Try again, or close connections that are not needed."));
 }
 
 /// Tells the client who it is talking to.

@@ -99,6 +99,7 @@ void Session::released() {
   held_ = false;
   its_turn_ = true;
   if (stage_ == Stage::greeting) {
+    login_since_ = host_.around().reactor.now();
     if (bucket->welcome != nullptr || want_server()) greet();
     return;
   }
@@ -299,7 +300,7 @@ void Session::answer(Server& server, const Frame& frame, const Answer& answer) {
   if (frame.first && frame.type == '3' &&
       (server.ledger().answered().note & note::close_for_parse) != 0) {
     batch.add([](std::string& to) { write_parse_complete(to); });
-  } else {
+  } else if (frame.type != 'E' || !told_late(frame)) {
     batch.pass(frame.bytes);
   }
   if (segments_.empty()) return;
@@ -434,7 +435,7 @@ void Session::heard_all(Server& server) {
     return settled();
   }
   if (settling_ != Settling::no || &server != server_) return;
-  if (segments_.empty() && server.free() && pool_->mode() == PoolMode::transaction &&
+  if (segments_.empty() && server.free() && mode_ == PoolMode::transaction &&
       walker_.between_messages() && !sets_lost_) {
     release();
   }

@@ -50,6 +50,7 @@ class Door final : public Watcher {
 struct Proxy::Impl {
   Hooks hooks;
   std::shared_ptr<Guard> guard;
+  std::shared_ptr<Permits> permits = std::make_shared<Permits>();
   std::vector<std::unique_ptr<Shard>> shards;
   std::vector<std::unique_ptr<Door>> doors;
   std::vector<int> ports;
@@ -69,6 +70,7 @@ struct Proxy::Impl {
     for (const auto& shard : shards) {
       if (shard->load() < least->load()) least = shard.get();
     }
+    least->expect();
     if (least == shards.front().get()) return least->adopt(std::move(accepted), kind);
     auto shared = std::make_shared<Accepted>(std::move(accepted));
     least->reactor().post([least, shared, kind] { least->adopt(std::move(*shared), kind); });
@@ -102,6 +104,7 @@ struct Proxy::Impl {
       plan.number = number;
       plan.configuration = configuration;
       plan.guard = guard;
+      plan.permits = permits;
       plan.say = hooks.say;
       plan.forward_cancel = [this](unsigned shard, const OwnSession& meant) {
         forward_cancel(shard, meant);

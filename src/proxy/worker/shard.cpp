@@ -29,12 +29,13 @@ Shard::Shard(std::unique_ptr<Reactor> reactor, Plan plan)
     : reactor_(std::move(reactor)),
       plan_(std::move(plan)),
       around_{*reactor_, plan_.configuration, std::make_shared<const World>(), {}, {}, {}, {},
-              plan_.say} {
+              plan_.say, plan_.permits} {
   around_.last_number = std::uint64_t{plan_.number} << 48U;
 }
 
 Shard::~Shard() {
   fates_.clear();
+  looks_.clear();
   questions_.clear();
   cancellers_.clear();
   for (auto& [number, session] : sessions_) session.reset();
@@ -66,9 +67,10 @@ void Shard::adopt(Accepted accepted, Port port) {
   auto session = std::make_unique<Session>(*this, std::move(accepted), port, number);
   Session& added = *session;
   sessions_.emplace(number, std::move(session));
-  load_.store(sessions_.size(), std::memory_order_relaxed);
+  const std::uint32_t limit = around_.configuration->client_limit;
+  const bool crowded = plan_.permits->came() > limit && limit > 0;
   added.start();
-  if (leaving_ || sessions_.size() > around_.configuration->client_limit) {
+  if (leaving_ || crowded) {
     added.end(
         leaving_ ? "57P01" : "53300",
         Error(ErrorCode::refused, leaving_ ? "the endpoint is shutting down" : "too many clients",
@@ -85,7 +87,8 @@ void Shard::over(Session& session) {
       free_slots_.push_back(slot);
     }
     sessions_.erase(gone);
-    load_.store(sessions_.size());
+    plan_.permits->went();
+    load_.fetch_sub(1);
     if (sessions_.empty() && plan_.emptied) plan_.emptied();
   });
 }
@@ -228,6 +231,7 @@ void Shard::set_configuration(std::shared_ptr<const Configuration> configuration
   if (Outcome loaded = load_certificates(); !loaded) {
     around_.say(Loudness::warning, loaded.error().one_line());
   }
+  for (const auto& [name, pool] : pools_) pool->configured();
 }
 
 // ---- logging in
@@ -407,10 +411,32 @@ void Shard::find_fate(Session& session, FateQuestion question) {
   raw->errand->proceed(*raw->pool);
 }
 
+// ---- what is late
+
+void Shard::look_at(Session& session) {
+  const std::uint64_t number = session.number();
+  auto& look = looks_[number];
+  if (look) return;  // it is under way
+  PoolName name = session.pool()->name();
+  name.application = application_of_ours;
+  Pool& ours = pool(name);
+  ours.log_in_like(*session.pool());
+  look = std::make_unique<CommitLook>(
+      around_, *session.server(), [this, number](CommitLook& done) {
+        reactor_->defer([this, number, server = done.server_number(), commits = done.commits()] {
+          looks_.erase(number);
+          Session* const asking = this->session(number);
+          if (asking != nullptr && commits) asking->looked(server, *commits);
+        });
+      });
+  look->go(ours);
+}
+
 // ---- time
 
 void Shard::tick() {
   ++ticks_;
+  if (plan_.number == 0) plan_.permits->review(reactor_->now());
   for (const auto& [name, pool] : pools_) pool->tick();
   for (const auto& task : fates_) task->errand->proceed(*task->pool);
   const Instant now = reactor_->now();
@@ -431,7 +457,7 @@ void Shard::tick() {
     if (canceller->late()) canceller->give_up();
   }
   // Anybody who logs in can make one by naming a database.
-  if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty()) {
+  if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty() && looks_.empty()) {
     std::erase_if(pools_, [](const auto& entry) { return entry.second->unused(); });
   }
   if (leaving_) leave();

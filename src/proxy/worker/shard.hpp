@@ -13,6 +13,7 @@
 #include "proxy/pool/hold_queue.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/worker/canceller.hpp"
+#include "proxy/worker/commit_look.hpp"
 #include "proxy/worker/errand.hpp"
 #include "proxy/worker/guard.hpp"
 
@@ -26,6 +27,7 @@ class Shard final : public SessionHost {
     unsigned number = 0;
     std::shared_ptr<const Configuration> configuration;
     std::shared_ptr<Guard> guard;  ///< secrets, rules and throttles of all shards
+    std::shared_ptr<Permits> permits;
     std::function<void(Loudness, const std::string&)> say;
     /// To the shard that may have the client; from any thread.
     std::function<void(unsigned shard, const OwnSession&)> forward_cancel;
@@ -39,7 +41,9 @@ class Shard final : public SessionHost {
   ~Shard();
 
   Reactor& reactor() { return *reactor_; }
-  /// A client came; on the thread of the reactor.
+  /// A client is about to be handed over: it counts from now on. Any thread.
+  void expect() { load_.fetch_add(1, std::memory_order_relaxed); }
+  /// A client came that was expected; on the thread of the reactor.
   void adopt(Accepted accepted, Port port);
   void set_world(std::shared_ptr<const World> world);
   void set_configuration(std::shared_ptr<const Configuration> configuration);
@@ -66,6 +70,7 @@ class Shard final : public SessionHost {
   void cancel_asked(const CancelRequest& request) override;
   void cancel(Server& server) override;
   void find_fate(Session& session, FateQuestion question) override;
+  void look_at(Session& session) override;
 
  private:
   struct Waiting {
@@ -112,6 +117,7 @@ class Shard final : public SessionHost {
   Waiting readers_;
   std::map<std::string, SecretQuestion> questions_;
   std::vector<std::unique_ptr<FateTask>> fates_;
+  std::map<std::uint64_t, std::unique_ptr<CommitLook>> looks_;  ///< by session
   std::vector<std::unique_ptr<Canceller>> cancellers_;
   std::uint32_t told_busy_ = UINT32_MAX;
   std::uint64_t told_world_ = 0;
