@@ -22,8 +22,11 @@ constexpr std::array option_list{
                 "Port that leads to the node that takes writes, wherever it is.", "", 1, 65'535},
     ProxyOption{"read_only_port", &P::read_only_port, ProxyKind::port, "", "5433",
                 "Port that leads to a replica. 0: none.", "", 0, 65'535},
-    ProxyOption{"threads", &P::threads, count, "one for each core, at most 4", "2",
-                "How many threads serve clients.", "", 1, 64},
+    ProxyOption{"threads", &P::threads, count, "1", "2",
+                "How many threads serve clients. One is enough for tens of thousands of "
+                "transactions a second, and PostgreSQL needs the other cores; more help where many "
+                "clients log in with TLS at once. Limits hold for all threads together.",
+                "", 1, 64},
     ProxyOption{"other_hosts", &P::other_hosts, hosts, "none", "[10.0.0.7]",
                 "Hosts of endpoints on machines without a node. PostgreSQL of this node admits "
                 "them like those of the members: with a certificate of the cluster."},
@@ -61,9 +64,14 @@ constexpr std::array option_list{
                 "transaction ends.",
                 "session transaction"},
     ProxyOption{"pool_size", &P::pool_size, count, "", "20",
-                "Server connections of one user to one database, on this endpoint.", "", 1, many},
+                "Server connections of one user to one database, on each port of this endpoint. "
+                "Applications that are named under `applications` have pools of their own.",
+                "", 1, many},
     ProxyOption{"server_limit", &P::server_limit, count, "none", "0",
-                "Server connections in all. 0: no limit.", "", 0, many},
+                "Server connections in all. 0: no limit. Where it is reached, idle connections of "
+                "other pools are closed, and pools whose clients wait take turns. Connections on "
+                "which the endpoint itself asks something (secrets of roles) are not counted.",
+                "", 0, many},
     ProxyOption{"client_limit", &P::client_limit, count, "", "10000",
                 "Clients in all. 0: no limit.", "", 0, many},
     ProxyOption{"reset", &P::reset, word, "", "smart",
@@ -72,7 +80,9 @@ constexpr std::array option_list{
                 "rights.",
                 "smart always never"},
     ProxyOption{"server_lifetime", &P::server_lifetime, duration, "", "1h",
-                "After this time a server connection is not used again. 0: no limit.", "", 0, year},
+                "After this time, or up to a tenth of it earlier, a server connection is not lent "
+                "again. 0: no limit.",
+                "", 0, year},
     ProxyOption{"server_idle_timeout", &P::server_idle_timeout, duration, "", "10min",
                 "A server connection that nobody used for so long is closed. 0: never.", "", 0,
                 year},
@@ -81,7 +91,9 @@ constexpr std::array option_list{
     ProxyOption{"query_wait_timeout", &P::query_wait_timeout, duration, "", "2min",
                 "How long a client waits for a free server connection. 0: no limit.", "", 0, year},
     ProxyOption{"query_timeout", &P::query_timeout, duration, "none", "0s",
-                "How long one request may run. 0: no limit.", "", 0, year},
+                "How long one request may run before it is cancelled. A commit that waits for "
+                "standbys is left alone. 0: no limit.",
+                "", 0, year},
     ProxyOption{"idle_transaction_timeout", &P::idle_transaction_timeout, duration, "none", "0s",
                 "How long a client may be silent inside a transaction. 0: no limit.", "", 0, year},
     ProxyOption{"client_idle_timeout", &P::client_idle_timeout, duration, "none", "0s",
@@ -98,12 +110,15 @@ constexpr std::array option_list{
     ProxyOption{"leader_may_read", &P::leader_may_read, flag, "yes", "yes",
                 "Whether the read-only port leads to the leader while no replica is fit."},
     ProxyOption{"databases", &P::databases, overrides, "none", "{app: {pool_size: 40}}",
-                "Other values for databases."},
+                "Other values for databases. server_limit and client_limit are of this database "
+                "as a whole; they hold beside those of the user, of the application and in all."},
     ProxyOption{"users", &P::users, overrides, "none", "{batch: {query_timeout: 1h}}",
                 "Other values for users. They go before those of the database."},
     ProxyOption{"applications", &P::applications, overrides, "none",
                 "{reports: {pool_mode: transaction, server_limit: 5}}",
-                "Other values for applications (application_name). They go before the others."},
+                "Other values for applications: what they call themselves (application_name) when "
+                "they connect. They go before the others. One that is added counts for clients "
+                "that connect after it."},
 };
 
 using O = ProxyOverride;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 
 #include "config/reader.hpp"
 #include "net/certificates.hpp"
@@ -15,8 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Each thread has pools of its own: pool_size is meant for one.
-constexpr unsigned most_default_threads = 1;
+constexpr unsigned default_threads = 1;
 
 /// The words were checked when the file was read.
 template <typename Enum>
@@ -121,8 +119,7 @@ Result<Configuration> configured(const config::NodeSettings& settings, const fs:
   if (said.read_only_port != 0) {
     is.listen.push_back({said.host, said.read_only_port, Port::read_only});
   }
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  is.threads = said.threads != 0 ? said.threads : std::min(cores, most_default_threads);
+  is.threads = said.threads != 0 ? said.threads : default_threads;
   if (const auto zone = settings.tags.find("zone"); zone != settings.tags.end()) {
     is.zone = zone->second;
   }

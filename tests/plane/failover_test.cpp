@@ -446,7 +446,7 @@ TEST_F(PlaneFailover, ACommitThatWaitsForStandbysIsNotLate) {
     client.begin(alone ? insert : "COMMIT");
     EXPECT_TRUE(somebody_waits());
     // Long enough for several looks at it, and for what ends a request that does not react.
-    poll(nullptr, 0, 7'000);
+    poll(nullptr, 0, alone ? 7'000 : 1'500);
     PQconsumeInput(client.connection());
     EXPECT_EQ(1, PQisBusy(client.connection())) << "it was cancelled";
     EXPECT_TRUE(somebody_waits());

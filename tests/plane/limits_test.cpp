@@ -24,8 +24,8 @@ std::string running() {
 }
 
 /// How many of the clients' statements ran at the same time at most, until all were answered.
-int most_together(Clients& clients, const std::string& sql = "SELECT pg_sleep(0.25)") {
-  for (const auto& client : clients) client->begin(sql);
+int most_together_once(Clients& clients) {
+  for (const auto& client : clients) client->begin("SELECT pg_sleep(0.1)");
   int most = 0;
   const auto answered = [](const auto& client) {
     PQconsumeInput(client->connection());
@@ -40,6 +40,13 @@ int most_together(Clients& clients, const std::string& sql = "SELECT pg_sleep(0.
     EXPECT_TRUE(told.fine) << told;
   }
   return most;
+}
+
+/// The same of several times; not more often than it takes to reach `enough`.
+int most_together(Clients& clients, int enough) {
+  int most = most_together_once(clients);
+  for (int i = 0; i < 20 && most < enough; ++i) most = std::max(most, most_together_once(clients));
+  return std::max(most, most_together_once(clients));
 }
 
 /// Three of alice as the application "x", three of bob.
@@ -94,7 +101,7 @@ TEST_P(PlaneLimits, ServersAreLimitedByPoolDatabaseUserApplicationAndInAll) {
     Endpoint endpoint(configuration);
     endpoint.lead(primary());
     Clients clients = a_few(endpoint);
-    EXPECT_EQ(each.together, most_together(clients)) << each.what;
+    EXPECT_EQ(each.together, most_together(clients, each.together)) << each.what;
   }
 }
 
@@ -198,19 +205,19 @@ TEST_P(PlaneLimits, AReloadChangesThem) {
   Endpoint endpoint(configuration);
   endpoint.lead(primary());
   Clients clients = a_few(endpoint);
-  EXPECT_EQ(6, most_together(clients));
+  EXPECT_EQ(6, most_together(clients, 6));
   configuration.server_limit = 2;
   ASSERT_TRUE(endpoint.proxy().reload(configuration));
   EXPECT_TRUE(eventually([] {
     return primary().value("SELECT count(*) FROM pg_stat_activity WHERE usename IN ('alice', "
                            "'bob')") == "2";
   }));
-  EXPECT_EQ(2, most_together(clients));
+  EXPECT_EQ(2, most_together(clients, 2));
   configuration.server_limit = 0;
   configuration.users["alice"].query_timeout = Millis{300};
   ASSERT_TRUE(endpoint.proxy().reload(configuration));
   EXPECT_EQ("57014", clients[0]->ask("SELECT pg_sleep(20)").sqlstate);
-  EXPECT_EQ(6, most_together(clients));
+  EXPECT_EQ(6, most_together(clients, 6));
 }
 
 TEST(PlaneThreads, ClientsAreSpreadEvenly) {
@@ -224,6 +231,19 @@ TEST(PlaneThreads, ClientsAreSpreadEvenly) {
   for (const auto& client : clients) EXPECT_TRUE(client->ask("BEGIN").fine);
   endpoint.drain(true);
   EXPECT_EQ((std::vector<std::uint32_t>{4, 4}), endpoint.busy());
+}
+
+TEST(PlaneThreads, ACancelRequestIsLetInWhenNobodyElseIs) {
+  Configuration configuration = usual(PoolMode::session);
+  configuration.client_limit = 1;
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  Client only(endpoint.dsn());
+  only.begin("SELECT pg_sleep(60)");
+  EXPECT_TRUE(eventually([] { return running() == "1"; }));
+  EXPECT_FALSE(Client(endpoint.dsn("bob")).connected());
+  EXPECT_TRUE(only.cancel());
+  EXPECT_EQ("57014", only.end().sqlstate);
 }
 
 /// One server for two threads: it moves to where it is wanted, and does not go to and fro.

@@ -25,6 +25,7 @@ TEST(PlaneTimes, ALateRequestIsCancelledAndItsClientStays) {
     Endpoint endpoint(configuration);
     endpoint.lead(primary());
     Client alice(endpoint.dsn()), bob(endpoint.dsn("bob"));
+    bob.begin("SELECT pg_sleep(1.5)");
     // A read, a write that commits by itself, one in a transaction, the extended protocol.
     for (const char* sql :
          {"SELECT pg_sleep(60)", "INSERT INTO journal SELECT 'late' || pg_sleep(60)::text",
@@ -39,9 +40,9 @@ TEST(PlaneTimes, ALateRequestIsCancelledAndItsClientStays) {
     }
     EXPECT_EQ("57014", alice.ask_with("SELECT pg_sleep($1::float8)", {"60"}).sqlstate);
     EXPECT_EQ("1", alice.value("SELECT 1"));
+    EXPECT_TRUE(bob.end().fine) << "it is said for alice";
     EXPECT_EQ("0", primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
                                    "'PgSleep'"));
-    EXPECT_TRUE(bob.ask("SELECT pg_sleep(1.2)").fine) << "it is said for alice";
   }
   primary().ask("TRUNCATE journal");
 }
@@ -61,6 +62,12 @@ TEST(PlaneTimes, ATransactionMayBeIdleForSoLong) {
   EXPECT_NE(std::string::npos, last_words(idle).find("C25P03"));
   EXPECT_TRUE(patient.ask("COMMIT").fine);
   EXPECT_EQ("0", primary().value("SELECT count(*) FROM journal"));
+  // In a request that is answered and that the client does not end.
+  Client unfinished(endpoint.dsn());
+  using namespace std::string_literals;
+  unfinished.raw_send(message('P', "\0SELECT 1\0\0\0"s) + message('B', "\0\0\0\0\0\0\0\0"s) +
+                      message('E', "\0\0\0\0\0"s) + message('H', ""));
+  EXPECT_NE(std::string::npos, last_words(unfinished).find("C25P03"));
 }
 
 TEST(PlaneTimes, AClientMayBeIdleForSoLong) {

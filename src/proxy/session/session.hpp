@@ -83,6 +83,8 @@ class Session final : public Watcher, public Waiter {
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
   void tick();
+  /// client_limit, or one of its kind, is reached.
+  void too_many(Level reached = Level::all, const Pool* pool = nullptr);
   /// An error of class FATAL, and the end.
   void end(std::string_view sqlstate, const Error& error);
 
@@ -119,6 +121,7 @@ class Session final : public Watcher, public Waiter {
 
   HoldQueue::Ticket ticket;                ///< the host's, while it is held
   std::uint32_t cancel_slot = UINT32_MAX;  ///< the host's
+  bool crowded = false;                    ///< there are too many beside it
 
  private:
   enum class Stage { opening, handshake, login, greeting, ready, over };
@@ -150,7 +153,6 @@ class Session final : public Watcher, public Waiter {
   void admit(const Admitted& admitted);
   void greet();
   void say_refusal(Refused refused);
-  void too_many(Level reached, const Pool& pool);
 
   // session_client.cpp: what the client sends
   void frame(const Frame& frame);

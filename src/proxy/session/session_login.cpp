@@ -50,6 +50,7 @@ void Session::shake_hands() {
 }
 
 void Session::entered(StartupMessage startup) {
+  if (crowded) return too_many();
   user_ = startup.user;
   database_ = startup.database;
   ClientFacts facts;
@@ -134,7 +135,7 @@ void Session::admit(const Admitted& admitted) {
   }
   Pool& pool = host_.pool({startup.database, startup.user, port_,
                            named_application(*host_.around().configuration, application)});
-  if (const auto reached = pool.let_in()) return too_many(*reached, pool);
+  if (const auto reached = pool.let_in()) return too_many(*reached, &pool);
   pool_ = &pool;
   mode_ = pool.limits().mode;
   ++pool_->totals.logins;
@@ -152,11 +153,13 @@ void Session::admit(const Admitted& admitted) {
   if (want_server()) greet();
 }
 
-void Session::too_many(Level reached, const Pool& pool) {
-  const std::uint32_t most = pool.limits().clients[place_of(reached)];
+void Session::too_many(Level reached, const Pool* pool) {
+  const std::uint32_t most = pool == nullptr ? host_.around().configuration->client_limit
+                                             : pool->limits().clients[place_of(reached)];
+  const std::string option =
+      pool == nullptr ? "client_limit" : said_by(reached, "client_limit", pool->name());
   end("53300", Error(ErrorCode::refused, "too many clients",
-                     said_by(reached, "client_limit", pool.name()) + " is " +
-                         std::to_string(most) + ", and so many are connected.",
+                     option + " is " + std::to_string(most) + ", and so many are connected.",
                      "Try again, or close connections that are not needed."));
 }
 

@@ -429,6 +429,9 @@ void Session::heard_all(Server& server) {
   const std::shared_ptr<bool> alive = alive_;
   if (closing_ || stage_ == Stage::over) return;
   send_to_client();
+  if (!segments_.empty() && server.ledger().owed() == 0) {
+    idle_since_ = host_.around().reactor.now();
+  }
   if (settling_ != Settling::no && ours_open_ == 0 && server.free()) {
     const bool sets_were = settling_ == Settling::sets;
     if (sets_were && !settle_parameters()) return;

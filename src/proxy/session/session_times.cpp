@@ -23,12 +23,15 @@ void Session::tick() {
   if (closing_ || stage_ == Stage::over) return;
   if (stage_ != Stage::ready) return login_late(now);
   const Limits& limits = pool_->limits();
-  if (!segments_.empty()) {
+  // Everything that was asked is answered, in a request that the client has not ended.
+  const bool unfinished = !segments_.empty() && !segments_.back().ended && server_ != nullptr &&
+                          server_->ledger().owed() == 0;
+  if (!segments_.empty() && !unfinished) {
     if (server_ != nullptr && passed(limits.query_timeout, asked_, now)) request_late(now);
     return;
   }
   if (waits()) return;
-  if (in_transaction()) {
+  if (in_transaction() || unfinished) {
     if (!passed(limits.idle_transaction_timeout, idle_since_, now)) return;
     server_->end({false, false, {}, "A transaction was idle for too long."});
     end("25P03", Error(ErrorCode::timed_out, "a transaction was idle for too long",

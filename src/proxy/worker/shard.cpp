@@ -12,6 +12,7 @@ namespace {
 constexpr Millis tick_length{100};
 constexpr Millis drain_look{3};
 constexpr std::size_t anybody = 1'000'000;
+constexpr std::uint32_t crowd_most = 64;  ///< above client_limit
 constexpr std::uint32_t slots_of_shard = CancelKeys::slots_most / 16;
 
 }  // namespace
@@ -68,13 +69,15 @@ void Shard::adopt(Accepted accepted, Port port) {
   Session& added = *session;
   sessions_.emplace(number, std::move(session));
   const std::uint32_t limit = around_.configuration->client_limit;
-  const bool crowded = plan_.permits->came() > limit && limit > 0;
+  const std::uint32_t clients = plan_.permits->came();
+  // Within a margin it may say what it wants: a cancel request is always let in.
+  if (limit > 0 && clients > limit) added.crowded = true;
   added.start();
-  if (leaving_ || crowded) {
-    added.end(
-        leaving_ ? "57P01" : "53300",
-        Error(ErrorCode::refused, leaving_ ? "the endpoint is shutting down" : "too many clients",
-              leaving_ ? "" : "client_limit clients are connected.", "Try again."));
+  if (leaving_) {
+    added.end("57P01", Error(ErrorCode::refused, "the endpoint is shutting down", "",
+                             "Try again."));
+  } else if (added.crowded && clients > limit + crowd_most) {
+    added.too_many();
   }
 }
 
