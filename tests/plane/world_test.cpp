@@ -22,7 +22,19 @@
 namespace evergres::proxy::test {
 namespace {
 
-const std::string binaries = "/usr/lib/postgresql/15/bin/";
+/// Of the newest version that is installed.
+std::string newest_programs() {
+  std::filesystem::path newest;
+  int major = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql")) {
+    const int found = std::atoi(entry.path().filename().c_str());
+    if (found <= major || !std::filesystem::exists(entry.path() / "bin/initdb")) continue;
+    major = found;
+    newest = entry.path() / "bin";
+  }
+  return newest.string() + "/";
+}
+const std::string binaries = newest_programs();
 
 void become_postgres() {
   if (geteuid() != 0) return;

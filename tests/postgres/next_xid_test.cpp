@@ -1,5 +1,8 @@
 #include "postgres/next_xid.hpp"
 
+#include <csignal>
+#include <sstream>
+
 #include "postgres/probe.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/receiver.hpp"
@@ -7,6 +10,27 @@
 
 namespace evergres::postgres::test {
 namespace {
+
+/// Those who write WAL of their own accord, the checkpointer just after a promotion, stand still.
+class Silence {
+ public:
+  explicit Silence(Node& node) {
+    std::istringstream all(
+        node.ask("SELECT string_agg(pid::text, ' ') FROM pg_stat_activity"
+                 " WHERE backend_type IN ('checkpointer', 'background writer')"));
+    for (pid_t pid = 0; all >> pid;) pids_.push_back(pid);
+    EXPECT_EQ(2U, pids_.size());
+    for (const pid_t pid : pids_) EXPECT_EQ(0, ::kill(pid, SIGSTOP));
+  }
+  ~Silence() {
+    for (const pid_t pid : pids_) ::kill(pid, SIGCONT);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  std::vector<pid_t> pids_;
+};
 
 /// b follows a. Nothing but what a test does writes WAL on either of them.
 class NextXid : public ::testing::Test {
@@ -35,15 +59,15 @@ class NextXid : public ::testing::Test {
     return write_in(session);
   }
   static std::uint64_t write_in(Session& session) {
-    const auto rows = session.query(
-        "INSERT INTO public.t VALUES (1) RETURNING pg_current_xact_id()", soon());
+    const auto rows =
+        session.query("INSERT INTO public.t VALUES (1) RETURNING pg_current_xact_id()", soon());
     EXPECT_TRUE(rows.ok() && rows->size() == 1) << (rows ? "" : rows.error().for_people());
     return rows && !rows->empty() ? std::stoull(rows->front().front().value_or("0")) : 0;
   }
   std::string fate_on_b(std::uint64_t xid) {
     auto session = b.session();
-    const auto rows = session.query("SELECT pg_xact_status($1::xid8)", {std::to_string(xid)},
-                                    soon());
+    const auto rows =
+        session.query("SELECT pg_xact_status($1::xid8)", {std::to_string(xid)}, soon());
     if (!rows) return rows.error().one_line();
     return rows->front().front().value_or("too old");
   }
@@ -75,6 +99,7 @@ TEST_F(NextXid, TellsLostTransactionsFromThoseThatTookTheirIds) {
 
   auto session = b.session();
   EXPECT_EQ(read(session), std::nullopt) << "a standby gives out none";
+  const Silence silence(b);
   ASSERT_EQ(*promote(session, soon()), Promotion::promoted);
   const Instant asked = boot_now();
   const auto next = read(session);
@@ -99,6 +124,7 @@ TEST_F(NextXid, IsUnknownOnceAnIdWasTaken) {
   ASSERT_NO_FATAL_FAILURE(cut());
   a.stop("immediate");
   auto session = b.session();
+  const Silence silence(b);
   ASSERT_EQ(*promote(session, soon()), Promotion::promoted);
   ASSERT_TRUE(read(session));
   auto other = b.session();
