@@ -85,6 +85,12 @@ bool only_reads(const std::string& method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
 
+bool wants_metrics(const net::HttpRequest& request) {
+  const Route* const route = find_route(parse_target(request.target).path);
+  const Document* const document = route != nullptr ? std::get_if<Document>(&route->what) : nullptr;
+  return request.method == "GET" && document != nullptr && *document == Document::metrics;
+}
+
 HttpAnswer respond(const net::HttpRequest& request, const View& view) {
   const Query query = parse_target(request.target);
   const Route* const route = find_route(query.path);

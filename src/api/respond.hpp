@@ -10,6 +10,9 @@ namespace evergres::api {
 /// GET, HEAD and OPTIONS.
 bool only_reads(const std::string& method);
 
+/// Whether it asks for the metrics page, to which the endpoint's is appended.
+bool wants_metrics(const net::HttpRequest& request);
+
 /// Pure; for methods that only read. 200 or 503 for health checks, 200 for documents, 400 for
 /// values that cannot be understood, 404 for other paths, 502 if the configuration is not known.
 /// OPTIONS has no body; of the answer to HEAD the server sends none.

@@ -9,6 +9,7 @@
 #include "api/access.hpp"
 #include "api/answers.hpp"
 #include "api/change.hpp"
+#include "api/endpoint_page.hpp"
 #include "api/respond.hpp"
 #include "net/http_server.hpp"
 #include "net/task_group.hpp"
@@ -39,7 +40,14 @@ class Desk {
         config_file_(std::move(config_file)) {}
 
   net::awaitable<net::HttpAnswer> answer(net::HttpRequest request) {
-    if (only_reads(request.method)) co_return respond(request, look());
+    if (only_reads(request.method)) {
+      const agent::View view = look();
+      net::HttpAnswer read = respond(request, view);
+      if (!wants_metrics(request) || view.settings == nullptr) co_return read;
+      auto asking = endpoint_page(endpoint_, *view.settings);
+      read.body += co_await std::move(asking);
+      co_return read;
+    }
     const Access access = access_of(request, rules_);
     const bool checked = access == Access::allowed || access == Access::wrong_credentials;
     if (checked && delayed_ >= most_delayed) {
@@ -125,6 +133,7 @@ class Desk {
   std::size_t delayed_ = 0;
   std::size_t changing_ = 0;
   Instant said_;
+  net::Worker endpoint_{"evg-endpoint", 4};  ///< asks this node's endpoint for its metrics
 };
 
 net::awaitable<void> serve(std::shared_ptr<Desk> desk, std::string host, int port) {

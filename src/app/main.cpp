@@ -67,6 +67,7 @@ int run_proxy(const std::filesystem::path& config_file, const NodeSettings& sett
   evergres::proxy::RunPlan plan;
   plan.settings = settings;
   plan.configuration = *configured;
+  plan.version = EVERGRES_VERSION;
   plan.read_again = [config_file, settings] {
     return evergres::proxy::read_again(config_file, settings);
   };

@@ -48,6 +48,8 @@ constexpr std::array server_columns{ConsoleColumn{"ID", "id", true},
                                     ConsoleColumn{"TLS", "tls"},
                                     ConsoleColumn{"CONNECTED", "connect_time"}};
 
+constexpr ConsoleColumn node_column{"NODE", "node"};
+
 struct ConsoleLayout {
   const char* member;
   std::span<const ConsoleColumn> columns;
@@ -77,12 +79,24 @@ std::string console_text(const boost::json::object& row, const ConsoleColumn& co
   return shown(std::string_view(value->as_string().data(), value->as_string().size()));
 }
 
+bool tells_nodes(const boost::json::value& document, const char* member) {
+  const boost::json::object* members = document.if_object();
+  const boost::json::value* list = members ? members->if_contains(member) : nullptr;
+  const boost::json::array* rows = list != nullptr ? list->if_array() : nullptr;
+  const boost::json::object* first =
+      rows != nullptr && !rows->empty() ? rows->front().if_object() : nullptr;
+  return first != nullptr && first->contains(node_column.member);
+}
+
 }  // namespace
 
 std::vector<Row> console_rows(ConsoleTable table, const boost::json::value& document) {
   const ConsoleLayout layout = layout_of(table);
+  std::vector<ConsoleColumn> columns;
+  if (tells_nodes(document, layout.member)) columns.push_back(node_column);
+  columns.insert(columns.end(), layout.columns.begin(), layout.columns.end());
   std::vector<Row> rows(1);
-  for (const ConsoleColumn& column : layout.columns) {
+  for (const ConsoleColumn& column : columns) {
     rows[0].push_back({column.heading, Colour::none, column.right});
   }
   const boost::json::object* members = document.if_object();
@@ -91,7 +105,7 @@ std::vector<Row> console_rows(ConsoleTable table, const boost::json::value& docu
   for (const boost::json::value& entry : list->as_array()) {
     if (!entry.is_object()) continue;
     Row row;
-    for (const ConsoleColumn& column : layout.columns) {
+    for (const ConsoleColumn& column : columns) {
       row.push_back({console_text(entry.as_object(), column), Colour::none, column.right});
     }
     rows.push_back(std::move(row));

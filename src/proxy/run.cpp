@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/control/control.hpp"
 #include "proxy/feed/feed.hpp"
+#include "proxy/requests.hpp"
 #include "proxy/worker/proxy.hpp"
 
 namespace evergres::proxy {
@@ -21,6 +23,7 @@ namespace {
 constexpr Millis files_come_within{60'000};
 constexpr Millis grace{4'000};
 constexpr Millis between_looks{1'000};
+constexpr Millis between_looks_at_the_end{50};
 
 int told(const Error& error) {
   std::fputs(error.for_people().c_str(), stderr);
@@ -62,7 +65,7 @@ class Life {
  public:
   Life(RunPlan plan, RunHooks hooks) : plan_(std::move(plan)), hooks_(std::move(hooks)) {
     sigemptyset(&signals_);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, Requests::wake}) sigaddset(&signals_, signal);
     // Before there are threads, so that all inherit it.
     ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
@@ -75,18 +78,21 @@ class Life {
     hooks.applied = [this](unsigned shard, std::uint64_t world, std::uint32_t busy) {
       if (Feed* feed = feed_for_shards_.load()) feed->applied(shard, world, busy);
     };
+    hooks.reload = [this](Requests::Then then) { requests_.reload(std::move(then)); };
+    hooks.shut_down = [this](Shutdown how) { requests_.shut_down(how); };
+    hooks.version = plan_.version;
     auto proxy = Proxy::start(plan_.configuration, std::move(hooks));
     if (!proxy) return told(proxy.error());
     proxy_ = std::move(*proxy);
     auto feed = start_feed();
     if (!feed) return told(feed.error());
     feed_for_shards_.store(feed->get());
+    const std::unique_ptr<Control> control = start_control();
     for (const int port : proxy_->ports()) {
       hooks_.say(Loudness::info, "listening on port " + std::to_string(port));
     }
-    serve();
-    proxy_->leave(grace);
-    // First the shards, which tell the feed what they do.
+    proxy_->leave(serve());
+    // First the shards, which tell the feed what they do, and answer the control.
     proxy_.reset();
     return 0;
   }
@@ -122,36 +128,60 @@ class Life {
     });
   }
 
-  void serve() {
+  std::unique_ptr<Control> start_control() {
+    const std::weak_ptr<Proxy> proxy = proxy_;
+    Control::Options options;
+    options.socket = plan_.settings.run_directory / "proxy.sock";
+    options.labels = {{"scope", plan_.settings.cluster}, {"name", plan_.settings.node.value}};
+    options.look = [proxy](bool connections, auto then) {
+      if (const auto lives = proxy.lock()) lives->look(connections, std::move(then));
+    };
+    options.note = [this](const std::string& text) { hooks_.say(Loudness::info, text); };
+    return Control::start(std::move(options));
+  }
+
+  /// Returns when the process is to end, with how long clients may still take.
+  Millis serve() {
     Configuration in_force = plan_.configuration;
     auto seen = state_of(watched(in_force));
+    bool leaving = false;
     for (;;) {
-      const int signal = next_signal(signals_, between_looks);
-      if (signal == SIGTERM || signal == SIGINT) return;
+      const int signal = next_signal(signals_, leaving ? between_looks_at_the_end : between_looks);
+      if (signal == SIGTERM || signal == SIGINT) return grace;
+      if (const auto how = requests_.shutdown()) {
+        hooks_.say(Loudness::info, "an admin said SHUTDOWN in the console");
+        if (*how == Shutdown::at_once) return Millis{0};
+        if (*how == Shutdown::wait_for_servers) proxy_->leave(Millis{0});
+        proxy_->shut_doors();
+        leaving = true;
+      }
+      if (leaving && proxy_->clients() == 0) return Millis{0};
+      const auto reloads = requests_.reloads();
+      const bool asked = signal == SIGHUP || !reloads.empty();
       const auto now = state_of(watched(in_force));
-      if (signal == 0 && now == seen) continue;
+      if (!asked && now == seen) continue;
       seen = now;
-      reload(in_force, signal == SIGHUP);
+      const Outcome reloaded = reload(in_force, asked);
+      for (const auto& then : reloads) then(reloaded);
     }
   }
 
-  void reload(Configuration& in_force, bool asked) {
-    Configuration next = in_force;
-    if (asked) {
-      auto read = plan_.read_again();
-      if (!read) return hooks_.say(Loudness::warning, read.error().one_line());
-      next = std::move(*read);
+  Outcome reload(Configuration& in_force, bool asked) {
+    Result<Configuration> next = asked ? plan_.read_again() : Result<Configuration>(in_force);
+    Outcome reloaded = next ? proxy_->reload(*next) : Outcome(next.error());
+    if (!reloaded) {
+      hooks_.say(Loudness::warning, reloaded.error().one_line());
+      return reloaded;
     }
-    if (Outcome reloaded = proxy_->reload(next); !reloaded) {
-      return hooks_.say(Loudness::warning, reloaded.error().one_line());
-    }
-    in_force = std::move(next);
+    in_force = std::move(*next);
     hooks_.say(Loudness::info, "configuration and files were read again");
+    return {};
   }
 
   RunPlan plan_;
   RunHooks hooks_;
   sigset_t signals_{};
+  Requests requests_;
   std::shared_ptr<Proxy> proxy_;
   std::atomic<Feed*> feed_for_shards_{nullptr};
 };

@@ -18,6 +18,7 @@ struct RunPlan {
   /// an error is to be said, and what is in force stays. Certificates, hba_file and auth_file are
   /// replaced by rename at any time, also without a SIGHUP.
   std::function<Result<Configuration>()> read_again;
+  std::string version = "?";  ///< of Evergres
 };
 
 struct RunHooks {
@@ -27,7 +28,8 @@ struct RunHooks {
 
 /// The whole life of `evergres proxy`; returns its exit status. SIGTERM and SIGINT: accept nobody
 /// any more, let those who are in a transaction end it, leave within four seconds (the supervisor
-/// kills it after five). SIGHUP: read_again().
+/// kills it after five). SIGHUP: read_again(). The console's RELOAD does what SIGHUP does, and
+/// SHUTDOWN ends the process in its ways.
 int run_proxy(RunPlan plan, RunHooks hooks);
 
 }  // namespace evergres::proxy

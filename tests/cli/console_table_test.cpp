@@ -19,6 +19,16 @@ TEST(ConsoleTables, ArePrintedForPeople) {
             "1\n");
 }
 
+TEST(ConsoleTables, BeginWithTheirNodeWhereItIsTold) {
+  const auto document =
+      boost::json::parse(R"({"servers": [{"node": "n1", "id": 4}, {"node": "n2", "id": 5}]})");
+  const auto rows = console_rows(ConsoleTable::servers, document);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0][0].text, "NODE");
+  EXPECT_EQ(rows[2][0].text, "n2");
+  EXPECT_EQ(rows[2][1].text, "5");
+}
+
 TEST(ConsoleTables, WhatAProxyDoesNotSayIsADash) {
   const auto document = boost::json::parse(
       R"({"clients": [{"id": 7, "user": "a\u001b[2Jb", "wait": "x", "tls": "", "port": null},

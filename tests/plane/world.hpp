@@ -138,7 +138,9 @@ Configuration usual(PoolMode mode);
 
 class Endpoint {
  public:
-  explicit Endpoint(Configuration configuration);
+  /// `change`: what the process around it would hook in.
+  explicit Endpoint(Configuration configuration,
+                    const std::function<void(Proxy::Hooks&)>& change = {});
   ~Endpoint();
 
   /// `node` is the open leader of a new term, reached at `port` (0: its own).

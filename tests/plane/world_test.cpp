@@ -260,7 +260,8 @@ Configuration usual(PoolMode mode) {
   return configuration;
 }
 
-Endpoint::Endpoint(Configuration configuration) {
+Endpoint::Endpoint(Configuration configuration,
+                   const std::function<void(Proxy::Hooks&)>& change) {
   Proxy::Hooks hooks;
   hooks.say = [this](Loudness, const std::string& what) {
     const std::lock_guard lock(mutex_);
@@ -273,6 +274,7 @@ Endpoint::Endpoint(Configuration configuration) {
     busy_.resize(applied_.size());
     busy_[shard] = busy;
   };
+  if (change) change(hooks);
   auto started = Proxy::start(std::move(configuration), std::move(hooks));
   if (!started) {
     std::cerr << started.error().for_people();

@@ -7,6 +7,7 @@ namespace evergres::cli {
 
 Action add_agent(CLI::App& parser, Session& session);
 Action add_proxy(CLI::App& parser, Session& session);
+Action add_clients(CLI::App& parser, Session& session);
 Action add_complete(CLI::App& parser, Session& session);
 Action add_completion(CLI::App& parser, Session& session);
 Action add_demo(CLI::App& parser, Session& session);
@@ -23,6 +24,7 @@ Action add_list(CLI::App& parser, Session& session);
 Action add_logs(CLI::App& parser, Session& session);
 Action add_man(CLI::App& parser, Session& session);
 Action add_pause(CLI::App& parser, Session& session);
+Action add_pools(CLI::App& parser, Session& session);
 Action add_print(CLI::App& parser, Session& session);
 Action add_psql(CLI::App& parser, Session& session);
 Action add_reinit(CLI::App& parser, Session& session);
@@ -31,6 +33,7 @@ Action add_replay(CLI::App& parser, Session& session);
 Action add_restart(CLI::App& parser, Session& session);
 Action add_resume(CLI::App& parser, Session& session);
 Action add_run(CLI::App& parser, Session& session);
+Action add_servers(CLI::App& parser, Session& session);
 Action add_show_config(CLI::App& parser, Session& session);
 Action add_switchover(CLI::App& parser, Session& session);
 Action add_topology(CLI::App& parser, Session& session);

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "proxy/configuration.hpp"
@@ -22,6 +24,10 @@ Refusal console_refused(std::string_view user);
 
 /// The parameters that a console reports after login, between AuthenticationOk and ReadyForQuery.
 void write_console_parameters(std::string& to);
+
+/// What became of what a console asked for.
+struct ConsoleDone {};
+using ConsoleAnswer = std::variant<ConsoleDone, std::shared_ptr<const Snapshot>, Refusal>;
 
 enum class ConsoleStep {
   answered,  ///< nothing to do

@@ -64,9 +64,9 @@ class Histogram {
 /// What a worker measures of one database.
 struct Times {
   Histogram wait;         ///< of a transaction for a server, a hold included
-  Histogram hold;         ///< of a transaction for an open leader
+  Histogram hold;         ///< of a transaction for an open leader, if it had to wait for one
   Histogram query;        ///< from a query that was sent to the end of its answer
-  Histogram transaction;  ///< for which a server was lent
+  Histogram transaction;  ///< from its first query that was sent to the end of its last answer
 
   void merge(const Times& other) {
     wait.merge(other.wait);

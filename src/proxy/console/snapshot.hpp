@@ -22,9 +22,9 @@ struct StatsTotals {
   std::uint64_t queries = 0;
   std::uint64_t received = 0;        ///< bytes from clients
   std::uint64_t sent = 0;            ///< bytes to clients
-  std::uint64_t transaction_us = 0;  ///< microseconds for which servers were lent
-  std::uint64_t query_us = 0;        ///< microseconds for which servers were busy
-  std::uint64_t wait_us = 0;         ///< microseconds for which clients waited for a server
+  std::uint64_t transaction_us = 0;  ///< microseconds that transactions took
+  std::uint64_t query_us = 0;        ///< microseconds that queries took
+  std::uint64_t wait_us = 0;         ///< microseconds for which clients waited for their server
   std::uint64_t client_parses = 0;   ///< Parse messages of clients
   std::uint64_t server_parses = 0;   ///< those that were sent to servers
   std::uint64_t binds = 0;

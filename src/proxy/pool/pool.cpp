@@ -18,7 +18,8 @@ constexpr Millis overdue{200};
 }  // namespace
 
 Pool::Pool(Surroundings& around, PoolName name, std::string chance)
-    : around_(around),
+    : tally(around.tallies.of(name.database)),
+      around_(around),
       name_(std::move(name)),
       limits_(limits_of(*around.configuration, name_)),
       catalog_(catalog_bytes, std::move(chance)) {
@@ -90,15 +91,18 @@ Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
 }
 
 void Pool::lend(Server& server, Waiter& waiter) {
+  const Instant now = around_.reactor.now();
   server.lend_to(&waiter);
-  server.lent = around_.reactor.now();
-  ++totals.assignments;
+  server.lent = now;
+  tally->waited(micros(now - waiter.wants_since.value_or(now)));
+  waiter.wants_since.reset();
 }
 
 Server* Pool::borrow(Waiter& waiter) {
   CHECK(waiter.waits_in_ == nullptr);
   const Route route = around_.route(name_.port);
-  if (waiting_ == 0 && route.node) {
+  if (!waiter.wants_since) waiter.wants_since = around_.reactor.now();
+  if (waiting_ == 0 && route.node && !paused_) {
     if (Server* server = take_idle(waiter.bucket, route)) {
       lend(*server, waiter);
       return server;
@@ -121,13 +125,17 @@ void Pool::unlink(Waiter& waiter) {
   waiter.before_ = waiter.behind_ = nullptr;
   waiter.waits_in_ = nullptr;
   --waiting_;
-  totals.wait_us += static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(around_.reactor.now() - waiter.since_)
-          .count());
 }
 
 void Pool::leave(Waiter& waiter) {
   if (waiter.waits_in_ == this) unlink(waiter);
+  waiter.wants_since.reset();
+}
+
+void Pool::turn_away(Waiter& waiter, const TurnedAway& why) {
+  unlink(waiter);
+  waiter.wants_since.reset();
+  waiter.turned_away(why);
 }
 
 std::optional<Instant> Pool::oldest_wait() const {
@@ -177,6 +185,7 @@ void Pool::offer(Server& server) {
 /// To the first who can use it, else to the idle ones.
 void Pool::offer_now(Server& server) {
   if (server.ending() || server.borrower() != nullptr) return;
+  if (paused_) return server.retire();
   if (std::find(idle_.begin(), idle_.end(), &server) != idle_.end()) return;
   const Route route = around_.route(name_.port);
   const bool usable =
@@ -202,6 +211,7 @@ void Pool::offer_now(Server& server) {
 }
 
 void Pool::grow() {
+  if (paused_) return;
   std::size_t covered = connecting_;
   for (Waiter* waiter = oldest_; waiter != nullptr; waiter = waiter->behind_) {
     if (covered > 0) {
@@ -289,11 +299,7 @@ bool Pool::is_young_failure() {
 }
 
 void Pool::turn_everybody_away(const TurnedAway& why) {
-  while (oldest_ != nullptr) {
-    Waiter& waiter = *oldest_;
-    unlink(waiter);
-    waiter.turned_away(why);
-  }
+  while (oldest_ != nullptr) turn_away(*oldest_, why);
 }
 
 void Pool::failed(std::string reason) {
@@ -348,9 +354,7 @@ void Pool::tick() {
   const Instant now = around_.reactor.now();
   const Millis patience = configuration.query_wait_timeout;
   while (oldest_ != nullptr && patience.count() > 0 && oldest_->since_ + patience <= now) {
-    Waiter& waiter = *oldest_;
-    unlink(waiter);
-    waiter.turned_away(waited_too_long());
+    turn_away(*oldest_, waited_too_long());
   }
   if (lacks_ && waiting_ == 0 && around_.permits->leave(*permits_)) lacks_.reset();
   for (std::size_t i = idle_.size(); i-- > 0;) {
@@ -370,6 +374,20 @@ void Pool::tick() {
 void Pool::reconnect() {
   for (const auto& server : servers_) server->retire_when_free = true;
   retire_idle();
+}
+
+void Pool::pause() {
+  paused_ = true;
+  reconnect();
+}
+
+void Pool::resume() {
+  paused_ = false;
+  grow();
+}
+
+void Pool::kill(const std::string& reason) {
+  for (const auto& server : servers_) server->end({false, false, {}, reason});
 }
 
 void Pool::retire_idle() {

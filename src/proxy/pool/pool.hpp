@@ -15,6 +15,7 @@
 #include "proxy/pool/server.hpp"
 #include "proxy/pool/statements.hpp"
 #include "proxy/pool/surroundings.hpp"
+#include "proxy/pool/tally.hpp"
 
 namespace evergres::proxy {
 
@@ -41,6 +42,8 @@ class Waiter : public Borrower {
   virtual void turned_away(const TurnedAway& why) = 0;
   /// It waits for `which`; the same as long as it waits.
   Bucket* bucket = nullptr;
+  /// Since when it wants the server that it will be lent next, a hold included.
+  std::optional<Instant> wants_since;
 
  protected:
   virtual ~Waiter() = default;
@@ -51,14 +54,6 @@ class Waiter : public Borrower {
   Waiter* before_ = nullptr;
   Waiter* behind_ = nullptr;
   Instant since_;
-};
-
-/// Sums since the pool was made; times in microseconds.
-struct PoolTotals {
-  std::uint64_t transactions = 0, queries = 0, assignments = 0;
-  std::uint64_t received = 0, sent = 0;  ///< bytes from and to clients
-  std::uint64_t transaction_us = 0, query_us = 0, wait_us = 0;
-  std::uint64_t client_parses = 0, server_parses = 0, binds = 0, logins = 0;
 };
 
 /// The servers of one PoolName on one thread, and who waits for one. Idle servers are used last in,
@@ -95,13 +90,20 @@ class Pool final : public ServerKeeper, public PermitHolder {
   void world_changed(std::vector<Waiter*>& homeless);
   /// About ten times a second.
   void tick();
+  /// Servers end when they are free; new ones take their place.
   void reconnect();
-  void retire_idle();
   /// The configuration is another one.
   void configured();
   /// A session begins; the limit that keeps it out, if it may not.
   std::optional<Level> let_in();
   void let_out();
+  /// Nothing is lent until resume(): whoever asks waits, as long as query_wait_timeout lets him.
+  /// Servers end when they are free.
+  void pause();
+  void resume();
+  [[nodiscard]] bool paused() const { return paused_; }
+  /// Ends all servers, whatever they do.
+  void kill(const std::string& reason);
 
   [[nodiscard]] const PoolName& name() const { return name_; }
   /// What holds now. Sessions keep the mode that was in force when they came.
@@ -113,8 +115,12 @@ class Pool final : public ServerKeeper, public PermitHolder {
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
   [[nodiscard]] bool unused() const { return servers_.empty() && waiting_ == 0 && sessions == 0; }
 
-  PoolTotals totals;
   std::size_t sessions = 0;
+
+  /// Of its database, on this shard.
+  const std::shared_ptr<Tally> tally;
+  StatsTotals& totals = tally->totals;
+  Times& times = tally->times;
 
   void ready(Server& server) override;
   void refused(Server& server, const ServerRefused& why) override;
@@ -137,11 +143,13 @@ class Pool final : public ServerKeeper, public PermitHolder {
   [[nodiscard]] bool spent(const Server& server) const;
   [[nodiscard]] TurnedAway waited_too_long() const;
   bool connect(Bucket* bucket, const Route& route);
+  void turn_away(Waiter& waiter, const TurnedAway& why);
   void turn_everybody_away(const TurnedAway& why);
   void unlink(Waiter& waiter);
   [[nodiscard]] bool outdated(const Server& server) const;
   void failed(std::string reason);
   bool is_young_failure();
+  void retire_idle();
 
   Surroundings& around_;
   PoolName name_;
@@ -156,6 +164,7 @@ class Pool final : public ServerKeeper, public PermitHolder {
   std::vector<Server*> idle_;  ///< the last one was used last
   std::vector<Server*> offered_;
   bool offering_ = false;
+  bool paused_ = false;
   std::size_t connecting_ = 0;
   Waiter* oldest_ = nullptr;
   Waiter* newest_ = nullptr;

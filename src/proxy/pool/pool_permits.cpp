@@ -30,7 +30,7 @@ void Pool::granted() {
   Waiter* next = oldest_;
   for (; next != nullptr && covered > 0; --covered) next = next->behind_;
   const Route route = around_.route(name_.port);
-  const bool may = next != nullptr && route.node && around_.reactor.now() >= retry_at_;
+  const bool may = next != nullptr && !paused_ && route.node && around_.reactor.now() >= retry_at_;
   if (!may || !connect(next->bucket, route)) return around_.permits->give_back(*permits_);
   grow();
 }

@@ -129,6 +129,7 @@ class Server final : public Watcher {
 
   Ledger& ledger() { return ledger_; }
   ServerStatements& statements() { return statements_; }
+  [[nodiscard]] const ServerStatements& statements() const { return statements_; }
   [[nodiscard]] const Settings& settings() const { return settings_; }
   /// Settings of a client that were compared with the server's and are the same: whoever has these
   /// need not compare. Forgotten with each change.
@@ -140,6 +141,10 @@ class Server final : public Watcher {
   [[nodiscard]] bool was_ready() const { return was_ready_; }
   [[nodiscard]] bool ending() const { return state_ == State::over; }
   [[nodiscard]] bool inside_tls() const { return stream_.inside_tls(); }
+  [[nodiscard]] std::string_view tls_version() const { return stream_.tls_version(); }
+  [[nodiscard]] int descriptor() const { return stream_.descriptor(); }
+  [[nodiscard]] std::size_t unread() const { return pending_.size(); }
+  [[nodiscard]] std::size_t unsent() const { return stream_.unsent(); }
 
   Traces traces;                 ///< left behind by its borrowers since the last reset
   std::string sets;              ///< the SET commands that were run on it since: see Session

@@ -13,6 +13,7 @@
 #include "proxy/loudness.hpp"
 #include "proxy/pool/permits.hpp"
 #include "proxy/pool/route.hpp"
+#include "proxy/pool/tally.hpp"
 #include "proxy/world.hpp"
 
 namespace evergres::proxy {
@@ -30,11 +31,10 @@ struct Surroundings {
   std::shared_ptr<Permits> permits;  ///< of all shards; never null
   std::uint32_t turn = 0;         ///< for equals to take turns
   std::uint64_t last_number = 0;  ///< of sessions and servers
-  bool paused = false;            ///< by the console
+  Tallies tallies = {};
 
   /// Where a transaction may begin now.
   [[nodiscard]] Route route(Port port) {
-    if (paused) return {std::nullopt, world->highest, "The endpoint is paused."};
     if (port == Port::read_write && world->draining) {
       return {std::nullopt, world->highest, "The leader is being handed over."};
     }

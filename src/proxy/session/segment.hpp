@@ -64,6 +64,7 @@ struct TransactionFacts {
   bool savepoints = false;                 ///< more than one
   bool sets_unknown = false;               ///< what a ROLLBACK TO has left of them
   std::optional<std::uint64_t> xid;
+  std::optional<Instant> since;  ///< when its first request was sent; once that was answered
 };
 
 }  // namespace evergres::proxy

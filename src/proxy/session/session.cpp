@@ -58,7 +58,8 @@ void Session::ready(Ready what) {
   }
   readable_ = readable_ || what.readable || what.hung_up;
   // Whoever waits, or sends faster than its server reads, may go away while nothing is read of it.
-  const bool unread = waits() || (server_ != nullptr && server_->congested());
+  const bool asks = console_ && console_->busy();
+  const bool unread = asks || waits() || (server_ != nullptr && server_->congested());
   if (hung_up_ && unread && stage_ == Stage::ready && pending_.empty()) return gone();
   read();
 }
@@ -189,6 +190,7 @@ void Session::hand_in() {
 /// Whether a message of this type may be taken now. Asks for a server if it needs one.
 bool Session::may_go_on(char type) {
   if (!takes()) return false;
+  if (console_) return !console_->busy();
   if (type == 'X' || surrender_.on()) return true;
   if (fate_.sent_in != Term{}) return false;  // the fate of its last commit comes first
   if (server_ == nullptr) {
@@ -260,6 +262,7 @@ void Session::gone() {
 void Session::finish() {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
+  if (console_ && console_->busy()) host_.console_gives_up(*this);
   host_.around().reactor.forget(watch_);
   stream_.close();
   host_.over(*this);

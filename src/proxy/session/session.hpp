@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/console/console_session.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/stream.hpp"
 #include "proxy/login/cancel_keys.hpp"
@@ -56,6 +57,13 @@ class SessionHost {
   /// Looks whether its server waits for standbys; answers with Session::looked(), or not at all.
   virtual void look_at(Session& session) = 0;
 
+  /// Nobody new may connect to it.
+  [[nodiscard]] virtual bool disabled(const std::string& database) const = 0;
+  /// Answers with Session::console_answered(), later.
+  virtual void console_asks(Session& session, const Command& command) = 0;
+  /// No answer is wanted any more, and none comes.
+  virtual void console_gives_up(Session& session) = 0;
+
  protected:
   ~SessionHost() = default;
 };
@@ -82,6 +90,11 @@ class Session final : public Watcher, public Waiter {
   void cancel_asked();
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
+  /// Gives its server back if it stands between two transactions and needs nothing of it.
+  void give_way();
+  void console_answered(const ConsoleAnswer& answer);
+  /// end(), whatever it is doing; what may be committing is told as unknown. `why` is a sentence.
+  void kill(const std::string& why);
   void tick();
   /// client_limit, or one of its kind, is reached.
   void too_many(Level reached = Level::all, const Pool* pool = nullptr);
@@ -100,6 +113,11 @@ class Session final : public Watcher, public Waiter {
   [[nodiscard]] bool takes() const override { return stream_.unsent() < unsent_most; }
 
   // For the console.
+  [[nodiscard]] bool in_console() const { return console_ != nullptr; }
+  [[nodiscard]] bool closing() const { return closing_; }
+  [[nodiscard]] int descriptor() const { return stream_.descriptor(); }
+  [[nodiscard]] std::size_t unread() const { return pending_.size(); }
+  [[nodiscard]] std::size_t unsent() const { return stream_.unsent(); }
   [[nodiscard]] std::uint64_t number() const { return number_; }
   [[nodiscard]] const Server* server() const { return server_; }
   [[nodiscard]] Pool* pool() const { return pool_; }
@@ -169,12 +187,17 @@ class Session final : public Watcher, public Waiter {
   void before_commit(const SqlLook& look);
   void keep(const Frame& frame);
 
+  // session_console.cpp: a client of the console
+  void enter_console();
+  void console_frame(const Frame& frame);
+
   // session_server.cpp: having a server
   bool want_server();
   bool settle();
   bool settle_sets();
   bool settle_parameters();
   void settled();
+  [[nodiscard]] bool gives_back(const Server& server) const;
   void release();
   void let_go();
   void aside(const Frame& frame);
@@ -231,6 +254,7 @@ class Session final : public Watcher, public Waiter {
   Walker walker_{Side::frontend, Phase::session};
   bool to_server_ = false;  ///< where the pieces of the current message go
 
+  std::unique_ptr<ConsoleSession> console_;  ///< instead of all that follows
   Pool* pool_ = nullptr;
   PoolMode mode_ = PoolMode::session;
   Server* server_ = nullptr;

@@ -61,6 +61,7 @@ void Session::surrender_to(const Frame& frame) {
 }
 
 void Session::frame(const Frame& frame) {
+  if (console_) return console_frame(frame);
   if (!frame.first) {
     if (to_server_ && server_ != nullptr) {
       host_.around().to_server.pass(frame.bytes);
@@ -174,7 +175,6 @@ void Session::query(const Frame& frame) {
   segment.ended = true;
   server_->unnamed_of = 0;
   unnamed_.reset();
-  ++pool_->totals.queries;
   pass(frame, {'Q', Owner::client, Target::statement, 0});
 }
 

@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "base/names.hpp"
-#include "proxy/console/command.hpp"
 #include "proxy/login/shown.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/wire/writer.hpp"
@@ -119,10 +118,14 @@ void Session::say_refusal(Refused refused) {
 void Session::admit(const Admitted& admitted) {
   entrance_->admitted = true;
   StartupMessage& startup = *entrance_->startup;
-  if (is_console_database(startup.database)) {
-    return end("0A000", Error(ErrorCode::refused,
-                              "the console " + shown_name(startup.database) + " is not served yet",
-                              "The name is kept for it.", "Connect to a database."));
+  if (is_console_database(startup.database)) return enter_console();
+  if (host_.disabled(startup.database)) {
+    return say_refusal({"55000",
+                        Error(ErrorCode::refused,
+                              "database " + shown_name(startup.database) + " is disabled",
+                              "An admin of the endpoint's console has disabled it.",
+                              "ENABLE in the console lets clients in again."),
+                        false});
   }
   if (startup.replication != Replication::none) {
     return end("0A000", Error(ErrorCode::refused, "replication does not go through the endpoint",
@@ -138,7 +141,6 @@ void Session::admit(const Admitted& admitted) {
   if (const auto reached = pool.let_in()) return too_many(*reached, &pool);
   pool_ = &pool;
   mode_ = pool.limits().mode;
-  ++pool_->totals.logins;
   host_.logged_in(*this, admitted.keys);
   if (admitted.keys) pool_->learn(*admitted.keys);
   std::vector<std::pair<std::string, std::string>> settings;

@@ -286,6 +286,7 @@ void Session::wait_again(bool replay) {
 
 void Session::expired() {
   held_ = false;
+  wants_since.reset();
   if (stage_ == Stage::greeting) {
     return end("57P03", Error(ErrorCode::unreachable, "there is no primary to log in to",
                               "None became available within hold_timeout.",
@@ -308,6 +309,11 @@ void Session::fate_known(Fate fate) {
 
 void Session::cancel_asked() {
   if (stage_ != Stage::ready) return;
+  if (console_) {
+    if (!console_->busy()) return;
+    host_.console_gives_up(*this);
+    return console_answered(Refusal{"57014", Error(ErrorCode::cancelled, "cancelled")});
+  }
   const Verdict verdict =
       decide_outcome(standing(), Event::cancel_requested, host_.around().configuration->replay);
   switch (verdict.action) {
@@ -328,9 +334,13 @@ void Session::cancel_asked() {
 }
 
 void Session::world_changed() {
+  // Whoever keeps a server gives it up for the switchover.
+  if (host_.around().world->draining && port_ != Port::read_only) give_way();
+}
+
+void Session::give_way() {
   if (stage_ != Stage::ready || server_ == nullptr || !segments_.empty()) return;
-  // Between transactions: whoever keeps a server gives it up for the switchover.
-  if (!host_.around().world->draining || port_ == Port::read_only || in_transaction()) return;
+  if (in_transaction()) return;
   const Standing where = standing();
   const bool between = walker_.between_messages() && settling_ == Settling::no;
   if (where == Standing::idle && server_->free() && between) release();

@@ -78,6 +78,7 @@ bool Session::want_server() {
   // Whoever was let go does not stand behind those who still wait.
   const bool its_turn = std::exchange(its_turn_, false) && host_.around().route(port_).node;
   if (!its_turn && !host_.may_pass(port_)) {
+    if (!wants_since) wants_since = host_.around().reactor.now();
     held_ = host_.hold(*this, port_);
     if (held_) return false;
     if (stage_ == Stage::greeting) {
@@ -96,6 +97,9 @@ bool Session::want_server() {
 }
 
 void Session::released() {
+  if (held_ && wants_since) {
+    pool_->times.hold.record(micros(host_.around().reactor.now() - *wants_since));
+  }
   held_ = false;
   its_turn_ = true;
   if (stage_ == Stage::greeting) {
@@ -364,9 +368,8 @@ void Session::segment_answered() {
   const Instant now = host_.around().reactor.now();
   const TransactionStatus status = server_->ledger().status();
   Segment& segment = segments_.front();
-  PoolTotals& totals = pool_->totals;
-  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - segment.sent);
-  totals.query_us += static_cast<std::uint64_t>(took.count());
+  const Instant began = transaction_.since.value_or(segment.sent);
+  pool_->tally->query_took(micros(now - segment.sent));
   const SqlKind kind = segment.kind;
   if ((!segment.set.empty() || segment.set_lost) && !segment.failed) {
     transaction_.sets.append(segment.set);
@@ -379,6 +382,7 @@ void Session::segment_answered() {
   segments_.erase(segments_.begin());
   idle_since_ = asked_ = now;
   if (status != TransactionStatus::idle) {
+    transaction_.since = began;
     // It may be another transaction than the one that the facts are of.
     if (kind == SqlKind::several || kind == SqlKind::commit || kind == SqlKind::rollback) {
       transaction_.xid.reset();
@@ -386,7 +390,7 @@ void Session::segment_answered() {
     }
     return;
   }
-  ++totals.transactions;
+  pool_->tally->transaction_took(micros(now - began));
   if (transaction_.committed && transaction_.sets_unknown) sets_lost_ = true;
   if (transaction_.committed && !transaction_.sets.empty()) remember_sets();
   transaction_ = {};
@@ -438,11 +442,16 @@ void Session::heard_all(Server& server) {
     return settled();
   }
   if (settling_ != Settling::no || &server != server_) return;
-  if (segments_.empty() && server.free() && mode_ == PoolMode::transaction &&
-      walker_.between_messages() && !sets_lost_) {
+  if (segments_.empty() && server.free() && walker_.between_messages() && gives_back(server)) {
     release();
   }
   if (!pending_.empty() || readable_) resume();
+}
+
+/// Whether somebody else may have the server, which is free, before the session ends.
+bool Session::gives_back(const Server& server) const {
+  if (mode_ == PoolMode::transaction) return !sets_lost_;
+  return server.retire_when_free && !pinned();
 }
 
 /// Gives the server back: it is free.

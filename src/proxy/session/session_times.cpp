@@ -22,6 +22,7 @@ void Session::tick() {
   if (closing_ && closing_since_ + farewell <= now) return finish();
   if (closing_ || stage_ == Stage::over) return;
   if (stage_ != Stage::ready) return login_late(now);
+  if (console_) return;
   const Limits& limits = pool_->limits();
   // Everything that was asked is answered, in a request that the client has not ended.
   const bool unfinished = !segments_.empty() && !segments_.back().ended && server_ != nullptr &&

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "proxy/worker/desk.hpp"
 #include "proxy/worker/shard.hpp"
 
 namespace evergres::proxy {
@@ -52,6 +53,7 @@ struct Proxy::Impl {
   std::shared_ptr<Guard> guard;
   std::shared_ptr<Permits> permits = std::make_shared<Permits>();
   std::vector<std::unique_ptr<Shard>> shards;
+  std::unique_ptr<Desk> desk;  ///< before any thread runs
   std::vector<std::unique_ptr<Door>> doors;
   std::vector<int> ports;
   std::vector<std::thread> threads;
@@ -113,6 +115,12 @@ struct Proxy::Impl {
         const std::lock_guard lock(mutex);
         emptied.notify_all();
       };
+      plan.console_asks = [this, number](std::uint64_t ticket, const Command& command) {
+        desk->ask({number, ticket}, command);
+      };
+      plan.console_gives_up = [this, number](std::uint64_t ticket) {
+        desk->give_up({number, ticket});
+      };
       if (hooks.applied) {
         plan.applied = [this, number](std::uint64_t world, std::uint32_t busy) {
           hooks.applied(number, world, busy);
@@ -122,6 +130,10 @@ struct Proxy::Impl {
       if (!shard) return shard.error();
       shards.push_back(std::move(*shard));
     }
+    std::vector<Shard*> all;
+    for (const auto& shard : shards) all.push_back(shard.get());
+    desk = std::make_unique<Desk>(std::move(all), Desk::Hooks{hooks.reload, hooks.shut_down},
+                                  hooks.version, configuration);
     return {};
   }
 
@@ -169,15 +181,33 @@ Outcome Proxy::reload(Configuration configuration) {
   if (Outcome loaded = impl_->guard->reload(configuration); !loaded) return loaded;
   const auto shared = std::make_shared<const Configuration>(std::move(configuration));
   impl_->everywhere([&](Shard& shard) { shard.set_configuration(shared); });
+  impl_->desk->set_configuration(shared);
   return {};
 }
 
-void Proxy::leave(Millis grace) {
+void Proxy::look(bool connections, std::function<void(std::shared_ptr<const Snapshot>)> then) {
+  impl_->desk->look(connections, std::move(then));
+}
+
+void Proxy::shut_doors() {
   impl_->everywhere([&](Shard& shard) {
-    if (&shard == impl_->shards.front().get()) {
-      for (const auto& door : impl_->doors) door->shut();
-    }
+    // Closed: whoever comes is refused at once, and tries another address.
+    if (&shard == impl_->shards.front().get()) impl_->doors.clear();
   });
+}
+
+std::size_t Proxy::clients() const {
+  std::size_t count = 0;
+  for (const auto& shard : impl_->shards) {
+    const std::size_t consoles = shard->consoles();
+    const std::size_t all = shard->load();
+    count += all - std::min(all, consoles);
+  }
+  return count;
+}
+
+void Proxy::leave(Millis grace) {
+  shut_doors();
   impl_->everywhere([](Shard& shard) { shard.leave(); });
   std::unique_lock lock(impl_->mutex);
   impl_->emptied.wait_until(lock, std::chrono::steady_clock::now() + grace, [this] {

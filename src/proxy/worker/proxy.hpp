@@ -7,6 +7,8 @@
 
 #include "base/result.hpp"
 #include "proxy/configuration.hpp"
+#include "proxy/console/command.hpp"
+#include "proxy/console/snapshot.hpp"
 #include "proxy/pool/surroundings.hpp"
 #include "proxy/world.hpp"
 
@@ -22,6 +24,10 @@ class Proxy {
     std::function<void(Loudness, const std::string&)> say;
     /// See Feed::applied(). From any thread.
     std::function<void(unsigned shard, std::uint64_t world, std::uint32_t busy)> applied = {};
+    /// RELOAD and SHUTDOWN in the console: see Desk::Hooks.
+    std::function<void(std::function<void(const Outcome&)>)> reload = {};
+    std::function<void(Shutdown)> shut_down = {};
+    std::string version = "?";  ///< that the console shows
   };
   /// Errors: of the configuration's files, port_taken, permission.
   static Result<std::unique_ptr<Proxy>> start(Configuration configuration, Hooks hooks);
@@ -34,6 +40,13 @@ class Proxy {
   /// Files are read anew, limits and times are those of `configuration`; nobody is disturbed. With
   /// an error everything stays as it was. Not from a shard's thread.
   Outcome reload(Configuration configuration);
+  /// What the console shows, with clients and servers one by one if `connections`. Any thread;
+  /// `then` is called on a shard's thread, or never if the proxy ends before.
+  void look(bool connections, std::function<void(std::shared_ptr<const Snapshot>)> then);
+  /// Lets nobody in any more; whoever is there stays.
+  void shut_doors();
+  /// Any thread: without those of the console.
+  [[nodiscard]] std::size_t clients() const;
   /// Lets nobody in any more, tells those who are between transactions to go, and returns when all
   /// have gone or `grace` is over.
   void leave(Millis grace);

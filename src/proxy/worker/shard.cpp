@@ -89,6 +89,7 @@ void Shard::over(Session& session) {
       identities_[slot] = {};
       free_slots_.push_back(slot);
     }
+    if (gone->second->in_console()) --consoles_;
     sessions_.erase(gone);
     plan_.permits->went();
     load_.fetch_sub(1);
@@ -109,6 +110,7 @@ Pool& Shard::pool(const PoolName& name) {
         name.user == around_.configuration->auth_user) {
       pool->use_password({around_.configuration->auth_password});
     }
+    if (paused(name.database)) pool->pause();
   }
   return *pool;
 }
@@ -328,6 +330,7 @@ void Shard::secret_known(const std::string& user, AuthStep step) {
 }
 
 void Shard::logged_in(Session& session, const std::optional<ScramKeys>& keys) {
+  if (session.in_console()) ++consoles_;
   if (keys) plan_.guard->cache().learn(session.user(), *keys);
   around_.say(Loudness::info, "login of " + shown_name(session.user()) + " to " +
                                   shown_name(session.database()) + " from " + session.address());
@@ -462,6 +465,7 @@ void Shard::tick() {
   // Anybody who logs in can make one by naming a database.
   if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty() && looks_.empty()) {
     std::erase_if(pools_, [](const auto& entry) { return entry.second->unused(); });
+    around_.tallies.forget_unknown();
   }
   if (leaving_) leave();
   if (ticks_ % 5 == 0) {

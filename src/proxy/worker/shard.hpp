@@ -6,10 +6,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/console/console_session.hpp"
+#include "proxy/console/snapshot.hpp"
 #include "proxy/pool/hold_queue.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/worker/canceller.hpp"
@@ -31,6 +34,9 @@ class Shard final : public SessionHost {
     std::function<void(Loudness, const std::string&)> say;
     /// To the shard that may have the client; from any thread.
     std::function<void(unsigned shard, const OwnSession&)> forward_cancel;
+    /// See Desk. The answer comes back by console_answered().
+    std::function<void(std::uint64_t ticket, const Command&)> console_asks;
+    std::function<void(std::uint64_t ticket)> console_gives_up;
     /// The last client has gone.
     std::function<void()> emptied;
     /// See Feed::applied().
@@ -53,6 +59,24 @@ class Shard final : public SessionHost {
   [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
   /// Of any thread: for whoever spreads new clients.
   [[nodiscard]] std::size_t load() const { return load_.load(); }
+  /// Of any thread: those of its clients that talk to the console.
+  [[nodiscard]] std::size_t consoles() const { return consoles_.load(); }
+
+  // For the console (shard_console.cpp). `database`: absent means all of them.
+  using Database = std::optional<std::string>;
+  /// Clients and servers one by one only with `connections`.
+  [[nodiscard]] ShardSnapshot snapshot(bool connections) const;
+  [[nodiscard]] std::map<std::string, StatsTotals> totals() const;
+  /// Whether there is, or was, such a database.
+  [[nodiscard]] bool knows(const std::string& database) const;
+  /// PAUSE, RESUME, DISABLE, ENABLE, RECONNECT or KILL of this shard's part.
+  void carry_out(Verb verb, const Database& database);
+  /// Ids as in SocketFacts. False if it has no such client.
+  bool kill_client(std::uint64_t id);
+  [[nodiscard]] static unsigned shard_of(std::uint64_t id);
+  /// Servers that are there; with `outdated`, only those that are about to be replaced.
+  [[nodiscard]] std::size_t servers(const Database& database, bool outdated) const;
+  void console_answered(std::uint64_t ticket, const ConsoleAnswer& answer);
 
   // SessionHost
   Surroundings& around() override { return around_; }
@@ -71,6 +95,9 @@ class Shard final : public SessionHost {
   void cancel(Server& server) override;
   void find_fate(Session& session, FateQuestion question) override;
   void look_at(Session& session) override;
+  [[nodiscard]] bool disabled(const std::string& database) const override;
+  void console_asks(Session& session, const Command& command) override;
+  void console_gives_up(Session& session) override;
 
  private:
   struct Waiting {
@@ -92,6 +119,12 @@ class Shard final : public SessionHost {
     Pool* pool = nullptr;
   };
 
+  /// What admins have said about databases.
+  struct Admission {
+    bool paused = false;
+    std::set<std::string, std::less<>> paused_databases, disabled;
+  };
+
   Shard(std::unique_ptr<Reactor> reactor, Plan plan);
   Outcome load_certificates();
   Waiting& waiting(Port port) { return port == Port::read_write ? writers_ : readers_; }
@@ -104,6 +137,16 @@ class Shard final : public SessionHost {
   void tell_busy();
   void watch_busy();
   Session* session(std::uint64_t number);
+  [[nodiscard]] bool paused(const std::string& database) const;
+  void pause_pools();
+  void kill(const Database& database);
+  [[nodiscard]] std::uint64_t id_of(std::uint64_t number) const;
+  [[nodiscard]] PoolFacts facts_of(const Pool& pool) const;
+  [[nodiscard]] SocketFacts facts_of(const Session& session, Instant now) const;
+  [[nodiscard]] SocketFacts facts_of(const Pool& pool, const Server& server, Instant now) const;
+  void add_clients(ShardSnapshot& to, bool connections) const;
+  void add_databases(ShardSnapshot& to) const;
+  void add_users(ShardSnapshot& to) const;
 
   std::unique_ptr<Reactor> reactor_;
   Plan plan_;
@@ -119,11 +162,15 @@ class Shard final : public SessionHost {
   std::vector<std::unique_ptr<FateTask>> fates_;
   std::map<std::uint64_t, std::unique_ptr<CommitLook>> looks_;  ///< by session
   std::vector<std::unique_ptr<Canceller>> cancellers_;
+  Admission admission_;
+  std::map<std::uint64_t, std::uint64_t> console_asks_;  ///< sessions, by ticket
+  std::uint64_t last_ticket_ = 0;
   std::uint32_t told_busy_ = UINT32_MAX;
   std::uint64_t told_world_ = 0;
   unsigned ticks_ = 0;
   bool leaving_ = false;
   std::atomic<std::size_t> load_{0};
+  std::atomic<std::size_t> consoles_{0};
 };
 
 }  // namespace evergres::proxy
