@@ -432,6 +432,19 @@ TEST(PlaneConsole, ReloadsAndShutsDownTheProcessAroundIt) {
   EXPECT_TRUE(console.ask("SHOW CLIENTS").fine);
 }
 
+TEST(PlaneConsole, IsReachedWhenThereAreTooManyClients) {
+  Configuration configuration = with_console(PoolMode::session);
+  configuration.client_limit = 1;
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  Client only(endpoint.dsn());
+  Client one_more(endpoint.dsn());
+  EXPECT_NE(std::string::npos, one_more.problem().find("too many clients"));
+  Client console(console_of(endpoint));
+  ASSERT_TRUE(console.connected()) << console.problem();
+  EXPECT_TRUE(console.ask("SHOW CLIENTS").fine);
+}
+
 TEST(PlaneConsole, WhoGoesWhileItIsAnsweredIsNotTouched) {
   Configuration configuration = with_console(PoolMode::session);
   configuration.threads = 3;

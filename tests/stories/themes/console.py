@@ -89,13 +89,12 @@ def debians_exporter_of_pgbouncer_reads_the_console(new_cluster):
             client.execute("select 1")
         with _exporter(cluster, node) as port:
             page = _page(port)
-        for name in ("pgbouncer_pools_", "pgbouncer_stats_", "pgbouncer_lists_",
-                     "pgbouncer_databases_"):
-            lines = [line for line in page.splitlines() if line.startswith(name)]
-            expect(lines, f"no {name} in:\n{page[-3000:]}")
-        active = [line for line in page.splitlines() if 'database="app"' in line]
-        print(f"   {len(active)} samples of the database app", flush=True)
-        expect(active, f"nothing about the database app in:\n{page[-3000:]}")
+        found = dict(line.rsplit(" ", 1) for line in page.splitlines() if line[:1] != "#")
+        for sample, least in (('pgbouncer_active_clients{database="app",user="app"}', 1),
+                              ('pgbouncer_pool_size{database="app"}', 20),
+                              ('pgbouncer_requests_total{database="app"}', 20),
+                              ("pgbouncer_used_clients", 2)):
+            expect(float(found.get(sample, -1)) >= least, f"no {sample} in:\n{page}")
 
 
 @story(own=True)
