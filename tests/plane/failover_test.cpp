@@ -240,6 +240,11 @@ TEST_F(PlaneFailover, ACancelledWaitForStandbysIsNoSuccess) {
   EXPECT_EQ("08007", client.end().sqlstate);
   single.begin("INSERT INTO journal VALUES ('single')");
   EXPECT_TRUE(somebody_waits());
+  EXPECT_TRUE(single.cancel());
+  poll(nullptr, 0, 1'500);
+  PQconsumeInput(single.connection());
+  EXPECT_EQ(1, PQisBusy(single.connection())) << "a single statement that commits was cancelled";
+  EXPECT_TRUE(somebody_waits());
   primary().ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
   EXPECT_EQ("08007", single.end().sqlstate);
   EXPECT_EQ("1", client.value("SELECT 1"));

@@ -50,7 +50,7 @@ TEST_F(ConfiguredTest, ASectionThatSaysNothingIsTheDefaultsAndOurOwnFiles) {
   EXPECT_EQ(is->listen[0].kind, Port::read_write);
   EXPECT_EQ(is->listen[1].port, 5433);
   EXPECT_EQ(is->listen[1].kind, Port::read_only);
-  EXPECT_GE(is->threads, 1U);
+  EXPECT_EQ(is->threads, 1U);
   EXPECT_EQ(is->zone, "east");
   EXPECT_EQ(is->certificate, directory_ / "state/tls/server.crt");
   EXPECT_EQ(is->hba_file, directory_ / "state/proxy_hba.conf");

@@ -218,10 +218,11 @@ void Pool::grow() {
       --covered;
       continue;
     }
+    if (lacks_) return make_room();
     if (connecting_ >= connects_at_once || around_.reactor.now() < retry_at_) return;
     const Route route = around_.route(name_.port);
     if (!route.node) return;
-    if (!lacks_) lacks_ = around_.permits->take(permits_, around_.reactor.now());
+    lacks_ = around_.permits->take(permits_, around_.reactor.now());
     if (lacks_) return make_room();
     if (!connect(waiter->bucket, route)) return around_.permits->give_back(*permits_);
   }

@@ -30,6 +30,7 @@ struct Segment {
   Instant sent;
   std::optional<Instant> late;    ///< it took longer than query_timeout, and was cancelled then
   std::optional<Instant> looked;  ///< since then it is not known whether it commits
+  std::optional<Instant> cancel_wanted;  ///< by the client, unless it commits
 };
 
 /// Kinds of two statements in one segment.

@@ -54,7 +54,7 @@ class SessionHost {
   /// Finds out what became of the transaction that `server` may have committed; answers with
   /// Session::fate_known().
   virtual void find_fate(Session& session, FateQuestion question) = 0;
-  /// Looks whether its server waits for standbys; answers with Session::looked(), or not at all.
+  /// Looks whether its server waits for standbys; answers with Session::looked().
   virtual void look_at(Session& session) = 0;
 
   /// Nobody new may connect to it.
@@ -85,8 +85,8 @@ class Session final : public Watcher, public Waiter {
   void released();  ///< from the hold queue
   void expired();   ///< its time in the hold queue is over
   void fate_known(Fate fate);
-  /// What was seen of the server that has this number.
-  void looked(std::uint64_t server, bool commits);
+  /// What was seen of the server that has this number; absent: it could not be seen.
+  void looked(std::uint64_t server, std::optional<bool> commits);
   void cancel_asked();
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
@@ -212,6 +212,7 @@ class Session final : public Watcher, public Waiter {
   // session_times.cpp: what takes too long
   void login_late(Instant now);
   void request_late(Instant now);
+  [[nodiscard]] bool may_be_committing() const;
   void cancel_late_request();
   void end_late_request();
   bool told_late(const Frame& frame);

@@ -319,8 +319,12 @@ void Session::cancel_asked() {
   switch (verdict.action) {
     case Action::cancel:
     case Action::cancel_unless_committing:
-      if (server_ != nullptr && settling_ == Settling::no) host_.cancel(*server_);
-      return;
+      if (server_ == nullptr || settling_ != Settling::no) return;
+      if (verdict.action == Action::cancel || !may_be_committing()) return host_.cancel(*server_);
+      if (!segments_.front().cancel_wanted) {
+        segments_.front().cancel_wanted = host_.around().reactor.now();
+      }
+      return host_.look_at(*this);
     case Action::fail_statement:
     case Action::fail_transaction: {
       if (!waits() && !segments_.empty()) return;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Millis farewell{10'000};
 constexpr Millis cancel_helps_within{5'000};
+constexpr Millis cancel_waits{1'000};  ///< for a look
 
 bool passed(Millis limit, Instant since, Instant now) {
   return limit.count() > 0 && since + limit <= now;
@@ -27,6 +28,13 @@ void Session::tick() {
   // Everything that was asked is answered, in a request that the client has not ended.
   const bool unfinished = !segments_.empty() && !segments_.back().ended && server_ != nullptr &&
                           server_->ledger().owed() == 0;
+  if (!segments_.empty() && server_ != nullptr) {
+    auto& wanted = segments_.front().cancel_wanted;
+    if (wanted && *wanted + cancel_waits <= now) {
+      wanted.reset();
+      host_.cancel(*server_);
+    }
+  }
   if (!segments_.empty() && !unfinished) {
     if (server_ != nullptr && passed(limits.query_timeout, asked_, now)) request_late(now);
     return;
@@ -68,19 +76,28 @@ void Session::request_late(Instant now) {
     if (*segment.late + cancel_helps_within <= now) end_late_request();
     return;
   }
-  const bool may_commit = verdict.action == Action::cancel_unless_committing &&
-                          segment.kind != SqlKind::read && port_ == Port::read_write;
-  if (!may_commit) return cancel_late_request();
+  if (verdict.action == Action::cancel || !may_be_committing()) return cancel_late_request();
   if (!segment.looked) segment.looked = now;
   if (*segment.looked + cancel_helps_within <= now) return end_late_request();
   host_.look_at(*this);
 }
 
-void Session::looked(std::uint64_t server, bool commits) {
+/// A statement that is a transaction of its own. What a plain SELECT calls may write too: if that
+/// is cancelled while it waits, the client is told that its outcome is unknown.
+bool Session::may_be_committing() const {
+  return !segments_.empty() && segments_.front().kind != SqlKind::read &&
+         port_ == Port::read_write;
+}
+
+void Session::looked(std::uint64_t server, std::optional<bool> commits) {
   if (stage_ != Stage::ready || closing_ || segments_.empty() || server_ == nullptr) return;
+  if (server_->number != server) return;
   Segment& segment = segments_.front();
-  if (server_->number != server || !segment.looked || segment.late) return;
-  if (!commits) return cancel_late_request();
+  if (std::exchange(segment.cancel_wanted, std::nullopt) && !commits.value_or(false)) {
+    return host_.cancel(*server_);
+  }
+  if (!segment.looked || segment.late || !commits) return;
+  if (!*commits) return cancel_late_request();
   segment.looked.reset();
 }
 

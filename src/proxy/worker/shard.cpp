@@ -432,7 +432,7 @@ void Shard::look_at(Session& session) {
         reactor_->defer([this, number, server = done.server_number(), commits = done.commits()] {
           looks_.erase(number);
           Session* const asking = this->session(number);
-          if (asking != nullptr && commits) asking->looked(server, *commits);
+          if (asking != nullptr) asking->looked(server, commits);
         });
       });
   look->go(ours);
