@@ -86,6 +86,20 @@ TEST_F(PlaneFailover, ASessionThatHasLostSomethingEndsTruthfully) {
   }
 }
 
+/// Nothing that was notified is lost without its listener being told, who may never ask anything.
+TEST_F(PlaneFailover, WhoListensIsToldAtOnceThatItMissesSomething) {
+  Endpoint endpoint(usual(PoolMode::session));
+  endpoint.lead(primary());
+  Client listener(endpoint.dsn()), speaker(endpoint.dsn());
+  EXPECT_TRUE(listener.ask("LISTEN news").fine);
+  EXPECT_TRUE(speaker.ask("NOTIFY news, 'first'").fine);
+  EXPECT_NE(std::string::npos, listener.raw_read('A').find("first"));
+  endpoint.vacant();
+  const std::string told = listener.raw_read('Z');
+  EXPECT_NE(std::string::npos, told.find("57P01")) << told;
+  EXPECT_NE(std::string::npos, told.find("Notifications may have been lost")) << told;
+}
+
 TEST_F(PlaneFailover, AnOpenTransactionIsToldOnceAndTheClientStays) {
   for (const PoolMode mode : {PoolMode::session, PoolMode::transaction}) {
     Endpoint endpoint(usual(mode));

@@ -24,7 +24,11 @@ constexpr Verdict resolve{Action::resolve, {}, "It may have committed."};
 constexpr Verdict state_is_lost{
     Action::end_session, admin_shutdown,
     "What the session had on its server (temporary tables, advisory locks, open cursors) is lost."};
-constexpr Verdict listen_again{Action::listen_again, {}, "Its channels are known."};
+/// Listening again on the next leader would hide the gap: a client that stays connected believes
+/// that it was told everything.
+constexpr Verdict deaf_for_a_while{
+    Action::end_session, admin_shutdown,
+    "Notifications may have been lost; only a new connection tells its client so."};
 constexpr Verdict cut{Action::cut, {}, "Half of a message was passed on; nothing can follow it."};
 constexpr Verdict wait{Action::hold, {}, "No server has begun to execute it."};
 
@@ -48,7 +52,7 @@ bool same_for_every_end(Standing standing, Verdict& verdict) {
     case Standing::idle:
     case Standing::resolving:
     case Standing::told_aborted: verdict = nothing; return true;
-    case Standing::idle_listening: verdict = listen_again; return true;
+    case Standing::idle_listening: verdict = deaf_for_a_while; return true;
     case Standing::idle_with_state: verdict = state_is_lost; return true;
     case Standing::login:
     case Standing::held:
@@ -149,7 +153,7 @@ Verdict on_not_primary(Standing standing) {
     case Standing::begin_deferred:
     case Standing::behind_unsent: return wait;
     case Standing::idle_with_state: return state_is_lost;
-    case Standing::idle_listening: return listen_again;
+    case Standing::idle_listening: return deaf_for_a_while;
     case Standing::output_in_message: return cut;
     default: return nothing;  // behind_sent is answered for itself
   }
@@ -216,7 +220,7 @@ Verdict on_drain_expires(Standing standing) {
                      "The transaction took longer than the switchover could wait.");
     case Standing::copy_in:
       return aborted(Action::fail_statement, "COPY took longer than the switchover could wait.");
-    case Standing::idle_listening: return listen_again;
+    case Standing::idle_listening: return deaf_for_a_while;
     case Standing::idle_with_state: return state_is_lost;
     case Standing::replication:
       return {Action::end_session, admin_shutdown, "Replication belongs to one server."};

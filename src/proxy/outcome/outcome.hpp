@@ -109,7 +109,6 @@ enum class Action {
   hold,          ///< wait for an open leader, first in first out
   send,          ///< the wait is over: its turn comes in the order of arrival
   replay,        ///< hold, then send the same bytes again; now it stands at held or begin_deferred
-  listen_again,  ///< hold, then LISTEN to the same channels; notifications may be missing
   resolve,       ///< find out the fate of the commit, then after_fate(); now it is resolving
   succeed,       ///< tell the success that the server could not tell any more
   withhold,      ///< send ERROR in the place of the success that the server tells
@@ -130,7 +129,6 @@ constexpr auto words(const Action*) {
                     Word{"hold", Action::hold},
                     Word{"send", Action::send},
                     Word{"replay", Action::replay},
-                    Word{"listen_again", Action::listen_again},
                     Word{"resolve", Action::resolve},
                     Word{"succeed", Action::succeed},
                     Word{"withhold", Action::withhold},
