@@ -21,6 +21,15 @@ constexpr Millis step_deadline{1000};
 constexpr unsigned quick_history_reads = 10;
 constexpr Millis slow_history_reads{60'000};
 
+/// Where the endpoints of other nodes reach ours: its own address, or that of the node if it
+/// listens at all of them.
+std::optional<std::pair<std::string, int>> endpoint_of(const config::NodeSettings& settings) {
+  const config::ProxySettings& proxy = settings.proxy;
+  if (!proxy.enabled) return std::nullopt;
+  const bool everywhere = proxy.host == "0.0.0.0" || proxy.host == "::";
+  return std::pair{everywhere ? settings.peer_host : proxy.host, proxy.port};
+}
+
 }  // namespace
 
 StoreKeeper::StoreKeeper(const Setup& setup, std::string node_id, Claim agent, Tell tell)
@@ -160,6 +169,10 @@ Result<std::optional<std::string>> StoreKeeper::announce(const Duty& duty) {
   card.api_url = api_url(setup_.settings);
   card.settings = duty.settings;
   if (!setup_.settings.tags.empty()) card.tags = setup_.settings.tags;
+  if (const auto endpoint = endpoint_of(setup_.settings)) {
+    card.endpoint_host = endpoint->first;
+    card.endpoint_port = endpoint->second;
+  }
   // Whoever reads cards takes 16 KB; the address matters more than what was altered.
   if (cluster::json_text(card).size() > most_card_bytes) card.settings.reset();
   return card_.announce(*store_, card, step_deadline);

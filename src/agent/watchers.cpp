@@ -102,6 +102,8 @@ cluster::RouteWord route_word_of(const Knowledge& knowledge) {
     node.agent_port = card.peer_port;
     node.zone = tag_of(card, "zone");
     node.noloadbalance = tag_of(card, "noloadbalance") == "true";
+    node.endpoint_host = card.endpoint_host;
+    node.endpoint_port = card.endpoint_port;
     if (!cluster::check_route_node(node)) continue;
     if (word.nodes.size() >= cluster::most_route_nodes) break;
     fill_state(node, s, end);

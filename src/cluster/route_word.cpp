@@ -60,6 +60,11 @@ Outcome check_route_node(const RouteNode& node) {
   if (!reachable) return impossible("The address of " + node.name.value + " cannot be one.");
   if (!is_plain(node.zone, longest_tag))
     return impossible("The zone of " + node.name.value + " cannot be one.");
+  const bool endpoint = node.endpoint_host && node.endpoint_port;
+  if (node.endpoint_host.has_value() != node.endpoint_port.has_value() ||
+      (endpoint && (node.endpoint_host->empty() || !is_plain(*node.endpoint_host, longest_host) ||
+                    !is_port(*node.endpoint_port))))
+    return impossible("The endpoint of " + node.name.value + " is nowhere.");
   return {};
 }
 

@@ -44,6 +44,9 @@ struct RouteNode {
   bool answers = false;              ///< its PostgreSQL answers SQL
   bool replays = false;              ///< a standby that streams on the recorded lineage
   std::optional<std::uint64_t> lag;  ///< bytes that it has not replayed; absent: not known
+  /// Where other endpoints reach that of this node; both absent if it has none.
+  std::optional<std::string> endpoint_host = {};
+  std::optional<int> endpoint_port = {};
   auto operator<=>(const RouteNode&) const = default;
 };
 constexpr auto fields(const RouteNode*) {
@@ -56,7 +59,9 @@ constexpr auto fields(const RouteNode*) {
                     Field{"noloadbalance", &RouteNode::noloadbalance},
                     Field{"answers", &RouteNode::answers},
                     Field{"replays", &RouteNode::replays},
-                    Field{"lag", &RouteNode::lag}};
+                    Field{"lag", &RouteNode::lag},
+                    Field{"endpoint_host", &RouteNode::endpoint_host},
+                    Field{"endpoint_port", &RouteNode::endpoint_port}};
 }
 
 struct RouteWord {

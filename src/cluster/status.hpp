@@ -216,6 +216,9 @@ struct NodeCard {
   std::optional<std::string> api_url;  ///< where it answers HTTP: "http://10.0.0.2:8008/patroni"
   std::optional<SettingsOfNode> settings;
   std::optional<std::map<std::string, std::string>> tags;  ///< as its node.yaml says
+  /// Where its endpoint answers other endpoints; absent if it has none.
+  std::optional<std::string> endpoint_host;
+  std::optional<int> endpoint_port;
 };
 constexpr auto fields(const NodeCard*) {
   return std::tuple{Field{"name", &NodeCard::name},
@@ -232,7 +235,9 @@ constexpr auto fields(const NodeCard*) {
                     Field{"agent", &NodeCard::agent},
                     Field{"api_url", &NodeCard::api_url},
                     Field{"settings", &NodeCard::settings},
-                    Field{"tags", &NodeCard::tags}};
+                    Field{"tags", &NodeCard::tags},
+                    Field{"endpoint_host", &NodeCard::endpoint_host},
+                    Field{"endpoint_port", &NodeCard::endpoint_port}};
 }
 
 }  // namespace evergres::cluster

@@ -48,7 +48,12 @@ constexpr std::array option_list{
     ProxyOption{"hba_file", &P::hba_file, path, "what `allow` of the cluster says",
                 "proxy_hba.conf",
                 "Who may log in from where, in the words of pg_hba.conf. It takes the place of "
-                "`allow`."},
+                "`allow`; physical replication needs a line in both."},
+    ProxyOption{"ident_file", &P::ident_file, path,
+                "none: the common name of a certificate is the user's", "pg_ident.conf",
+                "Which users a client certificate may be, in the words of pg_ident.conf. A rule of "
+                "hba_file with map=NAME asks the lines of that name. It is read anew when it "
+                "changes."},
     ProxyOption{"auth_file", &P::auth_file, path, "none: PostgreSQL is asked", "users.txt",
                 "Users and their SCRAM secrets, as PgBouncer writes them."},
     ProxyOption{"admins", &P::admins, role_names, "none", "[postgres]",

@@ -48,6 +48,7 @@ struct ProxySettings {
   std::vector<std::string> tls_names;  ///< more names and addresses in the certificate
 
   std::filesystem::path hba_file;   ///< empty: what `allow` of the cluster says
+  std::filesystem::path ident_file;  ///< empty: names in certificates are those of users
   std::filesystem::path auth_file;  ///< empty: auth_query alone
   std::vector<std::string> admins;
   std::vector<std::string> observers;

@@ -104,7 +104,7 @@ constexpr std::string_view through_tls = "scram-sha-256 clientcert=verify-ca";
 
 /// The certificate shows that an endpoint of this cluster asks, the password for whom.
 Outcome add_endpoints(std::string& text, const std::vector<std::string>& member_hosts,
-                      const Endpoints& endpoints) {
+                      const std::vector<Admission>& admissions, const Endpoints& endpoints) {
   std::set<std::string> hosts(member_hosts.begin(), member_hosts.end());
   hosts.insert(endpoints.other_hosts.begin(), endpoints.other_hosts.end());
   text += "\n# The endpoints ask for the secrets of those who log in.\n";
@@ -120,6 +120,19 @@ Outcome add_endpoints(std::string& text, const std::vector<std::string>& member_
   line(text, "local", "all", "all", "", "scram-sha-256");
   for (const auto& host : hosts) {
     line(text, "hostssl", "all", "all", *hba_address(host), through_tls);
+  }
+  // Not part of `all`. Who may come to the endpoint for it, and from where, are its own rules.
+  std::set<std::string> receivers;
+  for (const Admission& one : admissions) {
+    const auto user = hba_name(one.user);
+    if (one.database == "replication" && one.user != "all" && user) receivers.insert(*user);
+  }
+  if (!receivers.empty()) text += "\n# Replication, through the endpoints only (allow).\n";
+  for (const std::string& user : receivers) {
+    line(text, "local", "replication", user, "", "scram-sha-256");
+    for (const auto& host : hosts) {
+      line(text, "hostssl", "replication", user, *hba_address(host), through_tls);
+    }
   }
   return {};
 }
@@ -146,7 +159,8 @@ Result<std::string> render_hba(const Server& server, Gate gate,
   line(text, "host", "all,replication", replication_role, "all", "reject");
   line(text, "local", "all,replication", replication_role, "", "reject");
   if (gate == Gate::open && endpoints) {
-    if (auto added = add_endpoints(text, member_hosts, *endpoints); !added) return added.error();
+    auto added = add_endpoints(text, member_hosts, admissions, *endpoints);
+    if (!added) return added.error();
   } else if (gate == Gate::open) {
     line(text, "local", "all,replication", net::auth_role, "", "reject");
     line(text, "host", "all,replication", net::auth_role, "all", "reject");

@@ -51,6 +51,7 @@ struct Configuration {
   std::filesystem::path client_authority;
   bool tls_required = false;        ///< of clients that come over TCP from other machines
   std::filesystem::path hba_file;   ///< empty: every user with a secret, SCRAM
+  std::filesystem::path ident_file;  ///< empty: names in certificates are those of users
   std::filesystem::path auth_file;  ///< empty: auth_query alone
   std::string auth_user;            ///< who asks for secrets; empty: no auth_query
   std::string auth_password;        ///< of auth_user; a secret: never shown
@@ -63,6 +64,10 @@ struct Configuration {
   std::filesystem::path server_authority;    ///< empty: no TLS
   std::filesystem::path server_certificate;  ///< ours, which servers ask for; empty: none
   std::filesystem::path server_certificate_key;
+  /// Of this cluster and the same for all of its endpoints: for cancel keys, and for what users are
+  /// shown that do not exist. A secret: never shown. Empty: nobody else's, random.
+  std::string cluster_key;
+  std::string node;  ///< the name of this machine's; empty: it has none
 
   // pools
   PoolMode mode = PoolMode::session;

@@ -81,20 +81,23 @@ void set_files(Configuration& is, const config::NodeSettings& node) {
   is.client_authority = said.tls_client_authority;
   is.tls_required = said.tls_required;
   is.hba_file = said.hba_file.empty() ? node.state_directory / "proxy_hba.conf" : said.hba_file;
+  is.ident_file = said.ident_file;
   is.auth_file = said.auth_file;
   const net::CertificateFiles made = net::certificate_files(node.state_directory);
   is.server_authority = made.authority;
   is.server_certificate = made.client;
   is.server_certificate_key = made.client_key;
+  is.node = node.node.value;
 }
 
 /// Files that Evergres makes may come later; one that a person named has to be there.
 Outcome check_files(const config::ProxySettings& said, const fs::path& file) {
-  const std::array<std::pair<const char*, const fs::path*>, 5> named{
+  const std::array<std::pair<const char*, const fs::path*>, 6> named{
       {{"tls_certificate", &said.tls_certificate},
        {"tls_certificate_key", &said.tls_certificate_key},
        {"tls_client_authority", &said.tls_client_authority},
        {"hba_file", &said.hba_file},
+       {"ident_file", &said.ident_file},
        {"auth_file", &said.auth_file}}};
   for (const auto& [option, path] : named) {
     if (path->empty() || ::access(path->c_str(), R_OK) == 0) continue;
@@ -107,6 +110,10 @@ Outcome check_files(const config::ProxySettings& said, const fs::path& file) {
 }
 
 }  // namespace
+
+std::string cluster_key(const net::Secret& watch_secret) {
+  return net::derived_password(watch_secret, "evergres endpoint");
+}
 
 Result<Configuration> configured(const config::NodeSettings& settings, const fs::path& file) {
   const config::ProxySettings& said = settings.proxy;
@@ -125,6 +132,7 @@ Result<Configuration> configured(const config::NodeSettings& settings, const fs:
   }
   set_files(is, settings);
   is.auth_user = net::auth_role;
+  is.cluster_key = cluster_key(net::watch_secret(*secret));
   is.auth_password = net::derived_password(*secret, net::auth_purpose);
   is.admins = said.admins;
   is.observers = said.observers;

@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "config/node_settings.hpp"
+#include "net/secret.hpp"
 #include "proxy/configuration.hpp"
 
 namespace evergres::proxy {
@@ -15,6 +16,9 @@ namespace evergres::proxy {
 /// permission, data_invalid.
 Result<Configuration> configured(const config::NodeSettings& settings,
                                  const std::filesystem::path& file);
+
+/// Configuration::cluster_key, from what every endpoint of a cluster knows: its watch secret.
+std::string cluster_key(const net::Secret& watch_secret);
 
 /// Reads node.yaml again, for a process that was `started` with some settings. Refused if it says
 /// something else about what only a new process can change: name and place of the node, addresses

@@ -36,7 +36,8 @@ std::vector<std::filesystem::path> watched(const Configuration& configuration) {
   for (const auto& file :
        {configuration.certificate, configuration.certificate_key, configuration.client_authority,
         configuration.server_authority, configuration.server_certificate,
-        configuration.server_certificate_key, configuration.hba_file, configuration.auth_file}) {
+        configuration.server_certificate_key, configuration.hba_file, configuration.ident_file,
+        configuration.auth_file}) {
     if (!file.empty()) files.push_back(file);
   }
   return files;

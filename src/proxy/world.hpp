@@ -24,6 +24,13 @@ struct ServerNode {
   std::optional<std::uint64_t> lag;  ///< bytes
 };
 
+/// An endpoint of the cluster, our own among them, and where others reach it.
+struct EndpointNode {
+  NodeName node;
+  Address address;
+  std::vector<Resolved> resolved;
+};
+
 /// What the workers know about the cluster: one immutable value, made by the control thread from
 /// what agents say (or from looking at an external server) and handed to every worker.
 struct World {
@@ -34,6 +41,7 @@ struct World {
   /// begins. Once the handover has begun there is a higher term without a leader.
   bool draining = false;
   std::vector<ServerNode> nodes;
+  std::vector<EndpointNode> endpoints;
   std::vector<Promotion> promotions;  ///< ascending by term, the last sixteen or so
 
   [[nodiscard]] const ServerNode* node(const NodeName& name) const {

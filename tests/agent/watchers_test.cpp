@@ -282,6 +282,8 @@ TEST_F(WatchersTest, ANodeIsToldAsItSaysItself) {
   peer.said->upstream = core::Upstream{NodeName{"n1"}, Term{4}};
   peer.said->replay = Lsn{4000};
   know_.cards[NodeName{"n2"}].tags = {{"zone", "east"}, {"noloadbalance", "true"}};
+  know_.cards[NodeName{"n2"}].endpoint_host = "10.0.0.2";
+  know_.cards[NodeName{"n2"}].endpoint_port = 5432;
   know_.cards[NodeName{"n3"}] = card("n3", 0);
   RouteWord word = route_word_of(know_);
   ASSERT_EQ(word.nodes.size(), 2U) << "n3 has no address that could be one";
@@ -293,6 +295,8 @@ TEST_F(WatchersTest, ANodeIsToldAsItSaysItself) {
   EXPECT_EQ(n2.lag, 1000U);
   EXPECT_EQ(n2.zone, "east");
   EXPECT_TRUE(n2.noloadbalance);
+  EXPECT_EQ(n2.endpoint_host, "10.0.0.2");
+  EXPECT_EQ(n2.endpoint_port, 5432);
   peer.said->upstream->term = Term{3};
   EXPECT_FALSE(route_word_of(know_).nodes[1].replays) << "it follows a leader of an older term";
   EXPECT_EQ(route_word_of(know_).nodes[1].lag, std::nullopt);

@@ -16,6 +16,8 @@ RouteWord sound() {
   node.port = 15432;
   node.agent_host = "10.0.0.1";
   node.agent_port = 8009;
+  node.endpoint_host = "db.example.org";
+  node.endpoint_port = 5432;
   RouteWord word;
   word.cluster = ClusterId("c1");
   word.speaker = NodeName("n1");
@@ -49,6 +51,9 @@ TEST(RouteWord, OneThatMakesNoSenseIsRefused) {
       [](RouteWord& w) { w.nodes[0].port = 0; },
       [](RouteWord& w) { w.nodes[0].agent_port = 65536; },
       [](RouteWord& w) { w.nodes[0].zone = "a\x7f"; },
+      [](RouteWord& w) { w.nodes[0].endpoint_host.reset(); },
+      [](RouteWord& w) { w.nodes[0].endpoint_host = ""; },
+      [](RouteWord& w) { w.nodes[0].endpoint_port = 0; },
       [](RouteWord& w) { w.nodes.assign(65, w.nodes[0]); },
       [](RouteWord& w) { w.promotions[1].term = Term{2}; },
   };

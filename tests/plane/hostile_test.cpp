@@ -313,21 +313,9 @@ TEST(PlaneCancel, NeverHitsTheNextClient) {
 class PlaneTls : public ::testing::Test {
  protected:
   static Configuration configuration() {
-    const auto directory = scratch_directory();
-    if (!std::filesystem::exists(directory / "server.crt")) {
-      const std::string d = directory.string();
-      const std::string make =
-          "cd " + d +
-          " && (openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca "
-          "-keyout ca.key -out ca.crt && openssl req -newkey rsa:2048 -nodes -subj /CN=localhost "
-          "-keyout server.key -out server.csr && printf subjectAltName=DNS:localhost > san && "
-          "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 "
-          "-extfile san -out server.crt) >/dev/null 2>&1";
-      EXPECT_EQ(0, std::system(make.c_str()));
-    }
     Configuration configuration = usual(PoolMode::transaction);
-    configuration.certificate = directory / "server.crt";
-    configuration.certificate_key = directory / "server.key";
+    configuration.certificate = certificates() / "server.crt";
+    configuration.certificate_key = certificates() / "server.key";
     return configuration;
   }
 };
@@ -341,7 +329,7 @@ TEST_F(PlaneTls, RequireVerifyFullAndChannelBinding) {
   EXPECT_EQ(20'000'000U, require.value("SELECT repeat('y', 20000000)").size());
   EXPECT_EQ("5000000",
             require.ask_with("SELECT length($1)", {std::string(5'000'000, 'x')}).first());
-  const std::string authority = (scratch_directory() / "ca.crt").string();
+  const std::string authority = (certificates() / "ca.crt").string();
   Client full(endpoint.dsn("alice", "host=localhost sslmode=verify-full sslrootcert=" + authority));
   ASSERT_TRUE(full.connected()) << full.problem();
   EXPECT_TRUE(full.cancel());

@@ -72,6 +72,11 @@ class Client {
   PGconn* connection_;
 };
 
+/// The directory of PostgreSQL's programs, with a slash behind it.
+const std::string& programs();
+/// Runs a program as `postgres`, silently. Its exit status; without `wait` 0, and its id.
+int run(const std::vector<std::string>& words, bool wait = true, pid_t* child = nullptr);
+
 /// One PostgreSQL server.
 class Node {
  public:
@@ -109,6 +114,11 @@ Node& primary();
 std::unique_ptr<Node> standby();
 std::filesystem::path scratch_directory();
 
+/// The directory of an authority (ca.crt, and another: ca2.crt), a server's certificate for
+/// localhost (server.crt, server.key) and those of clients: NAME.crt and NAME.key with the common
+/// name NAME, for alice, ops-laptop and, by the other authority, stranger.
+std::filesystem::path certificates();
+
 /// A TCP relay in front of a node that can lose what the server says.
 class Relay {
  public:
@@ -117,6 +127,8 @@ class Relay {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
   [[nodiscard]] int port() const { return port_; }
+  /// New connections lead there.
+  void lead_to(int port) { to_port_ = port; }
   /// From now on nothing of the server's arrives.
   void mute() { mute_ = true; }
   /// All connections end; new ones are as ever.
@@ -125,7 +137,7 @@ class Relay {
  private:
   struct Pair;
   void run();
-  int to_port_;
+  std::atomic<int> to_port_;
   int listening_ = -1;
   int port_ = 0;
   std::atomic<bool> mute_{false}, cut_{false}, stop_{false};
@@ -151,6 +163,8 @@ class Endpoint {
   void drain(bool draining);
   /// Also on the read-only port.
   void add_replica(Node& node);
+  /// The endpoint of another node is there.
+  void add_endpoint(const std::string& node, int port);
   [[nodiscard]] std::string dsn(const std::string& user = "alice",
                                 const std::string& more = "") const;
   [[nodiscard]] int port(std::size_t which = 0) const { return proxy_->ports()[which]; }

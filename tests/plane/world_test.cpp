@@ -45,8 +45,13 @@ void become_postgres() {
   }
 }
 
-/// Runs a program as `postgres`, silently. Its exit status.
-int run(const std::vector<std::string>& words, bool wait = true, pid_t* child = nullptr) {
+}  // namespace
+
+const std::string& programs() {
+  return binaries;
+}
+
+int run(const std::vector<std::string>& words, bool wait, pid_t* child) {
   const pid_t pid = fork();
   if (pid == 0) {
     become_postgres();
@@ -69,6 +74,8 @@ int run(const std::vector<std::string>& words, bool wait = true, pid_t* child = 
   waitpid(pid, &status, 0);
   return status;
 }
+
+namespace {
 
 int free_port() {
   int port = 0;
@@ -107,18 +114,20 @@ class Machine {
     if (made != 0) std::abort();
     std::ofstream(node.directory() / "pg_hba.conf")
         << "local all all trust\nhost replication postgres 127.0.0.1/32 trust\n"
+           "host replication repl 127.0.0.1/32 scram-sha-256\n"
            "host all all 127.0.0.1/32 scram-sha-256\n";
     std::ofstream(node.directory() / "postgresql.conf", std::ios::app)
         << "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\nmax_connections = 60\n"
            "listen_addresses = '127.0.0.1'\nunix_socket_directories = '"
         << directory_.string()
-        << "'\nlog_min_messages = warning\nautovacuum = off\nwal_level = replica\n"
+        << "'\nlog_min_messages = warning\nautovacuum = off\nwal_level = logical\n"
            "wal_retrieve_retry_interval = 100ms\nmax_wal_size = 2GB\nwal_keep_size = 64MB\n";
     node.start();
     node.ask("CREATE DATABASE app");
     for (const char* role : {"alice", "bob", "carol", "asker"}) {
       node.ask("CREATE ROLE " + std::string(role) + " LOGIN PASSWORD '" + role + "'");
     }
+    node.ask("CREATE ROLE repl LOGIN REPLICATION PASSWORD 'repl'");
     node.ask("GRANT ALL ON SCHEMA public TO PUBLIC");
     node.ask(
         "GRANT SELECT (rolname, rolpassword, rolcanlogin, rolvaliduntil) "
@@ -147,6 +156,29 @@ Node& primary() {
 }
 std::filesystem::path scratch_directory() {
   return machine->directory();
+}
+
+std::filesystem::path certificates() {
+  const auto directory = scratch_directory() / "certificates";
+  if (std::filesystem::exists(directory)) return directory;
+  std::filesystem::create_directory(directory);
+  std::string make = "exec >/dev/null 2>&1; set -e; cd " + directory.string() + "\n";
+  const std::string key = " -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes ";
+  for (const std::string ca : {"ca", "ca2"}) {
+    make += "openssl req -x509 -days 2 -subj /CN=" + ca + key + "-keyout " + ca + ".key -out " +
+            ca + ".crt\n";
+  }
+  make += "printf subjectAltName=DNS:localhost > server.ext\n: > client.ext\n";
+  for (const std::string name : {"server", "alice", "ops-laptop", "stranger"}) {
+    const bool is_server = name == "server";
+    const std::string ca = name == "stranger" ? "ca2" : "ca";
+    make += "openssl req -subj /O=Shop/CN=" + (is_server ? "localhost" : name) + key + "-keyout " +
+            name + ".key -out csr\nopenssl x509 -req -in csr -days 2 -CAcreateserial -CA " + ca +
+            ".crt -CAkey " + ca + ".key -out " + name + ".crt -extfile " +
+            (is_server ? "server" : "client") + ".ext\n";
+  }
+  EXPECT_EQ(0, std::system(make.c_str()));
+  return directory;
 }
 
 std::unique_ptr<Node> standby() {
@@ -246,7 +278,7 @@ Configuration usual(PoolMode mode) {
   const auto file = scratch_directory() / "users.txt";
   if (!std::filesystem::exists(file)) {
     std::ofstream users(file);
-    for (const char* role : {"alice", "bob", "asker"}) {
+    for (const char* role : {"alice", "bob", "asker", "repl"}) {
       const std::string secret = primary().value(
           "SELECT rolpassword FROM pg_authid WHERE rolname = '" + std::string(role) + "'");
       users << '"' << role << "\" \"" << secret << "\"\n";
@@ -313,7 +345,7 @@ void Endpoint::lead(Node& node, int port) {
   // Nothing of the old term is alive when the next one begins.
   if (world_.leader) vacant();
   const std::string old =
-      "FROM pg_stat_activity WHERE usename IN ('alice', 'bob', 'carol', 'asker')";
+      "FROM pg_stat_activity WHERE usename IN ('alice', 'bob', 'carol', 'asker', 'repl')";
   EXPECT_TRUE(eventually([&] {
     node.ask("SELECT pg_terminate_backend(pid) " + old);
     return node.value("SELECT count(*) " + old) == "0";
@@ -358,6 +390,13 @@ void Endpoint::add_replica(Node& node) {
   entry.answers = entry.replays = true;
   entry.lag = 0;
   world_.nodes.push_back(entry);
+  tell();
+}
+
+void Endpoint::add_endpoint(const std::string& node, int port) {
+  EndpointNode entry{NodeName{node}, {"127.0.0.1", port}, {}};
+  entry.resolved = *resolve(entry.address);
+  world_.endpoints.push_back(entry);
   tell();
 }
 

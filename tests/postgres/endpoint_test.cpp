@@ -25,9 +25,10 @@ class EndpointGate : public ::testing::Test {
     a_.server.auth_password = net::derived_password(secret_, net::auth_purpose);
   }
 
-  void open_gate() {
-    ASSERT_TRUE(
-        write_gate(a_.server, a_.server.data, Gate::open, {"127.0.0.1"}, {}, Endpoints{}).ok());
+  void open_gate(const std::vector<Admission>& admissions = {}) {
+    ASSERT_TRUE(write_gate(a_.server, a_.server.data, Gate::open, {"127.0.0.1"}, admissions,
+                           Endpoints{})
+                    .ok());
     auto session = a_.session();
     ASSERT_TRUE(reload(session, soon()).ok());
     ASSERT_TRUE(eventually([&] { return try_login(over_socket()).empty(); }));
@@ -99,6 +100,28 @@ TEST_F(EndpointGate, TheRoleForSecretsReadsFourColumnsInOneDatabase) {
   EXPECT_NE(try_login("host=" + a_.server.run_dir.string() + auth("shop")).find("reject"),
             std::string::npos);
   EXPECT_NE(try_login("host=127.0.0.1 sslmode=require sslcert=none" + auth("postgres")), "");
+}
+
+TEST_F(EndpointGate, LetsReplicationInForUsersOfAllowOnly) {
+  ASSERT_NO_FATAL_FAILURE(a_.create(Application{"shop", "shop", "secret"}));
+  ASSERT_NO_FATAL_FAILURE(a_.start());
+  ASSERT_NO_FATAL_FAILURE(a_.promote());
+  a_.ask("alter role shop replication");
+  ASSERT_NO_FATAL_FAILURE(open_gate());
+  const auto ours = net::certificate_files(a_.server.state_dir);
+  const auto strangers = net::certificate_files(root_.path() / "stranger");
+  const std::string receiver = " user=shop password=secret replication=true";
+  const std::string command = "IDENTIFY_SYSTEM";
+  EXPECT_NE(try_login(over_tls(ours, receiver), command).find("reject"), std::string::npos);
+  const std::string logical = " user=shop password=secret dbname=shop replication=database";
+  EXPECT_EQ(try_login(over_tls(ours, logical), command), "") << "it belongs to a database";
+  ASSERT_NO_FATAL_FAILURE(open_gate({{"10.0.0.0/8", "replication", "shop"}}));
+  EXPECT_TRUE(eventually([&] { return try_login(over_tls(ours, receiver), command).empty(); }));
+  EXPECT_EQ(try_login(over_socket() + " replication=true", command), "");
+  EXPECT_NE(try_login(over_tls(strangers, receiver), command), "");
+  EXPECT_NE(try_login("host=127.0.0.1 sslmode=disable" + receiver, command).find("reject"),
+            std::string::npos)
+      << "past the endpoint";
 }
 
 TEST_F(EndpointGate, AnOlderClusterGetsTheRole) {

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "base/file.hpp"
 #include "postgres/clone.hpp"
@@ -284,6 +285,33 @@ TEST_F(Files, ReplicationIsForOneUserByName) {
   const auto refused = render_hba(node.server, Gate::open, {}, {everybody});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::config_invalid);
+}
+
+/// Bitnami's pgpool CVE-2025-22248: a service user was trusted.
+TEST_F(Files, NoRuleTrustsAnybody) {
+  const std::vector<Admission> admissions = {{"10.0.0.0/8", "app", "all"},
+                                             {"10.0.0.0/8", "replication", "wal"}};
+  std::vector<std::string> texts;
+  for (const Gate gate : {Gate::open, Gate::closed}) {
+    for (const auto& endpoints : {std::optional<Endpoints>(), std::optional(Endpoints{{"n9"}})}) {
+      const auto text = render_hba(node.server, gate, {"10.0.0.1"}, admissions, endpoints);
+      ASSERT_TRUE(text.ok());
+      texts.push_back(*text);
+    }
+  }
+  const auto own = render_endpoint_hba("postgres", admissions);
+  ASSERT_TRUE(own.ok());
+  texts.push_back(*own);
+  for (const std::string& text : texts) {
+    for (std::istringstream lines(text); !lines.eof();) {
+      std::string line;
+      std::getline(lines, line);
+      if (line.empty() || line.starts_with('#')) continue;
+      const bool proves = line.find("  scram-sha-256") != std::string::npos ||
+                          line.ends_with("  reject") || line.ends_with("  peer map=evergres");
+      EXPECT_TRUE(proves) << line;
+    }
+  }
 }
 
 TEST_F(Files, UpstreamFileIsPrivateAndReadBack) {

@@ -55,6 +55,10 @@ TEST_F(ConfiguredTest, ASectionThatSaysNothingIsTheDefaultsAndOurOwnFiles) {
   EXPECT_EQ(is->certificate, directory_ / "state/tls/server.crt");
   EXPECT_EQ(is->hba_file, directory_ / "state/proxy_hba.conf");
   EXPECT_EQ(is->server_authority, directory_ / "state/tls/ca.crt");
+  EXPECT_EQ(is->node, "n1");
+  EXPECT_FALSE(is->cluster_key.empty());
+  EXPECT_NE(is->cluster_key, is->auth_password);
+  EXPECT_TRUE(is->ident_file.empty());
   EXPECT_EQ(is->auth_user, "evergres_auth");
   EXPECT_EQ(is->auth_password.size(), 43U);
   EXPECT_EQ(is->mode, PoolMode::session);
@@ -95,6 +99,9 @@ TEST_F(ConfiguredTest, AFileThatAPersonNamedHasToBeThere) {
   ASSERT_FALSE(is);
   EXPECT_EQ(is.error().code(), ErrorCode::not_found);
   EXPECT_EQ(is.error().detail(), "It is proxy.hba_file of " + file().string() + ".");
+  const auto map = configured(settings("  ident_file: map.conf\n"), file());
+  ASSERT_FALSE(map);
+  EXPECT_EQ(map.error().detail(), "It is proxy.ident_file of " + file().string() + ".");
 }
 
 TEST_F(ConfiguredTest, AReloadChangesWhatARunningProcessCanChange) {

@@ -45,6 +45,7 @@ bool is_md5(std::string_view secret) {
 struct Line {
   std::string user;  ///< as far as it could be read
   std::optional<ScramSecret> secret;
+  std::optional<std::string> password;  ///< prepared, if it stands there in the clear
   FileProblem problem;
 };
 
@@ -74,7 +75,7 @@ void judge_secret(std::string& secret, const Key& salt_key, Line& line) {
     }
     line.secret =
         make_secret(*prepared, mock_secret(std::string(line.user) + '\0' + "file", salt_key).salt);
-    wipe(*prepared);
+    line.password = std::move(*prepared);
   }
 }
 
@@ -125,10 +126,12 @@ AuthFile read_auth_file(std::string_view text, const Key& salt_key) {
     }
     if (line.secret) {
       file.users.emplace(line.user, std::move(*line.secret));
+      if (line.password) file.passwords.emplace(line.user, std::move(*line.password));
       continue;
     }
     line.problem.line = number;
     file.users.erase(line.user);
+    file.passwords.erase(line.user);
     spoilt.insert(line.user);
     file.problems.push_back(std::move(line.problem));
   }

@@ -23,9 +23,12 @@ struct FileProblem {
 /// PgBouncer's auth_file: who may log in, one `"user" "secret"` per line. A quote inside is written
 /// twice; what follows the second field is ignored; empty lines and lines that begin with ; or #
 /// are comments. The secret is a SCRAM secret as in pg_authid.rolpassword. A password in the clear
-/// is turned into one and overwritten; an MD5 hash is refused.
+/// is turned into one; an MD5 hash is refused.
 struct AuthFile {
   std::map<std::string, ScramSecret, std::less<>> users;
+  /// Those that stand there in the clear, prepared: their secret has a salt of ours, so that what a
+  /// login leaves opens no server. Secrets: never shown.
+  std::map<std::string, std::string, std::less<>> passwords;
   /// A user in a line with a problem cannot log in, also if another line would let them.
   std::vector<FileProblem> problems;
 };

@@ -20,6 +20,15 @@ bool same_node(const ServerNode& one, const ServerNode& other) {
                     other.resolved.end(), same_address);
 }
 
+bool same_endpoint(const EndpointNode& one, const EndpointNode& other) {
+  const auto same_address = [](const Resolved& left, const Resolved& right) {
+    return left.bytes() == right.bytes();
+  };
+  return std::tie(one.node, one.address) == std::tie(other.node, other.address) &&
+         std::equal(one.resolved.begin(), one.resolved.end(), other.resolved.begin(),
+                    other.resolved.end(), same_address);
+}
+
 bool same_promotion(const Promotion& one, const Promotion& other) {
   return std::tie(one.term, one.after, one.next_xid) ==
          std::tie(other.term, other.after, other.next_xid);
@@ -125,6 +134,10 @@ World WorldMaker::world(const Surroundings& around) const {
     node.replays = current && told.node->replays && !told.node->noloadbalance;
     if (told.by->heard) node.lag = told.node->lag;
     world.nodes.push_back(std::move(node));
+    if (!told.node->endpoint_host || !told.node->endpoint_port) continue;
+    EndpointNode endpoint{name, {*told.node->endpoint_host, *told.node->endpoint_port}, {}};
+    endpoint.resolved = around.look_up(endpoint.address);
+    world.endpoints.push_back(std::move(endpoint));
   }
   const std::size_t skipped =
       promotions_.size() > most_promotions ? promotions_.size() - most_promotions : 0;
@@ -140,6 +153,8 @@ bool same_routes(const World& one, const World& other) {
              std::tie(other.highest, other.leader, other.draining) &&
          std::equal(one.nodes.begin(), one.nodes.end(), other.nodes.begin(), other.nodes.end(),
                     same_node) &&
+         std::equal(one.endpoints.begin(), one.endpoints.end(), other.endpoints.begin(),
+                    other.endpoints.end(), same_endpoint) &&
          std::equal(one.promotions.begin(), one.promotions.end(), other.promotions.begin(),
                     other.promotions.end(), same_promotion);
 }

@@ -97,8 +97,8 @@ CancelMeaning CancelKeys::read_long(std::int32_t pid, std::string_view key) cons
   own.slot = slot;
   own.number = u64(reader);
   if (kind != issued_key || !reader.done() || slot >= slots_most) return NobodysSession{};
-  if (proxy != proxy_) return OtherProxy{proxy};
-  if (run != run_) return NobodysSession{};
+  // Another node's endpoint may have the same number.
+  if (proxy != proxy_ || run != run_) return OtherProxy{proxy};
   return own;
 }
 

@@ -31,11 +31,12 @@ struct OwnSession {
   std::optional<std::uint64_t> number;  ///< of a long key, which was checked
   std::array<char, 4> secret{};         ///< of a short one, which was not
 };
-/// It is about a session of another proxy of this cluster: forward() it there.
+/// It is about a session of another proxy of this cluster: forward() it there. With our own number
+/// it may be about one that is gone, and there may be another proxy with this number.
 struct OtherProxy {
   std::uint16_t proxy = 0;
 };
-/// Not a key of this cluster, of an earlier run, or forwarded too often: nothing is done, and
+/// Not a key of this cluster, or forwarded too often: nothing is done, and
 /// nothing is said.
 struct NobodysSession {};
 using CancelMeaning = std::variant<OwnSession, OtherProxy, NobodysSession>;
@@ -53,10 +54,11 @@ class CancelKeys {
   /// A request comes from a client, or from the proxy that the client reached.
   static constexpr std::uint8_t hops_most = 1;
 
-  /// `proxy`: 1 to 2047, unique in the cluster. `run`: random, new with each start. `key`: random,
+  /// `proxy`: 1 to 2047, see proxy_number(). `run`: random, new with each start. `key`: random,
   /// of this cluster, secret.
   CancelKeys(std::uint16_t proxy, std::uint64_t run, Key key);
 
+  [[nodiscard]] std::uint16_t proxy() const { return proxy_; }
   [[nodiscard]] CancelKey issue(const SessionIdentity& session, ProtocolVersion spoken) const;
 
   /// A request as a client or another proxy sent it.

@@ -27,6 +27,9 @@ enum class ServerTls {
   direct,   ///< the handshake at once, PostgreSQL 17 and newer
 };
 
+/// Nothing, a password, or the keys that a client's login left.
+using ServerCredential = std::variant<std::monostate, ScramPassword, ScramKeys>;
+
 /// Whom to be on a server, and how to show it.
 struct ServerLoginPlan {
   ServerTls tls = ServerTls::prefer;
@@ -36,7 +39,7 @@ struct ServerLoginPlan {
   /// Sent as they are: a client's own for its own session, never on a connection of ours.
   std::vector<std::pair<std::string, std::string>> settings;
   bool newest = false;  ///< ask for protocol 3.2 and not for 3.0
-  std::variant<std::monostate, ScramPassword, ScramKeys> credential;
+  ServerCredential credential;
   /// Whether a server may let us in without SCRAM (trust, peer, cert), that is, without showing
   /// that it knows the secret: a unix socket of our own node, TLS whose certificate was verified.
   bool without_proof = false;

@@ -84,6 +84,10 @@ class Pool final : public ServerKeeper, public PermitHolder {
   void use_password(ScramPassword password) { credential_ = std::move(password); }
   /// Of another pool of the same user.
   void log_in_like(const Pool& other) { credential_ = other.credential_; }
+  /// For a client that a certificate let in: what is known without it, unless there is something.
+  void use_known(ServerCredential known) {
+    if (std::holds_alternative<std::monostate>(credential_)) credential_ = std::move(known);
+  }
 
   /// Servers of an older term end; those who wait may have to wait elsewhere: they are taken out,
   /// oldest first, and returned, if there is no route.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxy/login/client_login.hpp"
+#include "proxy/login/server_login.hpp"
 #include "proxy/wire/opening.hpp"
 
 namespace evergres::proxy {
@@ -15,6 +16,7 @@ struct Entrance {
   std::optional<ClientLogin> login;
   std::optional<StartupMessage> startup;
   std::string out;
+  ServerCredential credential;  ///< of a replication connection, for its server
   std::string application;  ///< application_name, which is not part of the bucket
   bool looked = false;      ///< at the first byte
   bool direct = false;      ///< TLS without being asked

@@ -48,6 +48,7 @@ void Session::ready(Ready what) {
     if (closing_ && stream_.unsent() == 0) return finish();
     if (was_full && takes()) {
       if (server_ != nullptr) server_->resume();
+      if (passage_) passage_->resume();
       resume();
     }
     if (!*alive || stage_ == Stage::over) return;
@@ -61,6 +62,7 @@ void Session::ready(Ready what) {
   const bool asks = console_ && console_->busy();
   const bool unread = asks || waits() || (server_ != nullptr && server_->congested());
   if (hung_up_ && unread && stage_ == Stage::ready && pending_.empty()) return gone();
+  if (hung_up_ && passage_waits()) return gone();
   read();
 }
 
@@ -77,7 +79,9 @@ void Session::read() {
       return;
     }
     if (!*alive || stage_ == Stage::over) return;
-    if (stage_ != Stage::ready && pending_.size() >= login_most) return;
+    if (passage_waits()) return;
+    const bool logs_in = stage_ != Stage::ready && stage_ != Stage::passing;
+    if (logs_in && pending_.size() >= login_most) return;
     // Also in the middle of a message: heard_all() follows when the server has read.
     if (server_ != nullptr && server_->congested()) return;
     Reactor& reactor = host_.around().reactor;
@@ -150,6 +154,7 @@ void Session::consume(std::string_view& input) {
 }
 
 void Session::use(std::string_view& input) {
+  if (stage_ == Stage::passing) return pass_on(input);
   const std::shared_ptr<bool> alive = alive_;
   while (stage_ != Stage::ready) {
     const std::size_t before = input.size();

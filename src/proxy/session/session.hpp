@@ -16,6 +16,7 @@
 #include "proxy/pool/hold_queue.hpp"
 #include "proxy/pool/pool.hpp"
 #include "proxy/session/entrance.hpp"
+#include "proxy/session/passage.hpp"
 #include "proxy/session/segment.hpp"
 #include "proxy/session/surrender.hpp"
 #include "proxy/wire/frontend.hpp"
@@ -44,13 +45,19 @@ class SessionHost {
   virtual std::shared_ptr<const LoginRules> rules() = 0;
   virtual void logged_in(Session& session, const std::optional<ScramKeys>& keys) = 0;
   virtual void refused(Session& session, const Refused& why) = 0;
+  /// What opens servers for a client whose own login did not leave it.
+  virtual ServerCredential credential(const std::string& user) = 0;
   /// How long the answer to a refused login is kept back.
   virtual Millis delay_of(const Session& session) = 0;
   /// What the client is told to cancel with.
   virtual CancelKey cancel_key(Session& session, ProtocolVersion spoken) = 0;
-  virtual void cancel_asked(const CancelRequest& request) = 0;
+  /// True if the request was carried out, or never will be: whoever sent it may be told so by the
+  /// end of its connection. Else Session::cancel_passed_on() follows.
+  virtual bool cancel_asked(Session& session, const CancelRequest& request) = 0;
   /// Sends a cancel request to the server, which is not given to anybody else until it has arrived.
   virtual void cancel(Server& server) = 0;
+  /// The same for a server that was never in a pool.
+  virtual void cancel(const Passage& passage) = 0;
   /// Finds out what became of the transaction that `server` may have committed; answers with
   /// Session::fate_known().
   virtual void find_fate(Session& session, FateQuestion question) = 0;
@@ -69,7 +76,7 @@ class SessionHost {
 };
 
 /// One client, from its first byte to its last. One thread.
-class Session final : public Watcher, public Waiter {
+class Session final : public Watcher, public Waiter, public PassageOwner {
  public:
   Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t number);
   ~Session();
@@ -88,6 +95,8 @@ class Session final : public Watcher, public Waiter {
   /// What was seen of the server that has this number; absent: it could not be seen.
   void looked(std::uint64_t server, std::optional<bool> commits);
   void cancel_asked();
+  /// The cancel request that came instead of a login has arrived where it belongs.
+  void cancel_passed_on() { finish(); }
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
   /// Gives its server back if it stands between two transactions and needs nothing of it.
@@ -111,6 +120,12 @@ class Session final : public Watcher, public Waiter {
   void heard_all(Server& server) override;
   void lost(Server& server, const ServerEnd& end) override;
   [[nodiscard]] bool takes() const override { return stream_.unsent() < unsent_most; }
+
+  // PassageOwner
+  void opened(ServerReady ready) override;
+  void goes_on() override;
+  bool arrived(std::string_view bytes) override;
+  void closed(const std::string& sqlstate, const Error& error) override;
 
   // For the console.
   [[nodiscard]] bool in_console() const { return console_ != nullptr; }
@@ -142,7 +157,7 @@ class Session final : public Watcher, public Waiter {
   bool crowded = false;                    ///< there are too many beside it
 
  private:
-  enum class Stage { opening, handshake, login, greeting, ready, over };
+  enum class Stage { opening, handshake, login, greeting, ready, passing, over };
   /// What has to be done before a server is as the client left its last one.
   enum class Settling { no, sets, parameters };
   static constexpr std::size_t unsent_most = 256U << 10U;
@@ -171,6 +186,13 @@ class Session final : public Watcher, public Waiter {
   void admit(const Admitted& admitted);
   void greet();
   void say_refusal(Refused refused);
+
+  // session_passage.cpp: replication
+  void begin_replication(const Admitted& admitted);
+  void open_passage();
+  void pass_on(std::string_view& input);
+  [[nodiscard]] bool passage_waits() const;
+  void passage_looks();
 
   // session_client.cpp: what the client sends
   void frame(const Frame& frame);
@@ -256,6 +278,8 @@ class Session final : public Watcher, public Waiter {
   bool to_server_ = false;  ///< where the pieces of the current message go
 
   std::unique_ptr<ConsoleSession> console_;  ///< instead of all that follows
+  std::unique_ptr<Passage> passage_;  ///< of a replication connection, which has no pool
+  Term passage_term_;
   Pool* pool_ = nullptr;
   PoolMode mode_ = PoolMode::session;
   Server* server_ = nullptr;

@@ -26,8 +26,11 @@ void Session::open(std::string_view& input) {
     return shake_hands();
   }
   if (const auto* cancel = std::get_if<CancelRequest>(&step)) {
-    host_.cancel_asked(*cancel);
-    return finish();
+    if (host_.cancel_asked(*this, *cancel)) return finish();
+    // Nothing else is read of it.
+    closing_ = true;
+    closing_since_ = host_.around().reactor.now();
+    return;
   }
   entered(std::move(std::get<StartupMessage>(step)));
 }
@@ -129,9 +132,8 @@ void Session::admit(const Admitted& admitted) {
                         false});
   }
   if (startup.replication != Replication::none) {
-    return end("0A000", Error(ErrorCode::refused, "replication does not go through the endpoint",
-                              "A replication connection belongs to one server.",
-                              "Connect to the node's own port."));
+    host_.logged_in(*this, admitted.keys);
+    return begin_replication(admitted);
   }
   std::string application;
   for (const auto& [name, value] : startup.settings) {
@@ -143,7 +145,14 @@ void Session::admit(const Admitted& admitted) {
   pool_ = &pool;
   mode_ = pool.limits().mode;
   host_.logged_in(*this, admitted.keys);
-  if (admitted.keys) pool_->learn(*admitted.keys);
+  ServerCredential known = host_.credential(user_);
+  if (auto* password = std::get_if<ScramPassword>(&known)) {
+    pool_->use_password(std::move(*password));
+  } else if (admitted.keys) {
+    pool_->learn(*admitted.keys);
+  } else {
+    pool_->use_known(std::move(known));
+  }
   std::vector<std::pair<std::string, std::string>> settings;
   for (auto& [name, value] : startup.settings) {
     if (name != "application_name") settings.emplace_back(name, value);

@@ -81,6 +81,7 @@ Standing Session::standing_of(std::size_t place) const {
 }
 
 Standing Session::standing() const {
+  if (stage_ == Stage::passing) return Standing::replication;
   if (stage_ != Stage::ready) return Standing::login;
   if (fate_.sent_in != Term{}) return Standing::resolving;
   if (surrender_.mode() == Surrender::Mode::aborted) return Standing::told_aborted;
@@ -308,6 +309,7 @@ void Session::fate_known(Fate fate) {
 }
 
 void Session::cancel_asked() {
+  if (stage_ == Stage::passing) return host_.cancel(*passage_);
   if (stage_ != Stage::ready) return;
   if (console_) {
     if (!console_->busy()) return;
@@ -338,6 +340,7 @@ void Session::cancel_asked() {
 }
 
 void Session::world_changed() {
+  passage_looks();
   // Whoever keeps a server gives it up for the switchover.
   if (host_.around().world->draining && port_ != Port::read_only) give_way();
 }

@@ -104,6 +104,7 @@ void Session::released() {
   its_turn_ = true;
   if (stage_ == Stage::greeting) {
     login_since_ = host_.around().reactor.now();
+    if (entrance_->startup->replication != Replication::none) return open_passage();
     if (bucket->welcome != nullptr || want_server()) greet();
     return;
   }
@@ -466,6 +467,7 @@ void Session::let_go() {
     host_.leave_hold(*this);
     held_ = false;
   }
+  if (passage_) passage_->close();
   if (pool_ != nullptr) pool_->leave(*this);
   if (server_ == nullptr) return;
   hand_in();

@@ -22,6 +22,7 @@ void Session::tick() {
   const Instant now = host_.around().reactor.now();
   if (closing_ && closing_since_ + farewell <= now) return finish();
   if (closing_ || stage_ == Stage::over) return;
+  if (passage_) return passage_looks();
   if (stage_ != Stage::ready) return login_late(now);
   if (console_) return;
   const Limits& limits = pool_->limits();

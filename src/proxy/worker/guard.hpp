@@ -12,6 +12,7 @@
 #include "proxy/login/cancel_keys.hpp"
 #include "proxy/login/client_login.hpp"
 #include "proxy/login/secret_cache.hpp"
+#include "proxy/login/server_login.hpp"
 #include "proxy/login/throttle.hpp"
 
 namespace evergres::proxy {
@@ -20,8 +21,8 @@ namespace evergres::proxy {
 /// servers told. Any thread; asked at logins only.
 class Guard {
  public:
-  /// Reads the files that the configuration names. `key`: random, secret. Errors: those of reading,
-  /// and the first problem of a file, with its line.
+  /// Reads the files that the configuration names. `key`: secret; of this cluster, or random.
+  /// Errors: those of reading, and the first problem of a file, with its line.
   static Result<std::shared_ptr<Guard>> make(const Configuration& configuration, const Key& key);
   /// The same for files that have changed; with an error everything stays as it was.
   Outcome reload(const Configuration& configuration);
@@ -30,12 +31,15 @@ class Guard {
 
   /// Of auth_file, or what a server told. Nothing: ask a server.
   std::optional<SecretCache::Found> secret_of(const std::string& user, Instant now);
+  /// What opens servers for this user without a login of theirs: a password that auth_file has in
+  /// the clear, or what an earlier login left.
+  ServerCredential credential(const std::string& user);
   SecretCache& cache() { return cache_; }
   LoginThrottle& throttle() { return throttle_; }
   [[nodiscard]] const CancelKeys& cancel_keys() const { return cancel_keys_; }
 
  private:
-  explicit Guard(const Key& key);
+  Guard(const Key& key, const std::string& node);
 
   Key key_;
   SecretCache cache_;
@@ -44,6 +48,7 @@ class Guard {
   mutable std::mutex mutex_;  ///< of what follows
   std::shared_ptr<const LoginRules> rules_;
   std::map<std::string, ScramSecret, std::less<>> file_;
+  std::map<std::string, std::string, std::less<>> passwords_;  ///< of auth_file
   bool can_ask_ = false;
 };
 

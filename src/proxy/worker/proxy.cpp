@@ -157,8 +157,8 @@ Proxy::~Proxy() = default;
 Result<std::unique_ptr<Proxy>> Proxy::start(Configuration configuration, Hooks hooks) {
   auto impl = std::make_unique<Impl>();
   impl->hooks = std::move(hooks);
-  // Known to nobody else: a process of its own makes other secrets for users who do not exist.
-  auto guard = Guard::make(configuration, sha256(random_hex(32)));
+  const std::string& shared_key = configuration.cluster_key;
+  auto guard = Guard::make(configuration, sha256(shared_key.empty() ? random_hex(32) : shared_key));
   if (!guard) return guard.error();
   impl->guard = std::move(*guard);
   auto shared = std::make_shared<const Configuration>(std::move(configuration));

@@ -13,7 +13,6 @@ constexpr Millis tick_length{100};
 constexpr Millis drain_look{3};
 constexpr std::size_t anybody = 1'000'000;
 constexpr std::uint32_t crowd_most = 64;  ///< above client_limit
-constexpr std::uint32_t slots_of_shard = CancelKeys::slots_most / 16;
 
 }  // namespace
 
@@ -30,7 +29,10 @@ Shard::Shard(std::unique_ptr<Reactor> reactor, Plan plan)
     : reactor_(std::move(reactor)),
       plan_(std::move(plan)),
       around_{*reactor_, plan_.configuration, std::make_shared<const World>(), {}, {}, {}, {},
-              plan_.say, plan_.permits} {
+              plan_.say, plan_.permits},
+      cancel_forwards_(around_, [this](std::uint64_t number) {
+        if (Session* asking = session(number)) asking->cancel_passed_on();
+      }) {
   around_.last_number = std::uint64_t{plan_.number} << 48U;
 }
 
@@ -342,57 +344,13 @@ void Shard::refused(Session& session, const Refused& why) {
                                      session.address() + " refused: " + why.error.one_line());
 }
 
+ServerCredential Shard::credential(const std::string& user) {
+  return plan_.guard->credential(user);
+}
+
 Millis Shard::delay_of(const Session& session) {
   return plan_.guard->throttle().failed(IpAddress::parse(session.address()), session.user(),
                                         reactor_->now());
-}
-
-// ---- cancelling
-
-/// Slots of the process: the shard, and the place in identities_.
-CancelKey Shard::cancel_key(Session& session, ProtocolVersion spoken) {
-  std::uint32_t place = static_cast<std::uint32_t>(identities_.size());
-  if (!free_slots_.empty()) {
-    place = free_slots_.back();
-    free_slots_.pop_back();
-  } else if (place < slots_of_shard) {
-    identities_.emplace_back();
-  } else {
-    return {0, std::string(cancel_key_least, '\0')};  // cannot be cancelled
-  }
-  SessionIdentity& identity = identities_[place];
-  identity.slot = plan_.number * slots_of_shard + place;
-  identity.number = session.number();
-  const Key random = sha256(random_hex(16));
-  std::copy_n(random.view().begin(), identity.secret.size(), identity.secret.begin());
-  session.cancel_slot = place;
-  return plan_.guard->cancel_keys().issue(identity, spoken);
-}
-
-void Shard::cancel_asked(const CancelRequest& request) {
-  const CancelMeaning meaning = plan_.guard->cancel_keys().read(request);
-  const auto* meant = std::get_if<OwnSession>(&meaning);
-  if (meant == nullptr) return;
-  const unsigned shard = meant->slot / slots_of_shard;
-  if (shard == plan_.number) return cancel_here(*meant);
-  plan_.forward_cancel(shard, *meant);
-}
-
-void Shard::cancel_here(const OwnSession& meant) {
-  const std::uint32_t place = meant.slot % slots_of_shard;
-  if (place >= identities_.size() || identities_[place].number == 0) return;
-  if (!CancelKeys::names(meant, identities_[place])) return;
-  if (Session* asked = session(identities_[place].number)) asked->cancel_asked();
-}
-
-void Shard::cancel(Server& server) {
-  if (server.cancels >= 2) return;  // one more changes nothing
-  cancellers_.push_back(std::make_unique<Canceller>(*reactor_, server, [this](Canceller& done) {
-    reactor_->defer([this, raw = &done] {
-      std::erase_if(cancellers_, [raw](const auto& owned) { return owned.get() == raw; });
-    });
-  }));
-  cancellers_.back()->begin();
 }
 
 // ---- fates
@@ -462,6 +420,7 @@ void Shard::tick() {
   for (const auto& canceller : cancellers_) {
     if (canceller->late()) canceller->give_up();
   }
+  cancel_forwards_.tick();
   // Anybody who logs in can make one by naming a database.
   if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty() && looks_.empty()) {
     std::erase_if(pools_, [](const auto& entry) { return entry.second->unused(); });
@@ -477,7 +436,9 @@ void Shard::tick() {
 void Shard::leave() {
   leaving_ = true;
   for (const auto& [number, session] : sessions_) {
-    if (session->in_transaction() || session->standing() != Standing::idle) continue;
+    const Standing where = session->standing();
+    const bool may_go = where == Standing::idle || where == Standing::replication;
+    if (session->in_transaction() || !may_go) continue;
     session->end("57P01", Error(ErrorCode::cancelled, "the endpoint is shutting down", {},
                                 "Connect again."));
   }

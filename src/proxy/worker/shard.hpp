@@ -15,6 +15,7 @@
 #include "proxy/console/snapshot.hpp"
 #include "proxy/pool/hold_queue.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/worker/cancel_forwards.hpp"
 #include "proxy/worker/canceller.hpp"
 #include "proxy/worker/commit_look.hpp"
 #include "proxy/worker/errand.hpp"
@@ -89,10 +90,12 @@ class Shard final : public SessionHost {
   std::shared_ptr<const LoginRules> rules() override;
   void logged_in(Session& session, const std::optional<ScramKeys>& keys) override;
   void refused(Session& session, const Refused& why) override;
+  ServerCredential credential(const std::string& user) override;
   Millis delay_of(const Session& session) override;
   CancelKey cancel_key(Session& session, ProtocolVersion spoken) override;
-  void cancel_asked(const CancelRequest& request) override;
+  bool cancel_asked(Session& session, const CancelRequest& request) override;
   void cancel(Server& server) override;
+  void cancel(const Passage& passage) override;
   void find_fate(Session& session, FateQuestion question) override;
   void look_at(Session& session) override;
   [[nodiscard]] bool disabled(const std::string& database) const override;
@@ -165,6 +168,7 @@ class Shard final : public SessionHost {
   Admission admission_;
   std::map<std::uint64_t, std::uint64_t> console_asks_;  ///< sessions, by ticket
   std::uint64_t last_ticket_ = 0;
+  CancelForwards cancel_forwards_;
   std::uint32_t told_busy_ = UINT32_MAX;
   std::uint64_t told_world_ = 0;
   unsigned ticks_ = 0;

@@ -36,6 +36,11 @@ TEST(AuthFile, APasswordInTheClearBecomesTheSameSecretEachTime) {
   EXPECT_NE(once.users.at("app").salt, once.users.at("web").salt);
   EXPECT_EQ(text_of(make_secret("pencil", once.users.at("app").salt)),
             text_of(once.users.at("app")));
+  // Servers have another salt: for them the password itself is kept.
+  EXPECT_EQ(once.passwords.at("app"), "pencil");
+  const AuthFile other = read_auth_file(
+      "\"app\" \"" + secret + "\"\n\"two\" \"x\"\n\"two\" \"y\"", key);
+  EXPECT_TRUE(other.passwords.empty());
 }
 
 TEST(AuthFile, SaysFileAndLineAndNeverTheSecret) {

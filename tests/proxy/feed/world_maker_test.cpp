@@ -190,5 +190,21 @@ TEST(WorldMaker, ALagIsNoOtherRouteButItsAbsenceIs) {
   EXPECT_FALSE(same_routes(before, maker.world(around())));
 }
 
+TEST(WorldMaker, EndpointsOfOtherNodesAreKnownByTheirOwnAddress) {
+  WorldMaker maker(std::nullopt, "this");
+  RouteWord said = word("n1", 2, 5, "n1");
+  EXPECT_TRUE((maker.hear(said), maker.world(around()).endpoints.empty()));
+  const World before = maker.world(around());
+  said.nodes[1].endpoint_host = "10.0.0.2";
+  said.nodes[1].endpoint_port = 5432;
+  said.revision = Revision{6};
+  maker.hear(said);
+  const World world = maker.world(around());
+  ASSERT_EQ(world.endpoints.size(), 1U);
+  EXPECT_EQ(world.endpoints[0].node, NodeName("n2"));
+  EXPECT_EQ(world.endpoints[0].resolved[0].bytes(), "10.0.0.2:5432");
+  EXPECT_FALSE(same_routes(before, world));
+}
+
 }  // namespace
 }  // namespace evergres::proxy

@@ -59,11 +59,19 @@ TEST(CancelKeys, NoBitOfALongOneMayBeAnother) {
   EXPECT_TRUE(std::holds_alternative<NobodysSession>(strangers.read(back(issued))));
 }
 
-TEST(CancelKeys, OfAnEarlierRunNameNobody) {
+TEST(CancelKeys, OfAnEarlierRunNameNoSessionHere) {
   const CancelKeys before(3, 5, cluster);
   const CancelKeys after(3, 6, cluster);
-  const CancelKey issued = before.issue(session(), newest_protocol);
-  EXPECT_TRUE(std::holds_alternative<NobodysSession>(after.read(back(issued))));
+  const CancelRequest request = back(before.issue(session(), newest_protocol));
+  // Perhaps one of another endpoint with this number.
+  const CancelMeaning meaning = after.read(request);
+  ASSERT_TRUE(std::holds_alternative<OtherProxy>(meaning));
+  EXPECT_EQ(std::get<OtherProxy>(meaning).proxy, 3);
+  const CancelKeys twin(3, 7, cluster);
+  const auto passed = twin.forward(request);
+  ASSERT_TRUE(passed);
+  EXPECT_TRUE(std::holds_alternative<NobodysSession>(after.read(*passed)));
+  EXPECT_TRUE(std::holds_alternative<OwnSession>(before.read(*passed)));
 }
 
 TEST(CancelKeys, OfAnotherProxyArePassedOnOnce) {

@@ -2,6 +2,11 @@
 
 import contextlib
 import itertools
+import socket
+import threading
+
+import psycopg2
+import psycopg2.extras
 
 from harness import expect, story, wait_until
 from harness.endpoint import (Applications, drivers, endpoint_dsn, expect_no_anomalies,
@@ -117,3 +122,106 @@ def pools_that_never_recycle_keep_working(new_cluster):
         for driver, result in applications.results.items():
             stuck = [error for error in result["errors"] if "stuck" in error or "25006" in error]
             expect(not stuck, f"{driver}: {stuck[:3]}")
+
+
+def _answers_for_replication(dsn, **more):
+    """The port of the server that a replication connection reaches; an error as text."""
+    try:
+        with contextlib.closing(psycopg2.connect(
+                dsn, connection_factory=psycopg2.extras.PhysicalReplicationConnection,
+                **more)) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SHOW port")
+            return cursor.fetchone()[0]
+    except psycopg2.Error as error:
+        return str(error)
+
+
+@story(ci=True, own=True)
+def replication_finds_the_leader(new_cluster):
+    """A line of allow lets one user replicate through any endpoint, always from the leader. Nobody
+    takes the name of a standby, and nobody else may."""
+    with with_endpoint(new_cluster) as cluster:
+        if cluster is None:
+            return
+        leader = cluster.wait_healthy()
+        leader.sql(f"create role wal replication login password '{cluster.password}'", "postgres")
+        ways = [endpoint_dsn(cluster, node).replace("user=app", "user=wal")
+                for node in cluster.nodes]
+        refused = _answers_for_replication(ways[0])
+        expect("no host rule lets" in refused, refused)
+        line = "{address: 127.0.0.1/32, database: replication, user: wal}"
+        done = leader.evergres("edit-config", "--force", "--wait", "-s", f"allow=[{line}]")
+        expect(done.returncode == 0, done.stderr)
+        for _ in range(2):
+            leader = cluster.wait_healthy()
+            for way in ways:
+                wait_until(f"replication from {leader}",
+                           lambda way=way: _answers_for_replication(way) == str(
+                               leader.postgres_port), 60,
+                           lambda way=way: _answers_for_replication(way))
+            cluster.switchover(cluster.standbys()[0])
+        refused = _answers_for_replication(ways[0], application_name="evg_n2_12345678_t1")
+        expect("belongs to the cluster" in refused, refused)
+        refused = _answers_for_replication(endpoint_dsn(cluster))
+        expect("no host rule lets" in refused, refused)
+
+
+class _Relay(threading.Thread):
+    """Leads each connection to the port that `to` says when it comes."""
+
+    def __init__(self, to):
+        super().__init__(daemon=True)
+        self.to = to
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listening.accept()
+                server = socket.create_connection(("127.0.0.1", self.to))
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one, other):
+        with contextlib.suppress(OSError):
+            while some := one.recv(65536):
+                other.sendall(some)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+
+@story(ci=True, own=True)
+def a_cancel_request_finds_its_client_elsewhere(new_cluster):
+    """A client is connected through one endpoint; its cancel requests reach the others."""
+    with with_endpoint(new_cluster) as cluster:
+        if cluster is None:
+            return
+        leader = cluster.wait_healthy()
+        home, *others = cluster.nodes
+        relay = _Relay(home.proxy_port)
+        relay.start()
+        dsn = endpoint_dsn(cluster).replace(f"port={home.proxy_port}", f"port={relay.port}")
+        with contextlib.closing(relay.listening), contextlib.closing(
+                psycopg2.connect(dsn)) as connection:
+            connection.autocommit = True
+            for other in others:
+                relay.to = other.proxy_port
+                told = []
+
+                def sleep():
+                    try:
+                        connection.cursor().execute("select pg_sleep(60)")
+                        told.append("slept")
+                    except psycopg2.Error as error:
+                        told.append(error.pgcode)
+                asking = threading.Thread(target=sleep, daemon=True)
+                asking.start()
+                wait_until("the client sleeps", lambda: leader.sql(
+                    "select 1 from pg_stat_activity where wait_event = 'PgSleep'"), 20)
+                # The card of a node that has just started may not have been told everywhere yet.
+                wait_until("the cancel request arrives",
+                           lambda: connection.cancel() or asking.join(1) or told, 30, lambda: told)
+                expect(told == ["57014"], told)

@@ -1,0 +1,206 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plane/world.hpp"
+#include "proxy/login/server_login.hpp"
+#include "proxy/wire/writer.hpp"
+#include "proxy/worker/cancel_forwards.hpp"
+
+/// Cancel requests that reach another endpoint than their client's.
+namespace evergres::proxy::test {
+namespace {
+
+/// A blocking connection that says what it is told, without libpq.
+class Line {
+ public:
+  explicit Line(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    EXPECT_EQ(0, ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address));
+  }
+  ~Line() { ::close(socket_); }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  void say(std::string_view bytes) const { ::send(socket_, bytes.data(), bytes.size(), 0); }
+  /// What arrives next; "" at the end, "stuck" after so long.
+  std::string hear(int milliseconds = 20'000) const {
+    pollfd waiting{socket_, POLLIN, 0};
+    if (poll(&waiting, 1, milliseconds) != 1) return "stuck";
+    char some[8192];
+    const ssize_t got = ::recv(socket_, some, sizeof some, 0);
+    return got > 0 ? std::string(some, static_cast<std::size_t>(got)) : std::string();
+  }
+  [[nodiscard]] int number() const { return socket_; }
+
+ private:
+  int socket_;
+};
+
+/// A client of protocol 3.2, which the libpq of this machine does not speak.
+class NewClient {
+ public:
+  explicit NewClient(int port) : line_(port) {
+    ServerLoginPlan plan;
+    plan.tls = ServerTls::disable;
+    plan.user = "alice";
+    plan.database = "app";
+    plan.newest = true;
+    plan.credential = ScramPassword{"alice"};
+    plan.nonce = "onlyForThisTestAndNeverAgain";
+    ServerLogin login(std::move(plan));
+    std::string out;
+    ServerStep step = login.start(out);
+    std::string arrived;
+    while (std::holds_alternative<ServerLacks>(step)) {
+      line_.say(out);
+      out.clear();
+      const std::string more = line_.hear();
+      if (more.empty() || more == "stuck") return;
+      arrived += more;
+      std::string_view input = arrived;
+      step = login.feed(input, out);
+      arrived.erase(0, arrived.size() - input.size());
+    }
+    if (auto* ready = std::get_if<ServerReady>(&step)) told_ = std::move(*ready);
+  }
+  [[nodiscard]] const ServerReady& told() const { return told_; }
+  /// What is answered up to ReadyForQuery.
+  std::string ask(const std::string& sql) const {
+    line_.say(message('Q', sql + '\0'));
+    std::string all;
+    while (all.find(std::string("Z\0\0\0\5", 5)) == std::string::npos) {
+      const std::string more = line_.hear();
+      if (more.empty() || more == "stuck") return all + more;
+      all += more;
+    }
+    return all;
+  }
+
+ private:
+  Line line_;
+  ServerReady told_;
+};
+
+bool somebody_sleeps() {
+  return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") ==
+         "1";
+}
+
+/// Endpoints of two nodes in front of one leader.
+class PlaneCancelElsewhere : public ::testing::TestWithParam<bool> {
+ protected:
+  static Configuration of_node(const std::string& name, bool tls) {
+    Configuration configuration = usual(PoolMode::transaction);
+    configuration.node = name;
+    configuration.cluster_key = "known to the endpoints of this cluster";
+    if (tls) {
+      configuration.certificate = certificates() / "server.crt";
+      configuration.certificate_key = certificates() / "server.key";
+    }
+    return configuration;
+  }
+  void SetUp() override {
+    for (Endpoint* each : {&east, &west}) {
+      each->lead(primary());
+      each->add_endpoint("east", east.port());
+      each->add_endpoint("west", west.port());
+    }
+  }
+  Endpoint east{of_node("east", GetParam())};
+  Endpoint west{of_node("west", GetParam())};
+};
+INSTANTIATE_TEST_SUITE_P(Tls, PlaneCancelElsewhere, ::testing::Bool());
+
+TEST_P(PlaneCancelElsewhere, FindsItsClientOnTheOtherEndpoint) {
+  Relay relay(east.port());
+  Client client(east.dsn("alice", "port=" + std::to_string(relay.port())));
+  ASSERT_TRUE(client.connected()) << client.problem();
+  relay.lead_to(west.port());
+  for (int round = 0; round < 20; ++round) {
+    client.begin("SELECT pg_sleep(60)");
+    ASSERT_TRUE(eventually(somebody_sleeps));
+    EXPECT_TRUE(client.cancel());
+    EXPECT_EQ("57014", client.end().sqlstate);
+    // PQcancel() has returned: nothing that comes later may be hit.
+    EXPECT_EQ("1", client.value("SELECT 1 FROM pg_sleep(0.002)"));
+  }
+}
+
+TEST_P(PlaneCancelElsewhere, LongKeysOfProtocol32) {
+  const NewClient client(east.port());
+  ASSERT_EQ(client.told().spoken, newest_protocol);
+  ASSERT_EQ(client.told().key.size(), CancelKeys::long_key);
+  std::string told;
+  std::thread asking([&] { told = client.ask("SELECT pg_sleep(60)"); });
+  EXPECT_TRUE(eventually(somebody_sleeps));
+  std::string forged;
+  std::string wrong = client.told().key;
+  wrong.back() = static_cast<char>(wrong.back() ^ 1);
+  write_cancel(forged, client.told().pid, wrong);
+  for (Endpoint* each : {&east, &west}) {
+    const Line line(each->port());
+    line.say(forged);
+    EXPECT_EQ("", line.hear());
+  }
+  EXPECT_TRUE(somebody_sleeps());
+  std::string request;
+  write_cancel(request, client.told().pid, client.told().key);
+  const Line line(west.port());
+  line.say(request);
+  EXPECT_EQ("", line.hear());
+  asking.join();
+  EXPECT_NE(std::string::npos, told.find("57014")) << told;
+  EXPECT_NE(std::string::npos, client.ask("SELECT 41 + 1").find("42"));
+}
+
+/// A request for an endpoint that does not answer, and very many of them: each ends, and most at
+/// once, since only 64 are passed on at a time.
+TEST(PlaneCancelNowhere, EndsAndIsBounded) {
+  Configuration configuration = usual(PoolMode::transaction);
+  configuration.node = "east";
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  int silent_port = 0;
+  const int silent = listen_somewhere(silent_port);
+  endpoint.add_endpoint("north", silent_port);
+  std::string request;
+  const auto pid = static_cast<std::int32_t>(std::uint32_t{proxy_number("north")} << 20U);
+  write_cancel(request, pid, "abcd");
+  std::vector<std::unique_ptr<Line>> lines;
+  for (int i = 0; i < 100; ++i) {
+    lines.push_back(std::make_unique<Line>(endpoint.port()));
+    lines.back()->say(request);
+  }
+  const auto open = [&] {
+    std::size_t count = 0;
+    for (const auto& line : lines) {
+      pollfd waiting{line->number(), POLLIN, 0};
+      if (poll(&waiting, 1, 0) == 0) ++count;
+    }
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return open() == 64; })) << open();
+  Client client(endpoint.dsn());
+  EXPECT_EQ("1", client.value("SELECT 1"));
+  EXPECT_TRUE(eventually([&] { return open() == 0; }));
+  ::close(silent);
+}
+
+TEST(ProxyNumber, IsThatOfTheNode) {
+  EXPECT_EQ(proxy_number(""), 1);
+  EXPECT_EQ(proxy_number("n1"), proxy_number("n1"));
+  EXPECT_NE(proxy_number("n1"), proxy_number("n2"));
+  for (int i = 0; i < 5000; ++i) {
+    const std::uint16_t number = proxy_number("n" + std::to_string(i));
+    EXPECT_TRUE(number >= 2 && number < CancelKeys::proxies_most) << i;
+  }
+}
+
+}  // namespace
+}  // namespace evergres::proxy::test
