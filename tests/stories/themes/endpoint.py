@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import multiprocessing
 import socket
 import threading
 
@@ -167,12 +168,13 @@ def replication_finds_the_leader(new_cluster):
         expect("no host rule lets" in refused, refused)
 
 
-class _Relay(threading.Thread):
-    """Leads each connection to the port that `to` says when it comes."""
+class _Relay(multiprocessing.Process):
+    """Leads each connection to the port that `to` says when it comes. A process: psycopg2 keeps all
+    threads waiting while it cancels."""
 
     def __init__(self, to):
         super().__init__(daemon=True)
-        self.to = to
+        self.to = multiprocessing.Value("i", to)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
 
@@ -180,7 +182,7 @@ class _Relay(threading.Thread):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listening.accept()
-                server = socket.create_connection(("127.0.0.1", self.to))
+                server = socket.create_connection(("127.0.0.1", self.to.value))
                 for one, other in ((client, server), (server, client)):
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
@@ -204,11 +206,12 @@ def a_cancel_request_finds_its_client_elsewhere(new_cluster):
         relay = _Relay(home.proxy_port)
         relay.start()
         dsn = endpoint_dsn(cluster).replace(f"port={home.proxy_port}", f"port={relay.port}")
-        with contextlib.closing(relay.listening), contextlib.closing(
-                psycopg2.connect(dsn)) as connection:
+        with contextlib.ExitStack() as stack:
+            stack.callback(relay.kill)
+            connection = stack.enter_context(contextlib.closing(psycopg2.connect(dsn)))
             connection.autocommit = True
             for other in others:
-                relay.to = other.proxy_port
+                relay.to.value = other.proxy_port
                 told = []
 
                 def sleep():
