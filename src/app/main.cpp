@@ -1,6 +1,10 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -9,6 +13,7 @@
 #include "api/service.hpp"
 #include "cli/command_line.hpp"
 #include "postgres/versions.hpp"
+#include "proxy/alone.hpp"
 #include "proxy/configured.hpp"
 #include "proxy/run.hpp"
 #include "supervisor/keeper.hpp"
@@ -53,18 +58,34 @@ int run_agent(const std::filesystem::path& config_file, const NodeSettings& sett
                                     evergres::api::http_service(settings, EVERGRES_VERSION, config_file));
 }
 
+/// libpq takes what it is not told from PG… variables: a file says everything here.
+void forget_libpq_variables() {
+  std::vector<std::string> names;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (text.starts_with("PG")) names.push_back(text.substr(0, text.find('=')));
+  }
+  for (const std::string& name : names) ::unsetenv(name.c_str());
+}
+
 int run_proxy(const std::filesystem::path& config_file, const NodeSettings& settings) {
   ::unsetenv("GNUTLS_NO_IMPLICIT_INIT");
+  forget_libpq_variables();
   auto log = spdlog::stderr_logger_mt("proxy");
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e%z proxy: %l: %v");
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(log);
-  auto configured = evergres::proxy::configured(settings, config_file);
-  if (!configured) {
-    std::fputs(configured.error().for_people().c_str(), stderr);
-    return evergres::error_code_info(configured.error().code()).exit_status;
-  }
+  const auto told = [](const evergres::Error& error) {
+    std::fputs(error.for_people().c_str(), stderr);
+    return evergres::error_code_info(error.code()).exit_status;
+  };
   evergres::proxy::RunPlan plan;
+  if (settings.proxy.alone()) {
+    plan.keep_files = [settings] { return evergres::proxy::keep_files_alone(settings); };
+    if (const auto kept = plan.keep_files(); !kept) return told(kept.error());
+  }
+  auto configured = evergres::proxy::configured(settings, config_file);
+  if (!configured) return told(configured.error());
   plan.settings = settings;
   plan.configuration = *configured;
   plan.version = EVERGRES_VERSION;

@@ -36,13 +36,16 @@ std::span<const Command> commands() {
       Command{"replay", "decide a journal again and compare", add_replay},
       Command{"psql", "psql on the current primary", add_psql},
       Command{"dsn", "the connection string for applications", add_dsn},
+      Command{"proxy-config", "the files of an endpoint on a machine without a node",
+              add_proxy_config},
       Command{"print", "print the options, a sample file, the commands, the exit codes", add_print},
       Command{"completion", "completion for bash, zsh or fish", add_completion},
       Command{"man", "the manual page", add_man},
       Command{"version", "the version of this program", add_version},
       Command{"help", "help on a command or on exit-codes", add_help},
       Command{"complete", "words for the completion", add_complete, true},
-      Command{"proxy", "the endpoint for applications; the supervisor starts it", add_proxy, true},
+      Command{"proxy", "run the endpoint for applications; beside a node it is started by itself",
+              add_proxy},
       Command{"agent", "the control plane; the supervisor starts it", add_agent, true},
   };
   return table;

@@ -54,6 +54,16 @@ fs::path agent_socket(const config::NodeSettings& settings) {
 }
 
 Result<KnownNode> find_node(Session& session) {
+  Result<KnownNode> node = find_endpoint(session);
+  if (node && node->settings.proxy.alone()) {
+    return Error(ErrorCode::config_invalid, "this file describes an endpoint and no node",
+                 node->config_file.string() + " names proxy.agents or proxy.external.",
+                 "Name the file of a node with -c FILE.");
+  }
+  return node;
+}
+
+Result<KnownNode> find_endpoint(Session& session) {
   if (const auto file = named_file(session)) {
     Result<config::NodeSettings> settings = config::read_node_file(*file);
     if (!settings) return settings.error();

@@ -28,8 +28,12 @@ struct Place {
 /// stderr. Errors: not_found with what to do, config_invalid.
 Result<Place> find_place(Session& session);
 
-/// The same, for commands that are about one node; says nothing about other nodes.
+/// The same, for commands that are about one node; says nothing about other nodes. Error
+/// config_invalid also for the file of an endpoint without a node.
 Result<KnownNode> find_node(Session& session);
+
+/// The same, for the command that may run without a node.
+Result<KnownNode> find_endpoint(Session& session);
 
 /// All nodes of a demo.
 Place demo_place(const demo::Plan& plan);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/alone.hpp"
 #include "config/cluster_printer.hpp"
 #include "config/options.hpp"
 #include "config/proxy_printer.hpp"
@@ -166,6 +167,7 @@ std::string node_file_text(const NodeSettings& settings) {
   for (const Option& option : options()) {
     std::string value = std::visit(ValueText{settings}, option.field);
     if (value.empty()) continue;
+    if (settings.proxy.alone() && !belongs_to_alone(option.name)) continue;
     if (needs_quotes(option)) value = in_quotes(value);
     text += fmt::format("{}:{}{}\n", option.name, is_map(option) ? "" : " ", value);
   }

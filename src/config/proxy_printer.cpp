@@ -129,6 +129,7 @@ std::string proxy_sample() {
   const char* const mark = proxy_by_default ? "" : "#";
   std::string text = fmt::format("{}proxy:\n", mark);
   for (const ProxyOption& option : proxy_options()) {
+    if (option.alone) continue;  // the sample is a node's
     text += as_comment(option.help);
     const bool shown = option.name == "enabled";
     text += fmt::format("{}  {}: {}\n", shown ? mark : "#", option.name, option.sample);

@@ -20,6 +20,8 @@ template <typename Type>
 using Field = Type ProxySettings::*;
 
 constexpr std::size_t most_names = 256;
+constexpr std::size_t most_agents = 64;
+constexpr int usual_peer_port = 8009;
 
 /// 0 has no unit: it means none.
 std::optional<Millis> duration_of(const std::string& text) {
@@ -47,7 +49,7 @@ class ProxyPass : private YamlWalk {
     settings_.enabled = true;
     each_entry(map, "proxy.", [this](auto& key, auto& node) { take_entry(key, node); });
     check_relations(line_of(map));
-    ProxyReading reading{std::move(settings_), {}};
+    ProxyReading reading{std::move(settings_), alone_, {}};
     for (Diagnostic& said : said_) {
       reading.problems.push_back({said.line, std::move(said.message), std::move(said.hint)});
     }
@@ -65,6 +67,9 @@ class ProxyPass : private YamlWalk {
       return say(line_of(key), fmt::format("unknown option \"proxy.{}\"", name.substr(0, 100)),
                  meant ? fmt::format("did you mean \"{}\"?", *meant) : "");
     }
+    alone_ = alone_ || name == "agents" || name == "external";
+    if (option->alone) for_alone_.emplace_back(line_of(key), name);
+    if (option->kind == ProxyKind::addresses) return take_addresses(*option, key, node);
     if (option->kind == ProxyKind::overrides) return take_overrides(*option, key, node);
     if (option->kind == ProxyKind::hosts || option->kind == ProxyKind::role_names) {
       return take_list(*option, key, node);
@@ -119,7 +124,12 @@ class ProxyPass : private YamlWalk {
         if (hint.empty()) settings_.*std::get<Field<Millis>>(option.field) = *span;
         return hint;
       }
+      case ProxyKind::dsn:
+        if (text.size() > 4096 || text.find('\n') != std::string::npos) return wanted;
+        settings_.*std::get<Field<std::string>>(option.field) = text;
+        return "";
       case ProxyKind::hosts:
+      case ProxyKind::addresses:
       case ProxyKind::role_names:
       case ProxyKind::overrides: break;
     }
@@ -170,6 +180,28 @@ class ProxyPass : private YamlWalk {
         to.push_back(entry.Scalar());
       } else {
         say(line_of(entry), fmt::format("proxy.{} has a line that is no name", option.name),
+            fmt::format("write {}", option.sample));
+      }
+    }
+  }
+
+  /// Spelled alike: "host:port", "[address]:port".
+  void take_addresses(const ProxyOption& option, const YAML::Node& key, const YAML::Node& node) {
+    const bool fits = node.IsSequence() && node.size() > 0 && node.size() <= most_agents;
+    if (!fits) {
+      return say(line_of(key),
+                 fmt::format("proxy.{} is not a list of 1 to {} addresses", option.name,
+                             most_agents),
+                 fmt::format("write {}", option.sample));
+    }
+    for (const YAML::Node& entry : node) {
+      const auto read = entry.IsScalar() ? parse_host_port(entry.Scalar(), usual_peer_port)
+                                         : std::nullopt;
+      if (read) {
+        (settings_.*std::get<Field<std::vector<std::string>>>(option.field))
+            .push_back(host_port_text(*read));
+      } else {
+        say(line_of(entry), fmt::format("proxy.{} has a line that is no address", option.name),
             fmt::format("write {}", option.sample));
       }
     }
@@ -242,6 +274,15 @@ class ProxyPass : private YamlWalk {
       say(line, "proxy.tls_certificate and proxy.tls_certificate_key belong together",
           "give both, or none of them");
     }
+    for (const auto& [at, name] : for_alone_) {
+      if (alone_) break;
+      say(at, fmt::format("proxy.{} is for an endpoint on a machine without a node", name),
+          "take it away; beside a node nothing of that is needed");
+    }
+    if (!settings_.agents.empty() && !settings_.external.empty()) {
+      say(line, "proxy.agents and proxy.external exclude each other",
+          "agents know who leads, external servers are looked at: take one of them away");
+    }
     if (settings_.tls_required && !settings_.tls) {
       say(line, "proxy.tls_required needs proxy.tls", "take one of them away");
     }
@@ -249,6 +290,8 @@ class ProxyPass : private YamlWalk {
 
   const fs::path base_;
   ProxySettings settings_;
+  bool alone_ = false;
+  std::vector<std::pair<int, std::string>> for_alone_;  ///< options of an endpoint alone
 };
 
 }  // namespace

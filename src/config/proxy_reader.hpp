@@ -20,6 +20,7 @@ struct ProxyReading {
     std::string hint;
   };
   ProxySettings settings;
+  bool alone = false;  ///< the text names agents or external servers, perhaps wrongly
   std::vector<Problem> problems;
 };
 

@@ -30,6 +30,34 @@ constexpr std::array option_list{
     ProxyOption{"other_hosts", &P::other_hosts, hosts, "none", "[10.0.0.7]",
                 "Hosts of endpoints on machines without a node. PostgreSQL of this node admits "
                 "them like those of the members: with a certificate of the cluster."},
+    ProxyOption{"agents", &P::agents, addresses, "that of this node", "[10.0.0.1:8009, 10.0.0.2]",
+                "On a machine without a node: agents of the cluster (peer_host and peer_port), of "
+                "which the endpoint learns who leads. One is enough to begin with. Such a file "
+                "has no `node` and no `store`; `evergres proxy-config` writes one.",
+                "", 0, 0, true},
+    ProxyOption{"external", &P::external, dsn, "none",
+                "host=db1,db2 user=evergres_auth sslmode=verify-full sslrootcert=/etc/db-ca.crt",
+                "On a machine without a node: servers that Evergres does not run, as a connection "
+                "string without a password. The endpoint looks which of them is the primary. Its "
+                "user asks them for that and for the secrets of those who log in.",
+                "", 0, 0, true},
+    ProxyOption{"auth_password_file", &P::auth_password_file, path,
+                "none: with a node beside it the password is known", "auth.password",
+                "On a machine without a node: the password of the role that asks PostgreSQL for "
+                "the secrets of those who log in, mode 0600, 16 to 4096 bytes.",
+                "", 0, 0, true},
+    ProxyOption{"probe_interval", &P::probe_interval, duration, "", "1s",
+                "With `external`: how often a server is asked what it is. While no primary is "
+                "known, five times as often.",
+                "", 100, 600'000, true},
+    ProxyOption{"probe_timeout", &P::probe_timeout, duration, "", "2s",
+                "With `external`: how long such a question may take, connecting included. After "
+                "the second failure in a row a server counts as gone.",
+                "", 100, 600'000, true},
+    ProxyOption{"handover_timeout", &P::handover_timeout, duration, "", "10min",
+                "How long an endpoint that was replaced by a new process goes on serving the "
+                "clients that it has.",
+                "", 0, day},
     ProxyOption{"tls", &P::tls, flag, "yes", "yes",
                 "Whether clients may use TLS. PostgreSQL's own TLS stays."},
     ProxyOption{"tls_required", &P::tls_required, flag, "no", "no",
@@ -173,6 +201,8 @@ std::string proxy_value_text(const ProxyOption& option) {
     case flag: return "yes or no";
     case ProxyKind::host: return "a host name or an address";
     case hosts: return "a list of host names and addresses";
+    case addresses: return "a list of HOST or HOST:PORT, an address of IPv6 in brackets";
+    case dsn: return "a connection string as libpq reads it, in one line";
     case ProxyKind::port: return "a port";
     case count: return "a whole number";
     case size: return "a number of bytes with kB, MB or GB, or unlimited";

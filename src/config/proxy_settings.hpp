@@ -33,6 +33,15 @@ using ProxyOverrides = std::map<std::string, ProxyOverride>;
 
 /// 0 as a time or as a limit means: none.
 struct ProxySettings {
+  /// On a machine without a node: the agents to ask who leads, "host:port" each.
+  std::vector<std::string> agents;
+  /// Instead of agents: a connection string of servers that Evergres does not run.
+  std::string external;
+  std::filesystem::path auth_password_file;  ///< of the role that asks for secrets; mode 0600
+  Millis probe_interval{1'000};
+  Millis probe_timeout{2'000};
+  Millis handover_timeout{600'000};
+
   bool enabled = false;  ///< true as soon as there is a section, unless it says otherwise
   std::string host = "127.0.0.1";
   int port = 5432;
@@ -73,6 +82,8 @@ struct ProxySettings {
   bool leader_may_read = true;
 
   ProxyOverrides databases, users, applications;
+  /// The file is of an endpoint without a node beside it.
+  [[nodiscard]] bool alone() const { return !agents.empty() || !external.empty(); }
   bool operator==(const ProxySettings&) const = default;
 };
 
@@ -86,6 +97,8 @@ enum class ProxyKind {
   flag,  ///< yes or no
   host,
   hosts,
+  addresses,  ///< HOST or HOST:PORT each
+  dsn,        ///< one line, of which libpq makes sense
   port,
   count,
   size,
@@ -106,6 +119,7 @@ struct ProxyOption {
   std::string_view choices = "";  ///< of a word: "smart always never"
   std::int64_t least = 0;         ///< for port, count, and in milliseconds for duration
   std::int64_t most = 0;
+  bool alone = false;  ///< only for an endpoint on a machine without a node
 };
 
 /// In the order of the reference and of the sample.

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "config/alone.hpp"
 #include "config/options.hpp"
 #include "config/printer.hpp"
 #include "config/proxy_reader.hpp"
@@ -61,6 +62,13 @@ class Pass : private YamlWalk {
     }
     if (root.IsMap())
       each_entry(root, "", [this](auto& key, auto& node) { take_entry(key, node); });
+    if (alone_) return finish_alone();
+    if (is_half_alone(seen_)) {
+      say(line_of_option("proxy"), "the file has an endpoint, and no node",
+          "for an endpoint alone name proxy.agents or proxy.external, for a node add node, "
+          "data_directory and store");
+      return;
+    }
     for (const Option& option : options()) {
       if (option.need == Need::required && !seen_.contains(option.name)) {
         say(0, fmt::format("option \"{}\" is missing", option.name),
@@ -69,6 +77,19 @@ class Pass : private YamlWalk {
     }
     if (said_.empty()) fill_computed_defaults();
     check_relations();
+  }
+
+  /// No node stands beside this endpoint.
+  void finish_alone() {
+    NodeSettings& is = reading_.settings;
+    // Whatever is wrong with the addresses themselves has been said.
+    if (said_.empty() || is.proxy.alone()) {
+      for (auto& [line, message, hint] : alone_problems(is, seen_)) say(line, message, hint);
+    }
+    if (is.cluster.empty()) is.cluster = "external";
+    if (is.state_directory.empty()) is.state_directory = absolute("state");
+    if (is.run_directory.empty()) is.run_directory = "/run/evergres/proxy";
+    check_run_directory();
   }
 
   void take_entry(const YAML::Node& key, const YAML::Node& node) {
@@ -253,6 +274,7 @@ class Pass : private YamlWalk {
     if (!is_map(option, key, node)) return;
     ProxyReading proxy = read_proxy(node, base_);
     reading_.settings.proxy = std::move(proxy.settings);
+    alone_ = proxy.alone;
     for (const auto& [line, message, hint] : proxy.problems) say(line, message, hint);
   }
 
@@ -281,6 +303,16 @@ class Pass : private YamlWalk {
     }
   }
 
+  void check_run_directory() {
+    const NodeSettings& is = reading_.settings;
+    // The longest name that we and PostgreSQL put there is ".s.PGSQL.65535.lock" (the lock is a
+    // plain file, but counts for people who add their own); sun_path holds 107 bytes and a zero.
+    if (is.run_directory.string().size() + sizeof("/.s.PGSQL.65535") - 1 > 107) {
+      say(line_of_option("run_directory"), "run_directory is too long for the sockets in it",
+          "92 bytes are possible, for example /run/evergres/" + is.node.value);
+    }
+  }
+
   /// What one value alone does not show.
   void check_relations() {
     const NodeSettings& is = reading_.settings;
@@ -300,12 +332,7 @@ class Pass : private YamlWalk {
       say(std::max(line_of_option("http_port"), line_of_option(name)),
           fmt::format("{} and http_port are both {}", name, port), "give each its own port");
     }
-    // The longest name that we and PostgreSQL put there is ".s.PGSQL.65535.lock" (the lock is a
-    // plain file, but counts for people who add their own); sun_path holds 107 bytes and a zero.
-    if (is.run_directory.string().size() + sizeof("/.s.PGSQL.65535") - 1 > 107) {
-      say(line_of_option("run_directory"), "run_directory is too long for the sockets in it",
-          "92 bytes are possible, for example /run/evergres/" + is.node.value);
-    }
+    check_run_directory();
     check_proxy_ports();
     if (is.voter_timeout < is.suspect_after) {
       say(std::max(line_of_option("voter_timeout"), line_of_option("suspect_after")),
@@ -324,6 +351,7 @@ class Pass : private YamlWalk {
   fs::path base_;
   Reading reading_;
   std::map<std::string_view, int> seen_;  ///< options in the file and their lines
+  bool alone_ = false;                    ///< an endpoint without a node
 };
 
 }  // namespace

@@ -76,6 +76,38 @@ bool is_host(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return is_word_byte(c) || c == '-' || c == '.'; });
 }
 
+std::optional<HostPort> parse_host_port(std::string_view text, int usual_port) {
+  HostPort address{"", usual_port};
+  std::string_view port;
+  bool has_port = false;
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    address.host = std::string(text.substr(1, end - 1));
+    const std::string_view rest = text.substr(end + 1);
+    has_port = !rest.empty();
+    if (has_port && rest.front() != ':') return std::nullopt;
+    if (has_port) port = rest.substr(1);
+  } else {
+    const std::size_t colon = text.find(':');
+    has_port = colon != std::string_view::npos;
+    address.host = std::string(text.substr(0, colon));
+    if (has_port) port = text.substr(colon + 1);
+  }
+  if (!is_host(address.host)) return std::nullopt;
+  if (has_port) {
+    const auto number = parse_integer(port);
+    if (!number || *number < 1 || *number > 65'535) return std::nullopt;
+    address.port = static_cast<int>(*number);
+  }
+  return address;
+}
+
+std::string host_port_text(const HostPort& address) {
+  const bool is_ipv6 = address.host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
 bool is_user(std::string_view text) {
   if (text.empty() || text.size() > 63) return false;
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f' && c != ':'; });

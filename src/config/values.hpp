@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/instant.hpp"
@@ -23,6 +24,15 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 /// Whether it looks like a host name or a numeric address (IPv4, IPv6 without brackets), at most
 /// 253 bytes, without a port.
 bool is_host(std::string_view text);
+
+struct HostPort {
+  std::string host;  ///< without brackets
+  int port = 0;
+};
+/// "host", "host:port", "[address]", "[address]:port"; nothing for anything else.
+std::optional<HostPort> parse_host_port(std::string_view text, int usual_port);
+/// "host:port", "[address]:port".
+std::string host_port_text(const HostPort& address);
 
 /// Whether it can be the name of a PostgreSQL setting: letters, digits, '_' and one '.' for a
 /// class.

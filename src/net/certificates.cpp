@@ -267,6 +267,16 @@ Outcome issue_certificates(const Secret& secret, const CertificateRequest& reque
   return {};
 }
 
+std::optional<std::time_t> end_of_certificate(const fs::path& file) {
+  const auto found = read_file_if_present(file, 64U << 10U);
+  if (!found || !*found) return std::nullopt;
+  const Bio memory(BIO_new_mem_buf((*found)->data(), static_cast<int>((*found)->size())));
+  const Certificate read(PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr));
+  std::tm end{};
+  if (!read || ASN1_TIME_to_tm(X509_get0_notAfter(read.get()), &end) != 1) return std::nullopt;
+  return ::timegm(&end);
+}
+
 bool certificates_are_due(const fs::path& state_directory, std::time_t now) {
   const CertificateFiles files = certificate_files(state_directory);
   struct stat found {};

@@ -2,6 +2,7 @@
 
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,5 +39,8 @@ Outcome issue_certificates(const Secret& secret, const CertificateRequest& reque
 /// Whether a file is missing, or they were issued more than 60 days before `now`, or after it.
 /// Looks at the files' times only, so that it may be asked often.
 bool certificates_are_due(const std::filesystem::path& state_directory, std::time_t now);
+
+/// When the first certificate of a PEM file ends; nothing if there is none that can be read.
+std::optional<std::time_t> end_of_certificate(const std::filesystem::path& file);
 
 }  // namespace evergres::net

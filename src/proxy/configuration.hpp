@@ -88,6 +88,7 @@ struct Configuration {
 
   // failover
   Millis hold_timeout{15'000};
+  Millis handover_timeout{600'000};  ///< how long a replaced process serves the clients it has
   Replay replay = Replay::aborted;
   std::uint64_t max_replica_lag = 16U << 20U;  ///< bytes
   bool leader_may_read = true;

@@ -8,6 +8,7 @@
 #include "config/reader.hpp"
 #include "net/certificates.hpp"
 #include "net/secret.hpp"
+#include "proxy/alone.hpp"
 
 namespace evergres::proxy {
 namespace {
@@ -68,6 +69,7 @@ void set_pools(Configuration& is, const config::ProxySettings& said) {
   is.idle_transaction_timeout = said.idle_transaction_timeout;
   is.client_idle_timeout = said.client_idle_timeout;
   is.hold_timeout = said.hold_timeout;
+  is.handover_timeout = said.handover_timeout;
   is.replay = meant<Replay>(said.replay);
   is.max_replica_lag = said.max_replica_lag;
   is.leader_may_read = said.leader_may_read;
@@ -119,8 +121,6 @@ Result<Configuration> configured(const config::NodeSettings& settings, const fs:
   const config::ProxySettings& said = settings.proxy;
   CHECK(said.enabled);
   if (auto usable = check_files(said, file); !usable) return usable.error();
-  const auto secret = net::load_secret(settings.secret_file);
-  if (!secret) return secret.error();
   Configuration is;
   is.listen.push_back({said.host, said.port, Port::read_write});
   if (said.read_only_port != 0) {
@@ -131,9 +131,15 @@ Result<Configuration> configured(const config::NodeSettings& settings, const fs:
     is.zone = zone->second;
   }
   set_files(is, settings);
-  is.auth_user = net::auth_role;
-  is.cluster_key = cluster_key(net::watch_secret(*secret));
-  is.auth_password = net::derived_password(*secret, net::auth_purpose);
+  if (said.alone()) {
+    if (auto set = set_alone(is, settings, file); !set) return set.error();
+  } else {
+    const auto secret = net::load_secret(settings.secret_file);
+    if (!secret) return secret.error();
+    is.auth_user = net::auth_role;
+    is.cluster_key = cluster_key(net::watch_secret(*secret));
+    is.auth_password = net::derived_password(*secret, net::auth_purpose);
+  }
   is.admins = said.admins;
   is.observers = said.observers;
   is.client_login_timeout = said.client_login_timeout;
@@ -147,7 +153,8 @@ Result<Configuration> read_again(const fs::path& file, const config::NodeSetting
   const auto place = [](const config::NodeSettings& is) {
     return std::tie(is.cluster, is.node, is.state_directory, is.run_directory, is.secret_file,
                     is.proxy.enabled, is.proxy.host, is.proxy.port, is.proxy.read_only_port,
-                    is.proxy.threads);
+                    is.proxy.threads, is.proxy.agents, is.proxy.external,
+                    is.proxy.probe_interval, is.proxy.probe_timeout);
   };
   if (place(*settings) != place(started)) {
     return Error(ErrorCode::refused, "this change needs a new start of the node",

@@ -10,7 +10,7 @@
 namespace evergres::proxy {
 
 /// What the data plane is told, from a node.yaml whose endpoint is on: reads the cluster secret for
-/// the password of auth_query and looks whether files that the operator named are there. Files of
+/// the password of auth_query (an endpoint without a node: a file with it) and looks whether files that the operator named are there. Files of
 /// Evergres' own (certificates, rules) may still be missing: a certificate that does not come is an
 /// error of whoever loads it. `file` is named in errors. Errors: config_invalid, not_found,
 /// permission, data_invalid.

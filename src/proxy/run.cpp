@@ -1,6 +1,8 @@
 #include "proxy/run.hpp"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 #include "proxy/control/control.hpp"
 #include "proxy/feed/feed.hpp"
+#include "proxy/feed/prober.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/worker/proxy.hpp"
 
@@ -24,6 +27,8 @@ constexpr Millis files_come_within{60'000};
 constexpr Millis grace{4'000};
 constexpr Millis between_looks{1'000};
 constexpr Millis between_looks_at_the_end{50};
+constexpr Millis taking_over_within{10'000};
+constexpr Millis between_keeping_files{3'600'000};
 
 int told(const Error& error) {
   std::fputs(error.for_people().c_str(), stderr);
@@ -55,25 +60,23 @@ std::vector<std::array<std::int64_t, 4>> state_of(const std::vector<std::filesys
   return state;
 }
 
-/// One of the signals that end the process or reload it; 0 when `at_most` has passed.
-int next_signal(const sigset_t& signals, Millis at_most) {
-  const timespec span{at_most.count() / 1000, (at_most.count() % 1000) * 1'000'000};
-  const int got = ::sigtimedwait(&signals, nullptr, &span);
-  return got < 0 ? 0 : got;
-}
-
 class Life {
  public:
   Life(RunPlan plan, RunHooks hooks) : plan_(std::move(plan)), hooks_(std::move(hooks)) {
     sigemptyset(&signals_);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, Requests::wake}) sigaddset(&signals_, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, Requests::wake}) {
+      sigaddset(&signals_, signal);
+    }
     // Before there are threads, so that all inherit it.
     ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+    signal_events_ = Descriptor(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
   }
 
   int run() {
     if (!await_files()) return 0;
+    auto taking = Takeover::begin(place_of_handover(), boot_now() + taking_over_within);
+    if (!taking) return told(taking.error());
     Proxy::Hooks hooks;
     hooks.say = hooks_.say;
     hooks.applied = [this](unsigned shard, std::uint64_t world, std::uint32_t busy) {
@@ -82,23 +85,88 @@ class Life {
     hooks.reload = [this](Requests::Then then) { requests_.reload(std::move(then)); };
     hooks.shut_down = [this](Shutdown how) { requests_.shut_down(how); };
     hooks.version = plan_.version;
-    auto proxy = Proxy::start(plan_.configuration, std::move(hooks));
+    auto proxy = Proxy::start(plan_.configuration, std::move(hooks),
+                              *taking ? (*taking)->take() : std::vector<HandedSocket>());
     if (!proxy) return told(proxy.error());
     proxy_ = std::move(*proxy);
-    auto feed = start_feed();
-    if (!feed) return told(feed.error());
-    feed_for_shards_.store(feed->get());
-    const std::unique_ptr<Control> control = start_control();
+    std::unique_ptr<Feed> feed;
+    std::unique_ptr<Prober> prober;
+    if (Outcome begun = begin_to_follow(feed, prober); !begun) return told(begun.error());
+    feed_for_shards_.store(feed.get());
+    prober_ = prober.get();
+    std::unique_ptr<Control> control = start_control();
     for (const int port : proxy_->ports()) {
       hooks_.say(Loudness::info, "listening on port " + std::to_string(port));
     }
-    proxy_->leave(serve());
+    if (*taking) finish_taking_over(**taking);
+    taking = std::optional<Takeover>();
+    open_door();
+    const Millis patience = serve();
+    if (replaced_) {
+      control.reset();  // its socket is the successor's now
+      outlive();
+    }
+    proxy_->leave(patience);
     // First the shards, which tell the feed what they do, and answer the control.
     proxy_.reset();
     return 0;
   }
 
  private:
+  [[nodiscard]] std::filesystem::path place_of_handover() const {
+    return handover_path(plan_.settings.run_directory);
+  }
+
+  void finish_taking_over(Takeover& taking) {
+    const Outcome alone = taking.serving(boot_now() + taking_over_within);
+    hooks_.say(alone ? Loudness::info : Loudness::warning,
+               alone ? "took the place of the process that served before" : alone.error().one_line());
+  }
+
+  /// Without a door it serves all the same; only its successor has to open the ports anew.
+  void open_door() {
+    auto door = HandoverDoor::open(place_of_handover(), proxy_->listening());
+    if (!door) return hooks_.say(Loudness::warning, door.error().one_line());
+    door_.emplace(std::move(*door));
+  }
+
+  /// One of the signals that end the process or reload it; 0 when `at_most` has passed, or when
+  /// the process was replaced.
+  int next_signal(Millis at_most) {
+    std::vector<pollfd> polled{{signal_events_.number(), POLLIN, 0}};
+    if (door_) {
+      for (const int descriptor : door_->descriptors()) polled.push_back({descriptor, POLLIN, 0});
+    }
+    if (::poll(polled.data(), polled.size(), static_cast<int>(at_most.count())) <= 0) return 0;
+    signalfd_siginfo info{};
+    if (::read(signal_events_.number(), &info, sizeof info) == sizeof info) {
+      return static_cast<int>(info.ssi_signo);
+    }
+    if (!door_) return 0;
+    if (door_->step()) {
+      replaced_ = true;
+      proxy_->shut_doors();
+      door_->done();
+      door_.reset();
+    } else if (const std::string trouble = door_->trouble(); !trouble.empty()) {
+      hooks_.say(Loudness::warning, trouble);
+    }
+    return 0;
+  }
+
+  /// Another process accepts clients: those who are here may stay for a while.
+  void outlive() {
+    const Millis patience = handover_timeout_;
+    hooks_.say(Loudness::info, "a new process accepts clients now; " +
+                                   std::to_string(proxy_->clients()) + " stay here for " +
+                                   std::to_string(patience.count() / 1000) + " s at most");
+    const Instant deadline = boot_now() + patience;
+    while (proxy_->clients() > 0 && boot_now() < deadline) {
+      const int signal = next_signal(Millis{50});
+      if (signal == SIGTERM || signal == SIGINT || requests_.shutdown()) return;
+    }
+  }
+
   /// Certificates and rules are made by the agent, which may be starting too. False if the process
   /// is to end before they came.
   bool await_files() {
@@ -113,20 +181,47 @@ class Life {
       if (!std::exchange(said, true)) {
         hooks_.say(Loudness::info, "waiting for " + missing.string() + ", which the agent makes");
       }
-      if (next_signal(signals_, Millis{100}) > 0) return false;
+      if (next_signal(Millis{100}) > 0) return false;
     }
   }
 
-  Result<std::unique_ptr<Feed>> start_feed() {
-    auto options = Feed::options_of(plan_.settings);
+  /// Who leads: agents tell it, or servers are looked at.
+  Outcome begin_to_follow(std::unique_ptr<Feed>& feed, std::unique_ptr<Prober>& prober) {
+    const auto on_world = [proxy = std::weak_ptr<Proxy>(proxy_)](std::shared_ptr<const World> is) {
+      if (const auto lives = proxy.lock()) lives->set_world(std::move(is));
+    };
+    const config::NodeSettings& settings = plan_.settings;
+    if (!settings.proxy.external.empty()) {
+      auto servers = read_external_servers(settings.proxy.external);
+      if (!servers) return servers.error();
+      Prober::Options options{std::move(*servers),
+                              plan_.configuration.auth_password,
+                              settings.proxy.probe_interval,
+                              settings.proxy.probe_timeout,
+                              settings.state_directory / "external.known",
+                              hooks_.say};
+      auto begun = Prober::start(std::move(options), on_world);
+      if (!begun) return begun.error();
+      prober = std::move(*begun);
+      return {};
+    }
+    auto options = Feed::options_of(settings);
     if (!options) return options.error();
     options->look_up = resolve;
     options->shards = proxy_->shards();
     options->note = [this](const std::string& text) { hooks_.say(Loudness::info, text); };
-    const std::weak_ptr<Proxy> proxy = proxy_;
-    return Feed::start(std::move(*options), [proxy](std::shared_ptr<const World> world) {
-      if (const auto lives = proxy.lock()) lives->set_world(std::move(world));
-    });
+    auto begun = Feed::start(std::move(*options), on_world);
+    if (!begun) return begun.error();
+    feed = std::move(*begun);
+    return {};
+  }
+
+  void keep_files() {
+    if (!plan_.keep_files || boot_now() < keep_files_at_) return;
+    keep_files_at_ = boot_now() + between_keeping_files;
+    const auto kept = plan_.keep_files();
+    const std::string text = kept ? *kept : kept.error().one_line();
+    if (!text.empty()) hooks_.say(Loudness::warning, text);
   }
 
   std::unique_ptr<Control> start_control() {
@@ -144,13 +239,20 @@ class Life {
   /// Returns when the process is to end, with how long clients may still take.
   Millis serve() {
     Configuration in_force = plan_.configuration;
+    handover_timeout_ = in_force.handover_timeout;
     auto seen = state_of(watched(in_force));
     bool leaving = false;
     for (;;) {
-      const int signal = next_signal(signals_, leaving ? between_looks_at_the_end : between_looks);
-      if (signal == SIGTERM || signal == SIGINT) return grace;
+      if (!leaving) keep_files();
+      const int signal = next_signal(leaving ? between_looks_at_the_end : between_looks);
+      if (signal == SIGTERM || signal == SIGINT || replaced_) return grace;
+      if (signal == SIGUSR2) {
+        hooks_.say(Loudness::warning, "to replace this process start a second one with the same "
+                                      "file; beside a node send SIGUSR2 to `evergres run`");
+      }
       if (const auto how = requests_.shutdown()) {
         hooks_.say(Loudness::info, "an admin said SHUTDOWN in the console");
+        door_.reset();  // it gives sockets away that are closed now
         if (*how == Shutdown::at_once) return Millis{0};
         if (*how == Shutdown::wait_for_servers) proxy_->leave(Millis{0});
         proxy_->shut_doors();
@@ -175,6 +277,8 @@ class Life {
       return reloaded;
     }
     in_force = std::move(*next);
+    handover_timeout_ = in_force.handover_timeout;
+    if (prober_ != nullptr) prober_->set_password(in_force.auth_password);
     hooks_.say(Loudness::info, "configuration and files were read again");
     return {};
   }
@@ -183,8 +287,14 @@ class Life {
   RunHooks hooks_;
   sigset_t signals_{};
   Requests requests_;
+  Descriptor signal_events_;
+  std::optional<HandoverDoor> door_;
+  bool replaced_ = false;
+  Millis handover_timeout_{0};
   std::shared_ptr<Proxy> proxy_;
   std::atomic<Feed*> feed_for_shards_{nullptr};
+  Prober* prober_ = nullptr;  ///< while there is one
+  Instant keep_files_at_;
 };
 
 }  // namespace

@@ -19,6 +19,9 @@ struct RunPlan {
   /// replaced by rename at any time, also without a SIGHUP.
   std::function<Result<Configuration>()> read_again;
   std::string version = "?";  ///< of Evergres
+  /// Looks after files that nobody else makes (proxy/alone.hpp), each hour; a sentence for the log
+  /// or "". Empty: the agent does.
+  std::function<Result<std::string>()> keep_files = {};
 };
 
 struct RunHooks {
@@ -26,7 +29,9 @@ struct RunHooks {
   std::function<void(Loudness, const std::string&)> say;
 };
 
-/// The whole life of `evergres proxy`; returns its exit status. SIGTERM and SIGINT: accept nobody
+/// The whole life of `evergres proxy`; returns its exit status. A process that serves the same run
+/// directory already hands over its listening sockets, goes on for handover_timeout with the clients
+/// that it has, and ends (decision 0042). SIGTERM and SIGINT: accept nobody
 /// any more, let those who are in a transaction end it, leave within four seconds (the supervisor
 /// kills it after five). SIGHUP: read_again(). The console's RELOAD does what SIGHUP does, and
 /// SHUTDOWN ends the process in its ways.

@@ -80,7 +80,9 @@ class Keeper {
 Outcome Keeper::open() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal_number);
+  for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
+    sigaddset(&set, signal_number);
+  }
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals_ < 0) return error_from_errno("could not make a descriptor", errno);
@@ -137,7 +139,7 @@ void Keeper::end_a_silent_supervisor() {
 }
 
 void Keeper::forward(int signal_number) {
-  if (signal_number != SIGHUP && !ending_) {
+  if (signal_number != SIGHUP && signal_number != SIGUSR2 && !ending_) {
     ending_ = true;
     notify("STOPPING=1");
   }

@@ -5,10 +5,11 @@
 namespace evergres::supervisor {
 
 /// The whole life of `evergres run`; returns its exit status. Call it from the main thread of a
-/// process with one thread and no children; it blocks and keeps SIGCHLD, SIGTERM, SIGINT, SIGHUP.
+/// process with one thread and no children; it blocks and keeps SIGCHLD, SIGTERM, SIGINT, SIGHUP
+/// and SIGUSR2.
 ///
-/// The keeper becomes a child subreaper, forks the supervisor and forwards SIGTERM, SIGINT and
-/// SIGHUP to it. A supervisor that shows no life for `silent_agent_limit`, but at least 10 s, is
+/// The keeper becomes a child subreaper, forks the supervisor and forwards SIGTERM, SIGINT,
+/// SIGHUP (read files anew) and SIGUSR2 (replace the endpoint's process) to it. A supervisor that shows no life for `silent_agent_limit`, but at least 10 s, is
 /// killed. One that dies unasked is replaced, but only after every process that it
 /// left behind (PostgreSQL, the agent, their children) was killed and waited for. If the keeper
 /// dies, the supervisor ends everything.

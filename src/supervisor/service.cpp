@@ -43,7 +43,24 @@ void Service::tick(const std::vector<pid_t>& others) {
   if (!retired_ && boot_now() >= start_at_) start();
 }
 
-void Service::start() {
+void Service::replace() {
+  if (pid_ == 0 || retired_ || plan_.argv.empty()) return;
+  const auto pid = spawn_one();
+  if (!pid) return say("supervisor", pid.error().one_line());
+  say("supervisor", "started a second " + plan_.name + ", process " + std::to_string(*pid) +
+                        ", to replace process " + std::to_string(pid_));
+  replaced_.insert(pid_);
+  pid_ = *pid;
+  started_ = heard_ = boot_now();
+}
+
+std::vector<pid_t> Service::pids() const {
+  std::vector<pid_t> all(replaced_.begin(), replaced_.end());
+  if (pid_ != 0) all.push_back(pid_);
+  return all;
+}
+
+Result<pid_t> Service::spawn_one() {
   ChildPlan plan;
   plan.program = plan_.program;
   plan.argv = plan_.argv;
@@ -55,8 +72,12 @@ void Service::start() {
   plan.death_signal = SIGKILL;
   plan.own_session = true;
   plan.oom_score_adj = 0;
+  return spawn(plan);
+}
+
+void Service::start() {
   if (starts_++ > 0) ++restarts_;
-  const auto pid = spawn(plan);
+  const auto pid = spawn_one();
   started_ = heard_ = boot_now();
   if (!pid) {
     say("supervisor", pid.error().one_line());
@@ -69,6 +90,11 @@ void Service::start() {
 }
 
 bool Service::reaped(pid_t pid, int wait_status) {
+  if (replaced_.erase(pid) > 0) {
+    say("supervisor", "process " + std::to_string(pid) + " of the " + plan_.name +
+                          ", which was replaced, ended: " + describe_wait_status(wait_status));
+    return true;
+  }
   if (pid_ == 0 || pid != pid_) return false;
   const Instant now = boot_now();
   if (now - started_ >= long_life) backoff_ = first_backoff;
@@ -93,7 +119,7 @@ bool Service::kill_orphans(const std::vector<pid_t>& others) {
   bool none = true;
   for (const pid_t child : children_of(getpid())) {
     const bool is_other = std::find(others.begin(), others.end(), child) != others.end();
-    if (is_other || !left_by_it(child)) continue;
+    if (is_other || replaced_.contains(child) || !left_by_it(child)) continue;
     none = false;
     kill(child, SIGKILL);  // our own child: its pid is not used again before we wait for it
   }
@@ -108,7 +134,7 @@ Instant Service::next_tick() const {
 }
 
 void Service::send(int signal) const {
-  if (pid_ != 0) kill(pid_, signal);
+  for (const pid_t pid : pids()) kill(pid, signal);
 }
 
 }  // namespace evergres::supervisor

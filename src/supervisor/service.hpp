@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "base/result.hpp"
 
 namespace evergres::supervisor {
 
@@ -23,7 +24,7 @@ struct ServicePlan {
 /// A child beside PostgreSQL that is kept alive: the agent or the endpoint. It has a session of its
 /// own and carries a mark in its environment, so that what it left behind (pg_basebackup,
 /// pg_rewind) is told from what others left behind. A new one starts only after everything of the
-/// old one is dead. Neither its life nor its death touches PostgreSQL or another service.
+/// old one is dead, or beside one that it is to replace. Neither its life nor its death touches PostgreSQL or another service.
 /// Single-threaded; never blocks.
 class Service {
  public:
@@ -34,14 +35,20 @@ class Service {
   /// `others`: children that are no orphans of it (the postmaster, other services; 0 for none).
   void tick(const std::vector<pid_t>& others);
   [[nodiscard]] Instant next_tick() const;
+  /// Starts a second one beside the one that runs, which takes over from it by itself; the first
+  /// then ends in its own time. If the second one fails, it is started again as ever. Does nothing
+  /// while none runs: one will be started anyway.
+  void replace();
   /// A child was waited for. True if it was this service.
   bool reaped(pid_t pid, int wait_status);
   /// The service has spoken.
   void alive() { heard_ = boot_now(); }
   /// This process could not listen for a while: silence in that time proves nothing.
   void forgive_silence() { heard_ = boot_now(); }
-  /// SIGHUP and the like, if it runs.
+  /// SIGHUP and the like, to all that run.
   void send(int signal) const;
+  /// All that run: the newest, and those that it replaces.
+  [[nodiscard]] std::vector<pid_t> pids() const;
   /// It does not start any more.
   void retire() { retired_ = true; }
 
@@ -50,6 +57,7 @@ class Service {
 
  private:
   void start();
+  Result<pid_t> spawn_one();
   /// Kills what dead runs of it left; true if nothing is left.
   bool kill_orphans(const std::vector<pid_t>& others);
   [[nodiscard]] bool left_by_it(pid_t orphan) const;
@@ -59,6 +67,7 @@ class Service {
   const ServicePlan plan_;
   const std::string run_;
   pid_t pid_ = 0;
+  std::set<pid_t> replaced_;  ///< that still run
   bool retired_ = false;
   bool orphans_possible_ = false;
   std::uint64_t starts_ = 0;

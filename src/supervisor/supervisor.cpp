@@ -77,7 +77,9 @@ class Supervisor {
   Answer perform(const AskAlive&);
   Answer perform(const AskSubscribe&);
   Answer perform(const AskReloadProxy&);
-  [[nodiscard]] std::vector<pid_t> services() const { return {agent_.pid(), proxy_.pid()}; }
+  [[nodiscard]] std::vector<pid_t> services() const;
+  /// The services and PostgreSQL but for `without`.
+  [[nodiscard]] std::vector<pid_t> others_than(const Service& without) const;
 
   const Settings settings_;
   const pid_t keeper_;
@@ -104,7 +106,9 @@ class Supervisor {
 Outcome Supervisor::open() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal_number);
+  for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
+    sigaddset(&set, signal_number);
+  }
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   timer_ = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -124,6 +128,18 @@ Status Supervisor::status() const {
   return status;
 }
 
+std::vector<pid_t> Supervisor::services() const {
+  std::vector<pid_t> all = agent_.pids();
+  for (const pid_t pid : proxy_.pids()) all.push_back(pid);
+  return all;
+}
+
+std::vector<pid_t> Supervisor::others_than(const Service& without) const {
+  std::vector<pid_t> others = (&without == &agent_ ? proxy_ : agent_).pids();
+  others.push_back(postmaster_.pid());
+  return others;
+}
+
 int Supervisor::run() {
   show_life();
   if (auto cleared = clear_survivors(settings_); !cleared) {
@@ -135,12 +151,12 @@ int Supervisor::run() {
     // Grants end before requests are read: an expired one cannot be extended.
     postmaster_.tick(services());
     for (const auto& line : listener_.serve()) handle(line);
-    agent_.tick({postmaster_.pid(), proxy_.pid()});
-    proxy_.tick({postmaster_.pid(), agent_.pid()});
+    agent_.tick(others_than(agent_));
+    proxy_.tick(others_than(proxy_));
     reap();
     postmaster_.tick(services());
     look_after_keeper();
-    if (drain_until_ && (proxy_.pid() == 0 || *drain_until_ <= boot_now())) stop_postgres(false);
+    if (drain_until_ && (proxy_.pids().empty() || *drain_until_ <= boot_now())) stop_postgres(false);
     answer_stops();
     tell_changes();
     if (shutting_down_ && shutdown_is_complete()) return 0;
@@ -180,6 +196,7 @@ void Supervisor::take_signals() {
       agent_.send(SIGHUP);
       proxy_.send(SIGHUP);
     }
+    if (info.ssi_signo == SIGUSR2) proxy_.replace();
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_shutdown(shutting_down_);
   }
 }
@@ -207,7 +224,7 @@ void Supervisor::look_after_keeper() {
 void Supervisor::begin_shutdown(bool at_once) {
   shutting_down_ = true;
   proxy_.retire();
-  if (at_once || proxy_.pid() == 0) return stop_postgres(at_once);
+  if (at_once || proxy_.pids().empty()) return stop_postgres(at_once);
   // Its clients are in the middle of something, perhaps on this very server.
   proxy_.send(SIGTERM);
   drain_until_ = boot_now() + settings_.drain_deadline;
@@ -222,7 +239,7 @@ void Supervisor::stop_postgres(bool at_once) {
 bool Supervisor::shutdown_is_complete() {
   if (drain_until_ || postmaster_.state() != State::stopped) return false;
   agent_.retire();
-  if (agent_.pid() != 0 || proxy_.pid() != 0) {
+  if (!services().empty()) {
     const bool asked = services_until_.nanos != 0;
     if (!asked) services_until_ = boot_now() + agent_patience;
     for (const Service* service : {&agent_, &proxy_}) {

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 
 #include "base/file.hpp"
 #include "config/reader.hpp"
+#include "net/certificates.hpp"
 #include "proxy/auth/hba.hpp"
 
 namespace evergres::proxy {
@@ -144,6 +146,52 @@ TEST(RulesOfTheAgent, AreUnderstood) {
   for (const char* user : {"postgres", "evergres_replication", "evergres_auth"}) {
     EXPECT_EQ(method("127.0.0.1", user, "postgres"), HbaMethod::reject) << user;
   }
+}
+
+TEST_F(ConfiguredTest, AnEndpointWithoutANodeHasItsOwnFiles) {
+  ASSERT_TRUE(write_file_atomically(file(),
+                                    "cluster: demo\nsecret_file: secret\nproxy:\n"
+                                    "  agents: [10.0.0.1]\n  auth_password_file: secret\n",
+                                    0600));
+  const auto read = config::read_node_file(file());
+  ASSERT_TRUE(read) << read.error().for_people();
+  const auto lacks = configured(*read, file());
+  ASSERT_FALSE(lacks);
+  EXPECT_EQ(lacks.error().code(), ErrorCode::not_found);
+  EXPECT_NE(lacks.error().message().find("state/tls/ca.crt"), std::string::npos);
+  EXPECT_NE(lacks.error().hint().find("evergres proxy-config"), std::string::npos);
+
+  ASSERT_TRUE(net::issue_certificates(net::Secret("fedcba9876543210fedcba"), {"demo", "ep", {}},
+                                      directory_ / "state", ::time(nullptr)));
+  const auto is = configured(*read, file());
+  ASSERT_TRUE(is) << is.error().for_people();
+  EXPECT_EQ(is->server_authority, directory_ / "state/tls/ca.crt");
+  EXPECT_EQ(is->server_certificate, directory_ / "state/tls/client.crt");
+  EXPECT_EQ(is->certificate, directory_ / "state/tls/server.crt");
+  EXPECT_EQ(is->auth_user, "evergres_auth");
+  EXPECT_EQ(is->auth_password, "0123456789abcdef0123") << "what the file says, nothing derived";
+  EXPECT_TRUE(is->hba_file.empty());
+}
+
+TEST_F(ConfiguredTest, BeforeExternalServersTheUserOfTheirAddressAsks) {
+  const auto write_external = [this](const std::string& more) {
+    const std::string text = "proxy:\n  tls: no\n  auth_password_file: secret\n  external: host=db "
+                             "user=asker dbname=app " +
+                             more + "\n";
+    ASSERT_TRUE(write_file_atomically(file(), text, 0600));
+  };
+  write_external("sslmode=disable");
+  auto is = configured(*config::read_node_file(file()), file());
+  ASSERT_TRUE(is) << is.error().for_people();
+  EXPECT_EQ(is->auth_user, "asker");
+  EXPECT_EQ(is->auth_database, "app");
+  EXPECT_TRUE(is->server_authority.empty());
+  write_external("sslmode=prefer");
+  is = configured(*config::read_node_file(file()), file());
+  ASSERT_FALSE(is);
+  EXPECT_EQ(is.error().code(), ErrorCode::config_invalid);
+  EXPECT_NE(is.error().detail().find("sslmode is prefer"), std::string::npos)
+      << is.error().for_people();
 }
 
 }  // namespace

@@ -117,6 +117,47 @@ TEST_F(ServiceTest, AProxyThatDoesNotEndHoldsUpAStopForItsDeadlineOnly) {
   EXPECT_EQ(servers(), 0U);
 }
 
+TEST_F(ServiceTest, AReplacedProxyGoesInItsOwnTime) {
+  start_keeper();
+  start_postgres();
+  const pid_t first = proxy();
+  const auto before = status();
+  const auto replaced = [&](pid_t old) {
+    kill(keeper_, SIGUSR2);
+    return eventually([&] {
+      const auto now = status();
+      return now.proxy_pid && now.proxy_pid != old;
+    });
+  };
+  ASSERT_TRUE(replaced(first));
+  const pid_t second = proxy();
+  ASSERT_TRUE(replaced(second));
+  const pid_t third = proxy();
+  EXPECT_TRUE(is_alive(first) && is_alive(second) && is_alive(third));
+  // The newest dies: it is started again, and what it was to replace is no orphan of it.
+  kill(third, SIGKILL);
+  ASSERT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.proxy_pid && now.proxy_pid != third;
+  }));
+  const pid_t fourth = proxy();
+  EXPECT_TRUE(is_alive(first) && is_alive(second));
+  // A replaced one ends: nobody is started for it.
+  kill(first, SIGTERM);
+  EXPECT_TRUE(eventually([&] { return !is_alive(first); }));
+  const auto after = status();
+  EXPECT_EQ(after.proxy_pid, fourth);
+  EXPECT_EQ(after.proxy_restarts, 1U) << "a replacement is none";
+  EXPECT_EQ(after.agent_pid, before.agent_pid);
+  EXPECT_EQ(after.postmaster_pid, before.postmaster_pid);
+  // At the end all go.
+  kill(keeper_, SIGTERM);
+  int wait_status = 0;
+  ASSERT_EQ(waitpid(keeper_, &wait_status, 0), keeper_);
+  keeper_ = 0;
+  EXPECT_FALSE(is_alive(second) || is_alive(fourth));
+}
+
 TEST_F(ServiceTest, AProxyDoesNotOutliveItsSupervisor) {
   start_keeper();
   const pid_t first = proxy();

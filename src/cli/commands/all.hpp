@@ -26,6 +26,7 @@ Action add_man(CLI::App& parser, Session& session);
 Action add_pause(CLI::App& parser, Session& session);
 Action add_pools(CLI::App& parser, Session& session);
 Action add_print(CLI::App& parser, Session& session);
+Action add_proxy_config(CLI::App& parser, Session& session);
 Action add_psql(CLI::App& parser, Session& session);
 Action add_reinit(CLI::App& parser, Session& session);
 Action add_reload(CLI::App& parser, Session& session);

@@ -7,7 +7,7 @@ namespace evergres::cli {
 
 Action add_proxy(CLI::App& /*parser*/, Session& session) {
   return [&session]() -> Result<int> {
-    Result<KnownNode> node = find_node(session);
+    Result<KnownNode> node = find_endpoint(session);
     if (!node) return node.error();
     if (!node->settings.proxy.enabled) {
       return Error(ErrorCode::config_invalid, "this node has no endpoint",

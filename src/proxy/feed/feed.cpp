@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "cluster/json.hpp"
+#include "config/values.hpp"
 #include "net/channel.hpp"
 #include "net/task_group.hpp"
 #include "net/worker.hpp"
@@ -395,6 +396,16 @@ Result<Feed::Options> Feed::options_of(const config::NodeSettings& node) {
   if (!secret) return secret.error();
   Options options;
   options.cluster = node.cluster;
+  if (node.proxy.alone()) {
+    // There the file holds the secret of watchers itself, and nothing of a member.
+    options.watch_secret = *secret;
+    for (const std::string& text : node.proxy.agents) {
+      const auto agent = config::parse_host_port(text, 0);
+      CHECK(agent);
+      options.agents.push_back({agent->host, agent->port});
+    }
+    return options;
+  }
   options.watch_secret = net::watch_secret(*secret);
   const bool everywhere = node.peer_host == "0.0.0.0" || node.peer_host == "::";
   options.agents = {{everywhere ? "localhost" : node.peer_host, node.peer_port}};

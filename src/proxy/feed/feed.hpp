@@ -38,7 +38,8 @@ class Feed {
   /// must not be held up. The first comes with the first word.
   using OnWorld = std::function<void(std::shared_ptr<const World>)>;
 
-  /// To begin with this node's own agent, as its node.yaml says; `look_up` and the rest are left to
+  /// To begin with this node's own agent, as its node.yaml says, or without a node with those that
+  /// the file names; `look_up` and the rest are left to
   /// the caller. Blocks for the time of a file read. Errors: those of load_secret().
   static Result<Options> options_of(const config::NodeSettings& node);
 

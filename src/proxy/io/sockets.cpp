@@ -112,12 +112,8 @@ Result<Listening> listen_at(const addrinfo& at, const std::string& host, int por
       ::listen(socket.number(), backlog) != 0) {
     return not_listening(host, port, errno);
   }
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(socket.number(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
-    return not_listening(host, port, errno);
-  }
-  return Listening{.socket = std::move(socket), .port = name_of(storage).port};
+  const int given = port_of(socket);
+  return Listening{.socket = std::move(socket), .port = given};
 }
 
 Result<Addresses> look_up(const char* host, int port, int flags, ErrorCode code) {
@@ -210,6 +206,13 @@ Result<Listening> listen_on(const std::string& host, int port, bool shared) {
   const auto found = look_up(name, port, AI_PASSIVE, ErrorCode::config_invalid);
   if (!found) return found.error();
   return listen_at(*found.value(), name, port, shared, false);
+}
+
+int port_of(const Descriptor& socket) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(socket.number(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
+  return name_of(storage).port;
 }
 
 Acceptor::Acceptor(Descriptor listening)

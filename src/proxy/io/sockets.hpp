@@ -49,6 +49,9 @@ struct Listening {
 /// port_taken, permission, config_invalid (no such address here).
 Result<Listening> listen_on(const std::string& host, int port, bool shared);
 
+/// Of a socket that has a name, 0 if it has none.
+int port_of(const Descriptor& socket);
+
 /// The next client, nothing if there is none now: an edge is one for all, so ask until then. When
 /// the process has no descriptors left, the oldest waiting connection is accepted and closed at
 /// once, so that epoll does not spin.

@@ -28,6 +28,7 @@ class Door final : public Watcher {
     return {};
   }
   void shut() { reactor_.forget(std::exchange(watch_, {})); }
+  [[nodiscard]] int descriptor() const { return acceptor_.descriptor(); }
 
   void ready(Ready) override {
     for (int turn = 0; turn < 64; ++turn) {
@@ -55,6 +56,7 @@ struct Proxy::Impl {
   std::vector<std::unique_ptr<Shard>> shards;
   std::unique_ptr<Desk> desk;  ///< before any thread runs
   std::vector<std::unique_ptr<Door>> doors;
+  std::vector<Configuration::Listen> listens;  ///< of the doors
   std::vector<int> ports;
   std::vector<std::thread> threads;
   std::mutex mutex;
@@ -137,11 +139,27 @@ struct Proxy::Impl {
     return {};
   }
 
-  Outcome open_doors(const Configuration& configuration) {
+  /// The socket that was taken over for it, or a new one.
+  static Result<Listening> listening_for(const Configuration::Listen& listen,
+                                         std::vector<HandedSocket>& taken) {
+    for (HandedSocket& one : taken) {
+      const auto& is = one.listen;
+      if (!one.socket.open() || is.host != listen.host || is.port != listen.port ||
+          is.kind != listen.kind) {
+        continue;
+      }
+      const int port = port_of(one.socket);
+      return Listening{.socket = std::move(one.socket), .port = port};
+    }
+    return listen_on(listen.host, listen.port, true);
+  }
+
+  Outcome open_doors(const Configuration& configuration, std::vector<HandedSocket> taken) {
     for (const Configuration::Listen& listen : configuration.listen) {
-      auto listening = listen_on(listen.host, listen.port, true);
+      auto listening = listening_for(listen, taken);
       if (!listening) return listening.error();
       ports.push_back(listening->port);
+      listens.push_back(listen);
       doors.push_back(std::make_unique<Door>(
           shards.front()->reactor(), std::move(listening->socket), listen.kind,
           [this](Accepted accepted, Port kind) { admit(std::move(accepted), kind); }));
@@ -154,7 +172,8 @@ struct Proxy::Impl {
 Proxy::Proxy(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Proxy::~Proxy() = default;
 
-Result<std::unique_ptr<Proxy>> Proxy::start(Configuration configuration, Hooks hooks) {
+Result<std::unique_ptr<Proxy>> Proxy::start(Configuration configuration, Hooks hooks,
+                                            std::vector<HandedSocket> taken) {
   auto impl = std::make_unique<Impl>();
   impl->hooks = std::move(hooks);
   const std::string& shared_key = configuration.cluster_key;
@@ -163,7 +182,7 @@ Result<std::unique_ptr<Proxy>> Proxy::start(Configuration configuration, Hooks h
   impl->guard = std::move(*guard);
   auto shared = std::make_shared<const Configuration>(std::move(configuration));
   if (Outcome made = impl->make_shards(shared); !made) return made.error();
-  if (Outcome opened = impl->open_doors(*shared); !opened) return opened.error();
+  if (Outcome opened = impl->open_doors(*shared, std::move(taken)); !opened) return opened.error();
   for (const auto& shard : impl->shards) {
     impl->threads.emplace_back([raw = shard.get()] { raw->reactor().run(); });
   }
@@ -204,6 +223,14 @@ std::size_t Proxy::clients() const {
     count += all - std::min(all, consoles);
   }
   return count;
+}
+
+std::vector<HandoverDoor::Listening> Proxy::listening() const {
+  std::vector<HandoverDoor::Listening> sockets;
+  for (std::size_t i = 0; i < impl_->doors.size(); ++i) {
+    sockets.push_back({impl_->listens[i], impl_->doors[i]->descriptor()});
+  }
+  return sockets;
 }
 
 void Proxy::leave(Millis grace) {

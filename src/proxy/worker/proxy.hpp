@@ -10,6 +10,7 @@
 #include "proxy/console/command.hpp"
 #include "proxy/console/snapshot.hpp"
 #include "proxy/pool/surroundings.hpp"
+#include "proxy/worker/handover.hpp"
 #include "proxy/world.hpp"
 
 namespace evergres::proxy {
@@ -29,8 +30,10 @@ class Proxy {
     std::function<void(Shutdown)> shut_down = {};
     std::string version = "?";  ///< that the console shows
   };
-  /// Errors: of the configuration's files, port_taken, permission.
-  static Result<std::unique_ptr<Proxy>> start(Configuration configuration, Hooks hooks);
+  /// `taken`: sockets of a process that this one replaces; those that the configuration does not
+  /// name are closed. Errors: of the configuration's files, port_taken, permission.
+  static Result<std::unique_ptr<Proxy>> start(Configuration configuration, Hooks hooks,
+                                              std::vector<HandedSocket> taken = {});
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
@@ -43,10 +46,13 @@ class Proxy {
   /// What the console shows, with clients and servers one by one if `connections`. Any thread;
   /// `then` is called on a shard's thread, or never if the proxy ends before.
   void look(bool connections, std::function<void(std::shared_ptr<const Snapshot>)> then);
-  /// Lets nobody in any more; whoever is there stays.
+  /// Lets nobody in any more; whoever is there stays. The sockets are closed when this returns. Not
+  /// from a shard's thread.
   void shut_doors();
   /// Any thread: without those of the console.
   [[nodiscard]] std::size_t clients() const;
+  /// The listening sockets, which stay the proxy's, until shut_doors() or leave().
+  [[nodiscard]] std::vector<HandoverDoor::Listening> listening() const;
   /// Lets nobody in any more, tells those who are between transactions to go, and returns when all
   /// have gone or `grace` is over.
   void leave(Millis grace);

@@ -163,8 +163,12 @@ class Node:
         agents = self._evergres("agent")
         return next((pid for pid, p in agents.items() if p.ppid not in agents), None)
 
+    def endpoints(self):
+        """All processes of the endpoint: one, and those that it replaces."""
+        return self._evergres("proxy")
+
     def proxy(self):
-        endpoints = self._evergres("proxy")
+        endpoints = self.endpoints()
         return next((pid for pid, p in endpoints.items() if p.ppid not in endpoints), None)
 
     def postgres(self):
