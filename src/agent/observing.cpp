@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/differences.hpp"
+#include "agent/learning.hpp"
 #include "agent/made_slots.hpp"
 #include "core/view.hpp"
 #include "postgres/control_file.hpp"
@@ -12,145 +13,6 @@
 
 namespace evergres::agent {
 namespace {
-
-std::vector<core::Sender> senders_of(const postgres::Observation& seen) {
-  std::vector<core::Sender> senders;
-  for (const auto& facts : seen.senders) {
-    core::Sender sender;
-    sender.application_name = facts.application_name;
-    sender.streaming = facts.state == "streaming";
-    sender.flush = facts.flushed.value_or(Lsn{});
-    sender.reply_age = Millis{facts.reply_age_ms.value_or(1'000'000)};
-    senders.push_back(std::move(sender));
-  }
-  return senders;
-}
-
-/// Which peers acknowledge now under their voter names; their silence is counted from here.
-void note_acknowledgements(Knowledge& k, Instant at) {
-  core::Situation& s = k.situation;
-  if (!s.record || !core::record_names_me(s)) return;
-  const core::Policy* policy = core::newest_policy(*s.record);
-  if (policy == nullptr) return;
-  for (const core::Seat& voter : policy->voters) {
-    const std::string name = core::application_name(voter, policy->term);
-    for (const core::Sender& sender : s.server.senders) {
-      if (sender.application_name != name || !sender.streaming) continue;
-      const Instant replied = at - sender.reply_age;
-      auto& last = s.peers[voter.node].acknowledged_at;
-      if (!last || *last < replied) last = replied;
-    }
-  }
-}
-
-/// Every recorded policy of this leadership is covered by a failover; the resting names, with which
-/// nobody acknowledges, may be left behind by a change that did not finish and is tried again.
-bool names_are_recorded(const core::Record& record, const std::string& names) {
-  const auto applies = [&](const core::Policy& policy) {
-    return policy.term == record.term && record.leader == policy.leader &&
-           core::synchronous_standby_names(policy) == names;
-  };
-  const auto& unproven = record.policy.unproven;
-  if (!unproven.empty() && names == core::names_nobody) return true;
-  return applies(record.policy.current) || std::any_of(unproven.begin(), unproven.end(), applies);
-}
-
-/// The names of an open leader are compared with the record on every look, also after a restart of
-/// the agent, unless an operation is just changing them.
-void check_names(Knowledge& k, Instant at) {
-  core::Situation& s = k.situation;
-  const bool changing = s.operation && (s.operation->kind == core::ChangePolicy::kind ||
-                                        s.operation->kind == core::ProveBarrier::kind ||
-                                        s.operation->kind == core::Promote::kind);
-  const bool leads =
-      s.record && s.record->phase == core::Phase::leading && core::record_names_me(s);
-  const bool comparable =
-      leads && s.server.state == core::ServerState::primary && s.server.names && !changing;
-  if (!comparable || names_are_recorded(*s.record, *s.server.names)) {
-    s.server.names_wrong_since.reset();
-  } else if (!s.server.names_wrong_since) {
-    s.server.names_wrong_since = at;
-  }
-}
-
-void take_position(Knowledge& k, const postgres::Observation& seen) {
-  core::Server& server = k.situation.server;
-  if (!seen.in_recovery) {
-    if (seen.flush) server.position = core::Position{seen.timeline, *seen.flush};
-    server.replay = seen.flush;
-    return;
-  }
-  if (seen.receiver && seen.receiver->timeline) k.received_timeline = seen.receiver->timeline;
-  const Lsn replay = seen.replay.value_or(Lsn{});
-  const Lsn receive = seen.receive.value_or(Lsn{});
-  const TimelineId timeline =
-      receive > replay && k.received_timeline ? *k.received_timeline : seen.timeline;
-  const core::Position position{timeline, std::max(receive, replay)};
-  // What a fence read from the files is more than what streaming says after a restart.
-  if (!server.position || server.position->timeline != position.timeline ||
-      server.position->lsn < position.lsn) {
-    server.position = position;
-  }
-  server.replay = replay;
-}
-
-ServerDetails details_of(const postgres::Observation& seen) {
-  ServerDetails details;
-  details.version = seen.version;
-  details.started = seen.started;
-  details.replayed_at = seen.replayed_at;
-  details.replay_paused = seen.replay_paused;
-  if (seen.receiver) details.sender_end = seen.receiver->latest_end;
-  for (const auto& sender : seen.senders) {
-    details.senders.push_back({sender.application_name, sender.user, sender.client_address,
-                               sender.state, sender.sync_state, sender.sync_priority});
-  }
-  if (!seen.in_recovery) details.sync_waits = seen.sync_waits;
-  details.oldest_sync_wait_seconds = seen.oldest_sync_wait_seconds;
-  return details;
-}
-
-void learn_pending(KnownSettings& known, const std::vector<postgres::PendingSetting>& pending) {
-  known.pending_restart.clear();
-  for (const auto& one : pending) {
-    const std::string then = one.after_restart.empty() ? "(default)" : one.after_restart;
-    known.pending_restart.push_back({one.name, one.in_force, then});
-  }
-}
-
-void take_observation(Knowledge& k, const postgres::Observation& seen) {
-  core::Situation& s = k.situation;
-  core::Server& server = s.server;
-  server.state = seen.in_recovery ? core::ServerState::standby : core::ServerState::primary;
-  server.cold = false;
-  server.unknown_since.reset();
-  server.system_id = seen.system_id;
-  server.trouble.clear();
-  take_position(k, seen);
-  const bool receiving = seen.receiver && seen.receiver->status == "streaming";
-  if (receiving && !server.receiving) server.receiving_since = seen.at;
-  if (!receiving && (server.receiving || !server.not_receiving_since))
-    server.not_receiving_since = seen.at;
-  if (receiving) {
-    server.not_receiving_since.reset();
-    server.wal_removed = false;
-    server.diverged = false;
-  } else {
-    server.receiving_since.reset();
-  }
-  server.receiving = receiving;
-  server.senders = senders_of(seen);
-  if (seen.slots) learn_slots(k, *seen.slots, seen.at);
-  server.names = seen.synchronous_standby_names;
-  k.details = details_of(seen);
-  if (seen.pending_restart) learn_pending(k.settings, *seen.pending_restart);
-  const bool waits =
-      seen.in_recovery && seen.receive && seen.replay && *seen.receive > *seen.replay;
-  server.lag_seconds = waits ? seen.replay_age_seconds : std::optional<double>(0.0);
-  if (!seen.in_recovery) server.lag_seconds.reset();
-  note_acknowledgements(k, seen.at);
-  check_names(k, seen.at);
-}
 
 /// What somebody changed in the rendered postgresql.conf.
 Lines edited_lines(const Setup& setup, const cluster::Spec* spec) {
@@ -214,7 +76,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
     const bool quiet = seen->in_recovery && !seen->receiver;
     tell_([observation = *seen, start_id](Knowledge& k) {
       if (k.supervisor.start_id != start_id || observation.at < k.server_changed_at) return;
-      take_observation(k, observation);
+      learn_observation(k, observation);
     });
     if (quiet) look_for_removed_wal();
     // Never both: the next observation is what keeps a leader's names proven.
@@ -227,18 +89,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
       seen.error().one_line().find("Hot standby mode is disabled") != std::string::npos;
   tell_([start_id, answered_before, cold, began, text = seen.error().one_line()](Knowledge& k) {
     if (k.supervisor.start_id != start_id || began < k.server_changed_at) return;
-    core::Server& server = k.situation.server;
-    k.details.reset();
-    server.cold = cold;
-    server.state = cold              ? core::ServerState::standby
-                   : answered_before ? core::ServerState::unknown
-                                     : core::ServerState::starting;
-    server.trouble = text;
-    if (server.state != core::ServerState::unknown) {
-      server.unknown_since.reset();
-    } else if (!server.unknown_since) {
-      server.unknown_since = began;
-    }
+    learn_silence(k, answered_before, cold, began, text);
   });
 }
 

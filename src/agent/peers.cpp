@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "agent/learning.hpp"
 #include "cluster/json.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
@@ -10,24 +11,6 @@ namespace evergres::agent {
 namespace {
 
 constexpr std::size_t longest_message = std::size_t{512} << 10U;
-
-/// Positions change all the time; nobody must be woken for them while a leader is open. The age of
-/// a last word never wakes anybody: two who told each other at once would not stop. Slots move with
-/// each look at a busy primary.
-core::Heartbeat what_matters(core::Heartbeat beat, bool positions_matter) {
-  beat.revision = Revision{};
-  beat.lag_seconds.reset();
-  beat.replay.reset();
-  beat.doing.clear();
-  beat.slots.reset();
-  beat.last_word_age.reset();
-  if (beat.last_word) beat.last_word->heard_at = Instant{};
-  if (!positions_matter) {
-    beat.position.reset();
-    beat.last_word.reset();
-  }
-  return beat;
-}
 
 }  // namespace
 
@@ -180,26 +163,9 @@ net::awaitable<void> Peers::listen_to(net::Channel channel) {
 }
 
 void Peers::take(const NodeName& from, const PeerMessage& message) {
-  core::Peer& peer = know_.situation.peers[from];
   last_sent_of_[from] = message.sent;
-  const core::Situation& s = know_.situation;
-  // Beside an open leader a peer that says the same again can wait for the next regular look.
-  const bool leader_open = s.record && s.record->phase == core::Phase::leading;
-  const bool news = !leader_open || message.record || !peer.said || !core::is_heard(s, peer) ||
-                    what_matters(*peer.said, true) != what_matters(message.beat, true);
-  // An echo of another run of ours, or of the future, proves nothing.
-  const bool plausible = message.echo >= know_.situation.started_at && message.echo <= boot_now();
-  if (plausible && (!peer.alive_at || *peer.alive_at < message.echo)) peer.alive_at = message.echo;
-  peer.said = message.beat;
-  peer.refused = false;
-  const auto& ours = know_.situation.record;
-  const bool same_cluster =
-      !ours || !message.record || ours->cluster_id == message.record->cluster_id;
-  if (message.record && same_cluster && cluster::check_record(*message.record)) {
-    learn_record(know_, *message.record, message.record_revision, boot_now());
-  }
-  if (peer.alive_at) core::note_last_word(know_.situation, message.beat, *peer.alive_at);
-  if (news) changed_();
+  const Word word{message.echo, message.beat, message.record, message.record_revision};
+  if (learn_word(know_, from, word, boot_now())) changed_();
 }
 
 }  // namespace evergres::agent

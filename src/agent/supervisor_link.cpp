@@ -1,46 +1,8 @@
 #include "agent/supervisor_link.hpp"
 
+#include "agent/learning.hpp"
+
 namespace evergres::agent {
-namespace {
-
-core::Grant as_core(const supervisor::Grant& grant) {
-  const auto kind =
-      grant.kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
-  return core::Grant{kind, grant.term, grant.deadline};
-}
-
-void take_status(Knowledge& k, const supervisor::Status& status) {
-  core::Server& server = k.situation.server;
-  const bool other_run =
-      k.supervisor_known && (k.supervisor.supervisor_run != status.supervisor_run ||
-                             k.supervisor.start_id != status.start_id);
-  if (other_run) forget_server_run(k);
-  k.supervisor = status;
-  k.supervisor_known = true;
-  server.grant.reset();
-  if (status.grant) server.grant = as_core(*status.grant);
-  const bool runs =
-      status.state == supervisor::State::running || status.state == supervisor::State::starting;
-  const bool thought_running = server.state == core::ServerState::standby ||
-                               server.state == core::ServerState::primary ||
-                               server.state == core::ServerState::starting;
-  if (status.state == supervisor::State::stopping && thought_running) {
-    server.state = core::ServerState::stopping;
-  }
-  if (status.state == supervisor::State::stopped &&
-      (thought_running || server.state == core::ServerState::stopping)) {
-    const auto fenced = k.situation.fenced;
-    forget_server_run(k);
-    if (fenced && !fenced->can_run) k.situation.fenced = fenced;
-    server.state = core::ServerState::stopped;
-    server.clean = status.exit && status.exit->clean;
-  }
-  if (runs && !thought_running && server.state != core::ServerState::unknown) {
-    server.state = core::ServerState::starting;
-  }
-}
-
-}  // namespace
 
 SupervisorWatch::SupervisorWatch(const Setup& setup, Tell tell)
     : setup_(setup),
@@ -66,14 +28,14 @@ Outcome SupervisorWatch::listen(const std::stop_token& stop) {
   if (!first) return first.error();
   auto status = supervisor::status_from_json(*first);
   if (!status) return status.error();
-  tell_([now = *status](Knowledge& k) { take_status(k, now); });
+  tell_([now = *status](Knowledge& k) { learn_status(k, now); });
   while (!stop.stop_requested()) {
     auto event = client->next_event(Millis{500});
     if (!event && event.error().code() == ErrorCode::timed_out) continue;
     if (!event) return event.error();
     auto changed = supervisor::status_from_json(*event);
     if (!changed) return changed.error();
-    tell_([now = *changed](Knowledge& k) { take_status(k, now); });
+    tell_([now = *changed](Knowledge& k) { learn_status(k, now); });
   }
   return {};
 }
