@@ -25,6 +25,11 @@ Outcome carry_out(const core::ClaimTerm& intent, Hands& hands) {
   const auto& s = hands.situation();
   auto changed = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.after) return refused_since(record, intent.after).error();
+    // Whoever was chosen may have opened meanwhile in this very term, or an operator paused: the
+    // claim is for the record on which it was decided.
+    if (!core::differs_only_in_small_things(record, *s.record)) {
+      return Error(ErrorCode::conflict, "the record has changed since the claim was decided");
+    }
     return core::claim_term(std::move(record), s.me, s.agent, intent.why);
   });
   if (!changed) return changed.error();
