@@ -1,7 +1,8 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
+.PHONY: sim build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
 args ?=
+SEED ?= 1
 
 build: ## Build everything for daily work (build/dev)
 	@test -f build/dev/build.ninja || cmake --preset dev
@@ -35,6 +36,11 @@ bench-proxy: ## The endpoint side by side with PgBouncer; args="--only cpu20,idl
 
 lint: ## clang's eyes: dropped results, the GCC 12 rule, clang-tidy
 	@tools/lint
+
+sim: ## One simulated cluster, with its story; SEED=7, args="--plant no_end_of_grant"
+	@test -f build/dev/build.ninja || cmake --preset dev
+	@cmake --build --preset dev --target evergres-sim
+	@build/dev/evergres-sim --seed $(SEED) --trace $(args)
 
 asan: ## The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@test -f build/asan/build.ninja || cmake --preset asan

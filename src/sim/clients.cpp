@@ -1,0 +1,95 @@
+#include "sim/clients.hpp"
+
+namespace evergres::sim {
+namespace {
+
+constexpr Millis patience{3000};
+constexpr Millis route_period{100};
+
+}  // namespace
+
+Clients::Clients(const Surroundings& world, const Judge::Machines& machines, Judge& judge)
+    : world_(world), machines_(machines), judge_(judge), routes_(machines.size()) {}
+
+void Clients::begin(std::size_t writers, Nanos pause) {
+  pause_ = pause;
+  for (Place proxy = 0; proxy < machines_.size(); ++proxy) learn_routes(proxy);
+  for (std::size_t client = 0; client < writers; ++client) over(client);
+}
+
+// One agent after the other is asked; the newest record of any of them counts.
+void Clients::learn_routes(Place proxy) {
+  const Place asked = world_.choices.below(static_cast<std::uint32_t>(machines_.size()));
+  Machine& there = *machines_[asked];
+  world_.network.send(proxy, asked, Traffic::clients, [this, proxy, asked, &there] {
+    there.agent_process.deliver([this, proxy, asked, &there] {
+      const core::Situation& s = there.agent.knowledge().situation;
+      if (!s.record) return;
+      Route said{s.revision, s.record->term, std::nullopt};
+      const bool open = s.record->phase == core::Phase::leading && s.record->leader;
+      if (open) said.leader = s.record->leader->node;
+      world_.network.send(asked, proxy, Traffic::clients, [this, proxy, said] {
+        if (said.revision > routes_[proxy].revision) routes_[proxy] = said;
+      });
+    });
+  });
+  world_.events.after(route_period, [this, proxy] { learn_routes(proxy); });
+}
+
+void Clients::over(std::size_t client) {
+  world_.events.after(world_.choices.between(pause_ / 2, pause_ * 2),
+                      [this, client] { write(client); });
+}
+
+void Clients::write(std::size_t client) {
+  const Place proxy = client % machines_.size();
+  if (!machines_[proxy]->powered()) return over(client);
+  const bool direct = client % 3 == 2;
+  if (direct) {
+    const Place server = world_.choices.below(static_cast<std::uint32_t>(machines_.size()));
+    return send(client, proxy, server);
+  }
+  const Route& route = routes_[proxy];
+  if (!route.leader) {
+    ++counts_.held;
+    return over(client);
+  }
+  send(client, proxy, world_.place_of(*route.leader));
+}
+
+// I16 by construction: a proxy sends only to the open leader of the highest term that it knows.
+// What PostgreSQL answers counts from the moment in which it answers: the client may read it.
+void Clients::send(std::size_t client, Place proxy, Place server) {
+  struct Open {
+    bool over = false;
+  };
+  auto open = std::make_shared<Open>();
+  const auto end = [this, client, open](std::uint64_t& count) {
+    if (open->over) return;
+    open->over = true;
+    ++count;
+    over(client);
+  };
+  world_.events.after(patience, [this, end] { end(counts_.unknown); });
+  PostgresModel& there = machines_[server]->postgres;
+  const auto back = [this, end, proxy, server](std::uint64_t& count) {
+    world_.network.send(server, proxy, Traffic::clients, [end, &count] { end(count); });
+  };
+  world_.network.send(proxy, server, Traffic::clients, [this, server, &there, back] {
+    if (!there.processes().lives()) {
+      if (there.powered) back(counts_.refused);
+      return;
+    }
+    there.processes().deliver([this, server, &there, back] {
+      if (!there.admits()) return back(counts_.refused);
+      there.commit(true, [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
+                                              std::uint64_t lsn) {
+        if (answer != PostgresModel::Answer::acknowledged) return;
+        judge_.acknowledged(server, record, lsn);
+        back(counts_.acknowledged);
+      });
+    });
+  });
+}
+
+}  // namespace evergres::sim

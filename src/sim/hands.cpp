@@ -1,0 +1,252 @@
+#include "sim/hands.hpp"
+
+#include <algorithm>
+
+namespace evergres::sim {
+
+Hands::Hands(AgentModel& at_agent, std::weak_ptr<int> token)
+    : agent(at_agent), known(at_agent.know_), run(std::move(token)) {}
+
+void Hands::learn(agent::Learn change) {
+  change(agent.know_);
+  agent.think_soon();
+}
+
+Answered<int> Hands::pause_for(Nanos span) {
+  return Answered<int>(run, [this, span](const Answered<int>::Reply& reply) {
+    process().after(span, [reply] { reply(0); });
+  });
+}
+
+Answered<int> Hands::write_file() {
+  return pause_for(choices().skewed(Nanos{400'000}, Millis{25}) * postgres().ails.slow_disk);
+}
+
+Task<StoreModel::Read> Hands::read_record() {
+  using Reply = Answered<StoreModel::Read>::Reply;
+  Answered<StoreModel::Read> reading(run, [this](const Reply& reply) {
+    world().store.read_record(process(), agent.home_.place, store_deadline, reply);
+  });
+  auto read = co_await reading;
+  co_return read;
+}
+
+Task<StoreModel::Write> Hands::write_record(core::Record record, Revision expected) {
+  using Reply = Answered<StoreModel::Write>::Reply;
+  Answered<StoreModel::Write> writing(run, [this, &record, expected](const Reply& reply) {
+    world().store.write_record(process(), agent.home_.place, record, expected, store_deadline,
+                               reply);
+  });
+  auto written = co_await writing;
+  co_return written;
+}
+
+// As agent::Hands::change_record: our own change under somebody's renewal is ours all the same.
+Task<Result<core::Record>> Hands::change_record(Transition transition) {
+  auto reading = read_record();
+  auto read = co_await reading;
+  if (!read) co_return read.error();
+  if (!*read) co_return Error(ErrorCode::not_found, "the store has no record of this cluster");
+  auto current = **read;
+  constexpr int tries = 8;
+  for (int attempt = 0; attempt < tries; ++attempt) {
+    auto wanted = transition(current.value);
+    if (!wanted) co_return wanted.error();
+    auto& unproven = wanted->policy.unproven;
+    if (planted(Bug::one_slot_for_unproven) && unproven.size() > 1) {
+      unproven.erase(unproven.begin(), unproven.end() - 1);
+    }
+    auto writing = write_record(*wanted, current.revision);
+    auto outcome = co_await writing;
+    if (!outcome) co_return outcome.error();
+    if (const auto* applied = std::get_if<cluster::RecordApplied>(&*outcome)) {
+      learn([record = *wanted, revision = applied->revision, at = now()](agent::Knowledge& k) {
+        agent::learn_record(k, record, revision, at);
+      });
+      co_return *wanted;
+    }
+    auto& conflict = std::get<cluster::RecordConflict>(*outcome);
+    if (!conflict.current) co_return Error(ErrorCode::not_found, "the record vanished");
+    const bool large = !core::differs_only_in_small_things(current.value, *wanted);
+    current = *conflict.current;
+    const bool renewed = large && core::differs_only_in_small_things(current.value, *wanted);
+    if (current.value == *wanted || renewed) {
+      learn([current, at = now()](agent::Knowledge& k) {
+        agent::learn_record(k, current.value, current.revision, at);
+      });
+      co_return current.value;
+    }
+  }
+  co_return Error(ErrorCode::conflict, "the record changed under every try to change it");
+}
+
+Task<Outcome> Hands::connect(Instant deadline) {
+  for (;;) {
+    auto pause = pause_for(choices().skewed(Millis{1}, Millis{12}));
+    co_await pause;
+    if (postgres().answers()) co_return Outcome{};
+    if (postgres().state() == PostgresModel::State::stopped || now() >= deadline) {
+      co_return Error(ErrorCode::unreachable, "PostgreSQL does not accept connections");
+    }
+  }
+}
+
+Task<Result<bool>> Hands::stop_server(supervisor::StopMode mode, Nanos deadline) {
+  Answered<bool> stopping(run, [this, mode, deadline](const Answered<bool>::Reply& reply) {
+    // The reply may come when this run of the agent is long gone.
+    supervisor().stop(mode, deadline, [own = &process(), reply](bool clean) {
+      own->after(Nanos{200'000}, [reply, clean] { reply(clean); });
+    });
+  });
+  const bool clean = co_await stopping;
+  co_return clean;
+}
+
+void Hands::write_names(const std::string& names) {
+  postgres().disk.names = names;
+}
+
+Task<Outcome> Hands::set_names(std::string names, Instant deadline) {
+  write_names(names);
+  postgres().reload();
+  while (postgres().names_shown() != names || !postgres().answers()) {
+    if (now() >= deadline) co_return Error(ErrorCode::timed_out, "the names are not in force");
+    auto pause = pause_for(Millis{2});
+    co_await pause;
+  }
+  co_return Outcome{};
+}
+
+Outcome Hands::ask_grant(supervisor::GrantKind kind, Term term, Instant asked_at) {
+  supervisor::AskGrant ask;
+  ask.kind = kind;
+  ask.term = term;
+  ask.asked_at = asked_at;
+  ask.length = core::grant_length(situation());
+  ask.start_id = known.supervisor.start_id;
+  if (auto granted = supervisor().grant(ask); !granted) return granted;
+  const auto core_kind =
+      kind == supervisor::GrantKind::lead ? core::GrantKind::lead : core::GrantKind::promote;
+  learn([core_kind, term, deadline = asked_at + ask.length](agent::Knowledge& k) {
+    k.situation.server.grant = core::Grant{core_kind, term, deadline};
+  });
+  return {};
+}
+
+std::string Hands::name_of(const core::Seat& seat, Term term) const {
+  if (planted(Bug::names_without_term)) return "evg_" + seat.node.value;
+  return core::application_name(seat, term);
+}
+
+std::string Hands::names_of(const core::Policy& policy) const {
+  if (planted(Bug::async_taken_for_quorum)) return "";
+  std::string names = core::synchronous_standby_names(policy);
+  if (!planted(Bug::names_without_term)) return names;
+  for (const core::Seat& voter : policy.voters) {
+    const std::string whole = core::application_name(voter, policy.term);
+    if (const auto at = names.find(whole); at != std::string::npos) {
+      names.replace(at, whole.size(), name_of(voter, policy.term));
+    }
+  }
+  return names;
+}
+
+void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstream) {
+  agent::learn_upstream(k, std::move(upstream));
+}
+
+void set_gate(Hands& hands, bool open) {
+  hands.postgres().disk.gate_open = open;
+  hands.postgres().reload();
+  hands.learn([open](agent::Knowledge& k) {
+    k.situation.server.gate_open = open;
+    k.gate_hosts = agent::member_hosts(k);
+  });
+}
+
+Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {
+  const core::Promise promise{term, std::move(claim)};
+  if (promise.term < hands.state().promise.term) {
+    co_return Error(ErrorCode::refused, "a higher term was promised");
+  }
+  auto writing = hands.write_file();
+  co_await writing;
+  if (hands.postgres().ails.disk_full > 0) {
+    co_return Error(ErrorCode::no_space, "the promise could not be written");
+  }
+  hands.state().promise = promise;
+  hands.learn([promise](agent::Knowledge& k) { k.situation.promise = promise; });
+  co_return Outcome{};
+}
+
+Task<Result<bool>> stop_and_learn(Hands& hands, supervisor::StopMode mode, Nanos deadline) {
+  hands.learn([at = hands.now()](agent::Knowledge& k) {
+    k.situation.server.state = core::ServerState::stopping;
+    k.server_changed_at = at;
+  });
+  auto stopping = hands.stop_server(mode, deadline);
+  auto clean = co_await stopping;
+  hands.learn([clean = *clean, at = hands.now()](agent::Knowledge& k) {
+    const auto position = k.situation.server.position;
+    const auto fenced = k.situation.fenced;
+    agent::forget_server_run(k);
+    k.situation.fenced = fenced;
+    k.situation.server.position = position;
+    k.situation.server.state = core::ServerState::stopped;
+    k.situation.server.clean = clean;
+    k.situation.server.grant.reset();
+    k.supervisor.state = supervisor::State::stopped;
+    k.supervisor.grant.reset();
+    k.server_changed_at = at;
+  });
+  co_return clean;
+}
+
+namespace {
+
+Task<Outcome> wait_until_it_answers(Hands& hands) {
+  while (!hands.stopped()) {
+    auto pause = hands.pause_for(Millis{10});
+    co_await pause;
+    if (hands.postgres().answers()) co_return Outcome{};
+    const auto state = hands.supervisor().status().state;
+    if (state != supervisor::State::running && state != supervisor::State::starting) {
+      co_return Error(ErrorCode::postgres_failed, "PostgreSQL ended while it started");
+    }
+  }
+  co_return Error(ErrorCode::cancelled, "the operation was given up");
+}
+
+}  // namespace
+
+// Files first: resting names, a closed gate, no upstream. Then the supervisor's start verb.
+Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream) {
+  auto writing = hands.write_file();
+  co_await writing;
+  if (hands.postgres().disk.kind == DataDirectory::Kind::absent) {
+    co_return Error(ErrorCode::postgres_failed, "there is no data directory");
+  }
+  if (!hands.planted(Bug::restart_keeps_names)) hands.write_names(core::names_nobody);
+  hands.postgres().disk.gate_open = false;
+  hands.postgres().disk.upstream = std::move(upstream);
+  if (auto started = hands.supervisor().start(); !started) co_return started;
+  const std::uint64_t start_id = hands.supervisor().status().start_id;
+  hands.learn([start_id, at = hands.now()](agent::Knowledge& k) {
+    agent::forget_server_run(k);
+    k.gate_hosts = agent::member_hosts(k);
+    k.supervisor.start_id = start_id;
+    k.supervisor.state = supervisor::State::running;
+    k.supervisor.grant.reset();
+    k.situation.server.grant.reset();
+    k.situation.server.state = core::ServerState::starting;
+    k.situation.server.clean = false;
+    note_own_upstream(k, std::nullopt);
+    k.applied_names = core::names_nobody;
+    k.server_changed_at = at;
+  });
+  auto waiting = wait_until_it_answers(hands);
+  auto outcome = co_await waiting;
+  co_return outcome;
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,181 @@
+#include "sim/judge.hpp"
+
+#include <algorithm>
+
+#include "core/transition.hpp"
+
+namespace evergres::sim {
+namespace {
+
+std::string number(std::uint64_t value) {
+  return std::to_string(value);
+}
+
+constexpr Millis stop_budget{1000};
+constexpr Millis agent_budget{10'000};
+
+}  // namespace
+
+void Judge::complain(const std::string& what) {
+  if (!violation_.empty()) return;
+  violation_ = what;
+  trace_.say("judge", what);
+}
+
+const Machine& Judge::of(const NodeName& name) const {
+  const auto found = std::find_if(machines_.begin(), machines_.end(),
+                                  [&](const auto& each) { return each->name == name; });
+  return **found;
+}
+
+// A record has its place: nobody moves WAL.
+bool Judge::holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const {
+  const Wal& wal = machine.postgres.disk.wal;
+  return end >= 1 && end <= wal.size() && wal[end - 1].id == record;
+}
+
+void Judge::check_terms(const core::Record& record) {
+  if (!last_) return;
+  if (record.term < last_->term) complain("I1: the term went back to " + number(record.term.value));
+  if (record.system_id != last_->system_id || record.cluster_id != last_->cluster_id) {
+    complain("I13: the cluster was initialised again");
+  }
+  if (record.term <= last_->term) return;
+  if (record.why.empty() || record.kind.empty()) {
+    complain("I28: term " + number(record.term.value) + " has no reason");
+  }
+  if (quiet_) complain("I22: a new term without a cause: " + record.why);
+  const bool asked =
+      last_->request && last_->request->kind == core::RequestKind::failover;
+  const bool stood_still = last_->paused && last_->phase == core::Phase::leading && !asked;
+  if (stood_still && record.kind == "failover") {
+    complain("I15: a failover while the cluster is paused");
+  }
+}
+
+void Judge::recorded(const core::Record& record) {
+  trace_.say("store", "term " + number(record.term.value) + " " +
+                          std::string(word_of(record.phase)) + " renewed " +
+                          number(record.renewed));
+  if (const auto trouble = core::inconsistency(record); !trouble.empty()) {
+    complain("I9: the record contradicts itself: " + trouble);
+  }
+  check_terms(record);
+  if (record.phase == core::Phase::leading && record.leader) check_opening(record);
+  last_ = record;
+}
+
+// I5, I8: whoever opens holds everything that was ever acknowledged. I1: one per term.
+void Judge::check_opening(const core::Record& record) {
+  const auto opener = opened_by_.find(record.term);
+  if (opener != opened_by_.end()) {
+    if (opener->second != record.leader->node) {
+      complain("I1: two leaders opened term " + number(record.term.value));
+    }
+    return;
+  }
+  opened_by_[record.term] = record.leader->node;
+  const Machine& leader = of(record.leader->node);
+  for (const auto& [id, how] : acknowledged_) {
+    if (holds(leader, id, how.end)) continue;
+    return complain("I5: " + leader.name.value + " opened term " + number(record.term.value) +
+                    " without record " + number(id) + ", which " + name_of(how.node) +
+                    " had acknowledged");
+  }
+}
+
+// I2: a server that is no leader any more may still answer what its standbys had flushed before
+// they were fenced; what the leader of a newer term lacks it must not.
+void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
+  acknowledged_[record] = {node, end, events_.now()};
+  if (machines_[node]->supervisor.status().state == supervisor::State::stopped) {
+    complain("I3: " + name_of(node) + " acknowledged record " + number(record) +
+             " although it counts as stopped");
+  }
+  const int leaderships = static_cast<int>(opened_by_.size());
+  if (leaderships != acknowledged_in_ && acknowledged_in_ > 0) {
+    gaps_.push_back(std::chrono::duration_cast<Millis>(events_.now() - last_acknowledgement_));
+  }
+  acknowledged_in_ = leaderships;
+  last_acknowledgement_ = events_.now();
+  if (opened_by_.empty()) return complain("I2: a commit was acknowledged before anybody led");
+  const Machine& leader = of(opened_by_.rbegin()->second);
+  if (leader.place == node || holds(leader, record, end)) return;
+  complain("I2: " + name_of(node) + " acknowledged record " + number(record) + ", which " +
+           leader.name.value + " lacks, the leader of term " +
+           number(opened_by_.rbegin()->first.value));
+}
+
+// I10: an id names one history.
+void Judge::promoted(Place node, const core::Fork& fork) {
+  trace_.say(name_of(node), "promoted to timeline " + number(fork.timeline.value) + " at " +
+                                number(fork.at.value));
+  const auto [known, fresh] = timelines_.emplace(fork.timeline, std::pair{node, fork});
+  if (!fresh) {
+    complain("I10: timeline " + number(fork.timeline.value) + " began on " +
+             name_of(known->second.first) + " and on " + name_of(node));
+  }
+}
+
+// I12: under a name that counts nobody attaches with WAL that the sender lacks.
+void Judge::attached(Place receiver, Place sender, const std::string& name) {
+  trace_.say(name_of(receiver), "streams from " + name_of(sender) + " as " + name);
+  if (!name.starts_with("evg_")) return;
+  const Wal& own = machines_[receiver]->postgres.disk.wal;
+  const Wal& theirs = machines_[sender]->postgres.disk.wal;
+  const bool prefix =
+      own.size() <= theirs.size() && std::equal(own.begin(), own.end(), theirs.begin());
+  if (!prefix) {
+    complain("I12: " + name_of(receiver) + " attached to " + name_of(sender) +
+             " with WAL that it lacks");
+  }
+}
+
+// I11: no data directory with the only copy of something acknowledged is overwritten.
+void Judge::destroys(Place node) {
+  trace_.say(name_of(node), "gives up its data");
+  for (const auto& [id, how] : acknowledged_) {
+    if (!holds(*machines_[node], id, how.end)) continue;
+    const auto elsewhere = [&, record = id, end = how.end](const auto& machine) {
+      return machine->place != node && holds(*machine, record, end);
+    };
+    if (std::any_of(machines_.begin(), machines_.end(), elsewhere)) continue;
+    return complain("I11: " + name_of(node) + " destroys the only copy of record " + number(id));
+  }
+}
+
+// I3, I4: a primary whose grant ended is stopped, and one that nobody granted anything as well.
+void Judge::look() {
+  for (const auto& machine : machines_) {
+    const auto overdue = machine->supervisor.overdue_since();
+    const bool supervised = machine->supervisor_process.acts();
+    PostgresModel& server = machine->postgres;
+    const bool primary = server.anything_alive() && server.state() == PostgresModel::State::primary;
+    if (supervised && primary && overdue && events_.now() - *overdue > stop_budget) {
+      complain("I4: " + machine->name.value + " is primary although its grant ended");
+    }
+    const bool granted = machine->supervisor.status().grant.has_value();
+    const bool watched = supervised && machine->agent_process.acts() &&
+                         !server.processes().frozen() && server.postmaster_lives();
+    if (!primary || granted || !watched) {
+      primary_without_grant_.erase(machine->place);
+      continue;
+    }
+    const auto since = primary_without_grant_.emplace(machine->place, events_.now()).first->second;
+    if (events_.now() - since > agent_budget) {
+      complain("I3: " + machine->name.value + " is primary and nobody granted it");
+    }
+  }
+}
+
+void Judge::finish(const core::Record& record) {
+  if (record.phase != core::Phase::leading || !record.leader) return;
+  const Machine& leader = of(record.leader->node);
+  for (const auto& [id, how] : acknowledged_) {
+    if (holds(leader, id, how.end)) continue;
+    return complain("I5: in the end " + leader.name.value + " lacks record " + number(id) +
+                    ", which " + name_of(how.node) + " had acknowledged");
+  }
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,87 @@
+#include "sim/machine.hpp"
+
+namespace evergres::sim {
+
+Machine::Machine(const Surroundings& world, Place at, core::Tuning tuning, core::Wanted wanted)
+    : place(at),
+      name("n" + std::to_string(at + 1)),
+      supervisor_process(world.events),
+      agent_process(world.events),
+      postgres(world.events, world.network, world.choices, at, world.postgres_at, world.watcher),
+      supervisor(supervisor_process, postgres, world.choices, [this] { return boot_now(); },
+                 world.planted),
+      agent(world, AgentModel::Home{name, at, agent_process, postgres, supervisor, state,
+                                    [this] { return boot_now(); }, tuning, wanted}),
+      world_(world),
+      offset_nanos_(std::int64_t{1 + world.choices.below(1'000'000)} * 1'000'000'000) {
+  postgres.powered = false;
+  postgres.conninfo_is_copied_early = world.planted.contains(Bug::conninfo_copied_early);
+  supervisor.on_change = [this] {
+    agent_process.after(Nanos{100'000}, [this] { agent.take_status(supervisor.status()); });
+  };
+}
+
+Instant Machine::boot_now() const {
+  const std::int64_t now = world_.events.now().nanos;
+  return Instant{offset_nanos_ + now + now / 1'000'000 * drift_ppm};
+}
+
+void Machine::power_on() {
+  if (powered()) return;
+  postgres.powered = true;
+  supervisor.begin(name.value + "-boot" + std::to_string(++boots_));
+  start_agent();
+  watch_agent();
+}
+
+void Machine::power_off(bool dirty) {
+  if (!powered()) return;
+  postgres.powered = false;
+  agent.end(false);
+  agent_process.kill();
+  supervisor.end();
+  if (dirty) {
+    postgres.lose_power();
+  } else {
+    postgres.reap();
+  }
+}
+
+void Machine::freeze() {
+  for (Process* each : {&supervisor_process, &agent_process, &postgres.processes()}) each->freeze();
+}
+
+// Whoever the kernel lets run first: a backend may answer before the supervisor ends a grant.
+void Machine::thaw() {
+  for (Process* each : {&postgres.processes(), &supervisor_process, &agent_process}) each->thaw();
+}
+
+void Machine::start_agent() {
+  supervisor_process.after(world_.choices.between(Millis{40}, Millis{400}), [this] {
+    if (agent_process.lives()) return;
+    agent_process.start();
+    agent.begin();
+  });
+}
+
+void Machine::kill_agent() {
+  if (!agent_process.lives()) return;
+  agent.end(true);
+  agent_process.kill();
+  start_agent();
+}
+
+// One that has been silent for two grants is killed, so that a frozen one locks nobody out for
+// ever.
+void Machine::watch_agent() {
+  supervisor_process.after(Millis{1000}, [this] {
+    const bool silent = world_.events.now() - agent.last_turn() > Millis{10'000};
+    if (agent_process.lives() && silent) {
+      while (agent_process.frozen() && !supervisor_process.frozen()) agent_process.thaw();
+      kill_agent();
+    }
+    watch_agent();
+  });
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/report.hpp"
+
+/// evergres-sim: runs simulated clusters.
+namespace evergres::sim {
+namespace {
+
+constexpr const char* usage =
+    "evergres-sim: clusters in a deterministic world, with the code that decides in production\n"
+    "\n"
+    "  --seed N        the first seed (1)\n"
+    "  --runs N        so many seeds (1)\n"
+    "  --minutes M     as many seeds as fit into M minutes, instead of --runs\n"
+    "  --trace         print what happened (of one seed)\n"
+    "  --plant BUG     plant a mistake; `--plant list` names them\n"
+    "  --choices FILE  replay recorded choices instead of a seed\n"
+    "  --record FILE   write the choices of the last run to FILE\n"
+    "\n"
+    "Exit status: 0 if every run kept every invariant, 1 if not, 2 for a wrong command line.\n";
+
+struct Orders {
+  std::uint64_t seed = 1;
+  std::uint64_t runs = 1;
+  double minutes = 0;
+  bool trace = false;
+  Planted planted;
+  std::string choices;
+  std::string record;
+};
+
+std::optional<Bug> bug_named(const std::string& name) {
+  for (const auto& word : words(static_cast<const Bug*>(nullptr))) {
+    if (word.word == name) return word.value;
+  }
+  return std::nullopt;
+}
+
+void list_bugs() {
+  for (const auto& word : words(static_cast<const Bug*>(nullptr))) {
+    fmt::print("{}\n", word.word);
+  }
+}
+
+std::optional<Orders> read(const std::vector<std::string>& given) {
+  Orders orders;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (given[i] == "--trace") {
+      orders.trace = true;
+      continue;
+    }
+    if (i + 1 == given.size()) return std::nullopt;
+    const std::string& value = given[i + 1];
+    if (given[i] == "--seed") {
+      orders.seed = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (given[i] == "--runs") {
+      orders.runs = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (given[i] == "--minutes") {
+      orders.minutes = std::strtod(value.c_str(), nullptr);
+    } else if (given[i] == "--choices") {
+      orders.choices = value;
+    } else if (given[i] == "--record") {
+      orders.record = value;
+    } else if (given[i] == "--plant") {
+      const auto bug = bug_named(value);
+      if (!bug) return std::nullopt;
+      orders.planted.insert(*bug);
+    } else {
+      return std::nullopt;
+    }
+    ++i;
+  }
+  return orders;
+}
+
+std::optional<Choices> source_of(const Orders& orders, std::uint64_t seed) {
+  if (orders.choices.empty()) return Choices::of_seed(seed);
+  std::ifstream file(orders.choices);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto choices = Choices::of_text(text);
+  if (!file.good() && !file.eof()) return std::nullopt;
+  return choices ? std::optional(std::move(*choices)) : std::nullopt;
+}
+
+int run(const Orders& orders) {
+  Report report;
+  const Instant began = boot_now();
+  const Nanos allowed{static_cast<std::int64_t>(orders.minutes * 6e10)};
+  const auto goes_on = [&](std::uint64_t done) {
+    return orders.minutes > 0 ? boot_now() - began < allowed : done < orders.runs;
+  };
+  for (std::uint64_t done = 0; goes_on(done); ++done) {
+    const std::uint64_t seed = orders.seed + done;
+    auto choices = source_of(orders, seed);
+    if (!choices) return 2;
+    if (!orders.record.empty()) choices->record();
+    World world(std::move(*choices), orders.planted, orders.trace ? 5'000'000 : 400);
+    const Verdict verdict = world.run();
+    report.add(seed, verdict);
+    if (!orders.record.empty()) std::ofstream(orders.record) << world.choices().text();
+    if (orders.trace || !verdict.violation.empty()) {
+      for (const std::string& line : verdict.trace) fmt::print("{}\n", line);
+    }
+    if (!verdict.violation.empty()) {
+      fmt::print("seed {} broke {}\nagain: evergres-sim --seed {} --trace\n", seed,
+                 verdict.violation, seed);
+    }
+    if (orders.trace || orders.runs == 1) fmt::print("seed {} hash {:016x}\n", seed, verdict.hash);
+  }
+  fmt::print("{}", report.text());
+  for (const std::uint64_t seed : report.failed()) fmt::print("failed: seed {}\n", seed);
+  return report.failed().empty() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace evergres::sim
+
+int main(int count, char** values) {
+  using namespace evergres::sim;
+  const std::vector<std::string> given(values + 1, values + count);
+  if (given.size() == 2 && given[0] == "--plant" && given[1] == "list") {
+    list_bugs();
+    return 0;
+  }
+  const auto orders = read(given);
+  if (!orders) {
+    fmt::print(stderr, "{}", usage);
+    return 2;
+  }
+  return run(*orders);
+}

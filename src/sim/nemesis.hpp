@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/judge.hpp"
+
+namespace evergres::sim {
+
+class World;
+
+/// A kind of fault: how it begins and how it ends. `a` and `b` are machines, `b` another one.
+struct FaultKind {
+  std::string_view name;
+  std::string_view number;  ///< of reliability.md 2.5
+  void (*begin)(World& world, Place a, Place b);
+  void (*end)(World& world, Place a, Place b);  ///< null: it passes by itself
+};
+std::span<const FaultKind> fault_kinds();
+
+/// One fault of a plan. The plan is drawn before the chaos begins, so that it can be shortened.
+struct PlannedFault {
+  Nanos after{0};  ///< from the begin of the chaos
+  Nanos lasts{0};
+  std::size_t kind = 0;
+  Place a = 0;
+  Place b = 0;
+  bool on_leader = false;  ///< `a` becomes whoever leads when it begins
+};
+
+/// Which faults a run has, how often, how long: mostly few kinds, so that each gets its chance.
+/// `by_hand`: operators may promote standbys behind our back.
+std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos,
+                                    bool by_hand);
+
+/// A fault at a step (F32): it hits the node `here`, which has just decided something, or another.
+PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here);
+
+std::string describe(const PlannedFault& fault);
+
+}  // namespace evergres::sim

@@ -1,0 +1,178 @@
+#include "core/view.hpp"
+#include "sim/hands.hpp"
+
+/// How a node follows, rewinds, clones.
+namespace evergres::sim {
+namespace {
+
+std::string receiver_name(const Hands& hands, const core::Seat& seat, Term term, bool voteless) {
+  return voteless ? core::voteless_name(seat, term) : hands.name_of(seat, term);
+}
+
+core::Upstream known_upstream(const NodeName& node, Term term, bool voteless) {
+  core::Upstream upstream{node, term};
+  if (voteless) upstream.voteless = true;
+  return upstream;
+}
+
+/// A new life begins, on disk, before anything of the old one is overwritten.
+Task<Incarnation> begin_rebuild(Hands& hands) {
+  auto writing = hands.write_file();
+  co_await writing;
+  DataDirectory& disk = hands.postgres().disk;
+  Incarnation fresh{"i" + std::to_string(hands.world().watcher.next_record())};
+  if (hands.planted(Bug::same_incarnation_after_rewind) && !disk.incarnation.empty()) {
+    fresh = disk.incarnation;
+  }
+  hands.world().destroys(hands.postgres().place());
+  disk.sentinel = true;
+  disk.kind = DataDirectory::Kind::rebuilding;
+  disk.incarnation = fresh;
+  hands.learn([fresh](agent::Knowledge& k) {
+    k.situation.server.rebuilding = true;
+    k.situation.fenced.reset();
+    k.situation.server.incarnation = fresh;
+  });
+  co_return fresh;
+}
+
+/// The source is a primary that can be reached all the time; half of the time is for the copy.
+Task<Outcome> copy_from(Hands& hands, Place source, Nanos takes) {
+  PostgresModel& own = hands.postgres();
+  PostgresModel& other = *hands.world().postgres_at(source);
+  constexpr int parts = 5;
+  for (int part = 0; part < parts; ++part) {
+    auto copying = hands.pause_for(takes / parts);
+    co_await copying;
+    const bool reached =
+        hands.world().network.linked(own.place(), source, Traffic::replication) &&
+        other.answers() && other.state() == PostgresModel::State::primary;
+    if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
+    if (!reached || own.ails.disk_full > 0) {
+      co_return Error(ErrorCode::postgres_failed, "the copy broke off");
+    }
+  }
+  DataDirectory& disk = own.disk;
+  disk.wal.assign(other.disk.wal.begin(),
+                  other.disk.wal.begin() + static_cast<std::ptrdiff_t>(other.disk.flushed));
+  disk.flushed = disk.durable = disk.end();
+  disk.redo = std::min(other.disk.redo, disk.end());
+  disk.oldest = other.disk.oldest;
+  disk.histories = other.disk.histories;
+  disk.placeholders.clear();
+  disk.slots.clear();
+  disk.clean = false;
+  disk.led = false;
+  disk.names = core::names_nobody;
+  disk.upstream.reset();
+  disk.kind = DataDirectory::Kind::valid;
+  co_return Outcome{};
+}
+
+void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
+  hands.learn([fresh, at = hands.now()](agent::Knowledge& k) {
+    agent::forget_server_run(k);
+    k.situation.server.incarnation = fresh;
+    k.situation.server.system_id = SystemId{77};
+    k.situation.server.rebuilding = false;
+    k.situation.server.state = core::ServerState::stopped;
+    k.situation.attempts.erase(core::StartServer::kind);
+    k.server_changed_at = at;
+  });
+}
+
+}  // namespace
+
+// Only the service file changes; a receiver that runs is ended, and the startup process looks anew.
+Task<Outcome> follow(core::Follow intent, Hands& hands) {
+  const auto& s = hands.situation();
+  const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
+  const ServiceFile file{hands.world().place_of(intent.upstream.node),
+                         receiver_name(hands, seat, intent.term, intent.voteless)};
+  auto writing = hands.write_file();
+  co_await writing;
+  hands.postgres().disk.upstream = file;
+  if (!hands.postgres().processes().frozen()) hands.postgres().end_receiver();
+  const auto learned = known_upstream(intent.upstream.node, intent.term, intent.voteless);
+  hands.learn([learned, at = hands.now()](agent::Knowledge& k) {
+    note_own_upstream(k, learned);
+    core::Server& server = k.situation.server;
+    server.receiving = false;
+    server.receiving_since.reset();
+    server.not_receiving_since = at;
+    server.wal_removed = server.diverged = false;
+    k.server_changed_at = at;
+    server.slots_of.clear();
+    k.slots_changed_at = at;
+  });
+  hands.postgres().disk.slots.clear();
+  hands.postgres().processes().after(Nanos{200'000}, [own = &hands.postgres()] {
+    own->wake_startup();
+  });
+  co_return Outcome{};
+}
+
+Task<Outcome> rewind(core::Rewind intent, Hands& hands) {
+  auto stopping = stop_and_learn(hands, supervisor::StopMode::fast, Millis{60'000});
+  const auto stopped = co_await stopping;
+  if (!stopped) co_return stopped.error();
+  if (!*stopped) {
+    co_return Error(ErrorCode::postgres_failed, "the server did not stop cleanly");
+  }
+  auto beginning = begin_rebuild(hands);
+  const Incarnation fresh = co_await beginning;
+  const Place source = hands.world().place_of(intent.leader.node);
+  if (hands.postgres().ails.rewind_lacks_wal > 0) {
+    co_return Error(ErrorCode::postgres_failed, "pg_rewind found no common checkpoint");
+  }
+  auto copying =
+      copy_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
+  const Outcome copied = co_await copying;
+  if (!copied) co_return copied;
+  const bool voteless = core::streams_voteless(hands.situation());
+  const core::Seat seat{hands.situation().me, fresh};
+  const ServiceFile file{source, receiver_name(hands, seat, intent.term, voteless)};
+  auto starting = start_as_standby(hands, file);
+  const Outcome started = co_await starting;
+  if (!started) co_return started;
+  hands.postgres().disk.sentinel = false;
+  const auto learned = known_upstream(intent.leader.node, intent.term, voteless);
+  hands.learn([learned](agent::Knowledge& k) {
+    note_own_upstream(k, learned);
+    k.situation.server.rebuilding = false;
+  });
+  co_return Outcome{};
+}
+
+Task<Outcome> clone(core::Clone intent, Hands& hands) {
+  const auto state = hands.situation().server.state;
+  if (state != core::ServerState::absent && state != core::ServerState::stopped) {
+    auto stopping = stop_and_learn(hands, supervisor::StopMode::fast, Millis{10'000});
+    const auto stopped = co_await stopping;
+    if (!stopped) co_return stopped.error();
+  }
+  if (!intent.request_id.empty()) {
+    auto clearing = hands.change_record([&](core::Record record) {
+      return core::begin_reinit(std::move(record), intent.term, hands.situation().me,
+                                intent.request_id);
+    });
+    const auto cleared = co_await clearing;
+    if (!cleared) co_return cleared.error();
+  }
+  auto beginning = begin_rebuild(hands);
+  const Incarnation fresh = co_await beginning;
+  hands.postgres().disk.wal.clear();
+  hands.postgres().disk.histories.clear();
+  const Place source = hands.world().place_of(intent.from.value_or(intent.leader.node));
+  auto copying =
+      copy_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
+  const Outcome copied = co_await copying;
+  if (!copied) co_return copied;
+  hands.postgres().disk.sentinel = false;
+  learn_rebuilt(hands, fresh);
+  auto starting = start_as_standby(hands, std::nullopt);
+  const Outcome started = co_await starting;
+  co_return started;
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,236 @@
+#include "sim/postgres_model.hpp"
+
+#include <algorithm>
+#include <utility>
+
+/// Life of a server: start, recovery, promotion, the ways to end. Commits and walsenders are in
+/// postgres_sending.cpp, the receiver in postgres_receiving.cpp.
+namespace evergres::sim {
+
+TimelineId DataDirectory::timeline_at(std::uint64_t lsn) const {
+  if (lsn == 0 || wal.empty()) return TimelineId{1};
+  return wal[std::min<std::uint64_t>(lsn, wal.size()) - 1].timeline;
+}
+
+TimelineId DataDirectory::newest() const {
+  TimelineId newest = timeline_at(end());
+  if (!histories.empty()) newest = std::max(newest, histories.rbegin()->first);
+  return newest;
+}
+
+std::vector<core::Fork> DataDirectory::history_of(TimelineId timeline) const {
+  std::vector<core::Fork> chain;
+  for (auto found = histories.find(timeline); found != histories.end();
+       found = histories.find(found->second.parent)) {
+    chain.push_back(found->second);
+  }
+  return chain;
+}
+
+PostgresModel::PostgresModel(EventQueue& events, Network& network, Choices& choices, Place place,
+                             Find find, PostgresWatcher& watcher)
+    : events_(events),
+      network_(network),
+      choices_(choices),
+      place_(place),
+      find_(std::move(find)),
+      watcher_(watcher),
+      processes_(events) {}
+
+bool PostgresModel::answers() const {
+  const bool up = state_ == State::standby || state_ == State::primary;
+  return postmaster_ && up && processes_.acts() && ails.hung == 0;
+}
+
+Nanos PostgresModel::disk_time() {
+  return choices_.skewed(Nanos{300'000}, Millis{20}) * ails.slow_disk;
+}
+
+namespace {
+
+/// Whether a server that ends at `end` can recover along `target`'s history: every fork that it
+/// would have passed is one that its WAL passed as well.
+bool is_child(const DataDirectory& disk, TimelineId target) {
+  const TimelineId own = disk.timeline_at(disk.end());
+  if (target == own) return true;
+  for (const core::Fork& fork : disk.history_of(target)) {
+    if (fork.parent == own) return fork.at.value >= disk.end();
+  }
+  return false;
+}
+
+}  // namespace
+
+Outcome PostgresModel::start(bool as_primary) {
+  if (processes_.lives()) return Error(ErrorCode::refused, "processes of it are still alive");
+  if (disk.kind != DataDirectory::Kind::valid) {
+    return Error(ErrorCode::postgres_failed, "there is no usable data directory");
+  }
+  processes_.start();
+  postmaster_ = true;
+  state_ = State::starting;
+  loaded_ = SyncNames::parse(disk.names);
+  gate_ = disk.gate_open;
+  sync_defined_ = !loaded_.empty();
+  // "requested timeline N is not a child of this server's history": FATAL at every start.
+  const TimelineId newest = disk.newest();
+  const bool placeholder = !disk.placeholders.empty() && *disk.placeholders.rbegin() > newest;
+  const bool refuses = placeholder || !is_child(disk, newest) || ails.disk_full > 0;
+  const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
+  const bool primary = as_primary && disk.led;
+  processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,
+                   [this, refuses, primary] {
+                     if (refuses || ails.disk_full > 0) return panic();
+                     become_ready(primary);
+                   });
+  return {};
+}
+
+// Crash recovery reads to the end of what was written and makes it durable, flushed before or not.
+void PostgresModel::become_ready(bool as_primary) {
+  disk.flushed = disk.durable = disk.redo = replayed_ = disk.end();
+  target_ = disk.newest();
+  disk.clean = false;
+  state_ = as_primary ? State::primary : State::standby;
+  disk.led = as_primary;
+  if (!as_primary) look_for_upstream();
+}
+
+void PostgresModel::forget_run() {
+  promote_asked_ = promoting_ = looking_ = promoted_by_hand = false;
+  sync_defined_ = false;
+  released_ = 0;
+  waiting_.clear();
+  const auto close = [this](const std::shared_ptr<Connection>& connection, Place other,
+                            std::uint64_t receiver, std::uint64_t sender) {
+    connection->down.close();
+    connection->up.close();
+    if (!powered) return;
+    network_.send(place_, other, Traffic::replication, [this, other, receiver, sender] {
+      PostgresModel* there = find_(other);
+      there->processes_.deliver([there, receiver, sender] {
+        if (receiver != 0) there->receiver_gone(receiver);
+        if (sender != 0) there->drop_sender(sender);
+      });
+    });
+  };
+  for (const Sender& sender : senders_) {
+    close(sender.connection, sender.node, sender.connection->receiver, 0);
+  }
+  senders_.clear();
+  if (receiver_ && receiver_->connection) {
+    close(receiver_->connection, receiver_->upstream.node, 0, receiver_->connection->sender);
+  }
+  receiver_.reset();
+  received_end_.reset();
+  received_timeline_.reset();
+  stop_done_ = nullptr;
+}
+
+void PostgresModel::reap() {
+  if (state_ == State::primary) disk.led = true;
+  processes_.kill();
+  forget_run();
+  postmaster_ = false;
+  state_ = State::stopped;
+}
+
+void PostgresModel::kill_postmaster() {
+  if (!postmaster_) return;
+  postmaster_ = false;
+  if (on_exit) on_exit();
+}
+
+void PostgresModel::panic() {
+  reap();
+  if (on_exit) on_exit();
+}
+
+void PostgresModel::lose_power() {
+  reap();
+  disk.wal.resize(std::min<std::uint64_t>(disk.durable, disk.end()));
+  disk.flushed = disk.durable = disk.end();
+  disk.redo = std::min(disk.redo, disk.end());
+}
+
+// Fast: sessions end first; then walsenders may stay until whoever still streams has everything,
+// the shutdown checkpoint included (it waits for each of them: a frozen one holds it up).
+void PostgresModel::stop_fast(Nanos deadline, std::function<void(bool)> done) {
+  if (!processes_.lives() || state_ == State::stopped) return done(false);
+  stop_done_ = std::move(done);
+  const bool was_primary = state_ == State::primary;
+  const bool was_standby = state_ == State::standby;
+  end_sessions();
+  state_ = State::stopping;
+  processes_.after(deadline, [this] {
+    auto report = std::move(stop_done_);
+    reap();
+    if (report) report(false);
+  });
+  if (ails.hung > 0 || !(was_primary || was_standby)) return;
+  if (was_standby && receiver_) end_receiver();
+  processes_.after(disk_time() + Millis{15}, [this, was_primary] {
+    if (was_primary) {
+      append();
+      flush_up_to(disk.end());
+      disk.led = true;
+    }
+    stop_end_ = disk.end();
+    push_all();
+    check_stop();
+  });
+}
+
+void PostgresModel::check_stop() {
+  if (state_ != State::stopping || !stop_done_ || stop_end_ != disk.end()) return;
+  for (const Sender& sender : senders_) {
+    if (!sender.until && sender.flush.value_or(0) < stop_end_) return;
+  }
+  auto report = std::move(stop_done_);
+  const bool led = disk.led;
+  reap();
+  disk.clean = true;
+  disk.led = led;
+  disk.redo = disk.end();
+  report(true);
+}
+
+void PostgresModel::promote() {
+  if (state_ != State::standby) return;
+  promote_asked_ = true;
+  try_to_promote();
+}
+
+void PostgresModel::unblock_replay() {
+  replay();
+}
+
+// The receiver ends, what was received is replayed, then the timeline is the newest that has a
+// history file here, plus one. Nothing that the asker does meanwhile stops it.
+void PostgresModel::try_to_promote() {
+  if (!promote_asked_ || promoting_ || state_ != State::standby) return;
+  if (receiver_) end_receiver();
+  if (replayed_ < disk.end() || ails.replay_blocked > 0) {
+    processes_.after(Millis{50}, [this] { try_to_promote(); });
+    return;
+  }
+  promoting_ = true;
+  processes_.after(choices_.skewed(Millis{15}, Millis{1500}) * ails.slow_disk, [this] {
+    if (ails.disk_full > 0) return panic();
+    TimelineId fresh = disk.newest();
+    if (!disk.placeholders.empty()) fresh = std::max(fresh, *disk.placeholders.rbegin());
+    ++fresh.value;
+    const core::Fork fork{fresh, disk.timeline_at(disk.end()), Lsn{disk.end()}};
+    disk.histories[fresh] = fork;
+    disk.placeholders.clear();
+    state_ = State::primary;
+    disk.led = true;
+    disk.wal.push_back({watcher_.next_record(), fresh});
+    flush_up_to(disk.end());
+    replayed_ = disk.end();
+    if (!std::exchange(promoted_by_hand, false)) watcher_.promoted(place_, fork);
+    for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
+  });
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,283 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/names.hpp"
+#include "core/position.hpp"
+#include "postgres/observe.hpp"
+#include "sim/network.hpp"
+#include "sim/process.hpp"
+#include "sim/sync_names.hpp"
+
+/// One PostgreSQL server as far as losing commits is concerned: where its WAL is durable, whom a
+/// commit waits for, what a receiver reports, when a promotion takes effect. Behaviour follows
+/// PostgreSQL 15; each habit names the place where it was found (measured, or read in the source).
+/// An LSN is the number of WAL records before it; a segment has `segment` of them.
+namespace evergres::sim {
+
+inline constexpr std::uint64_t segment = 32;
+
+struct WalRecord {
+  std::uint64_t id = 0;  ///< unique in the world
+  TimelineId timeline;
+  bool operator==(const WalRecord&) const = default;
+};
+using Wal = std::vector<WalRecord>;
+
+/// The service file that a walreceiver reads when it connects.
+struct ServiceFile {
+  Place node = 0;
+  std::string application_name;
+};
+
+/// What is on disk. A power loss cuts `wal` at `durable`.
+struct DataDirectory {
+  enum class Kind { absent, valid, rebuilding };
+  Kind kind = Kind::absent;
+  bool sentinel = false;  ///< a rewind or clone has not been seen to work
+  Incarnation incarnation;
+  Wal wal;
+  std::uint64_t flushed = 0;  ///< what PostgreSQL believes to be on disk
+  std::uint64_t durable = 0;  ///< what is; less only if the disk lies
+  std::uint64_t redo = 0;     ///< where crash recovery begins
+  std::uint64_t oldest = 0;   ///< WAL before is removed
+  bool clean = false;         ///< shut down in an orderly way
+  bool led = false;           ///< was primary when it stopped
+  std::map<TimelineId, core::Fork> histories;  ///< real history files
+  std::set<TimelineId> placeholders;           ///< reserved ones, which end nowhere
+  std::string names = "ANY 1 (\"~nobody\")";   ///< postgresql.auto.conf
+  bool gate_open = false;                      ///< pg_hba.conf
+  std::optional<ServiceFile> upstream;
+  std::set<std::string> slots;  ///< physical ones, of members
+
+  [[nodiscard]] std::uint64_t end() const { return wal.size(); }
+  /// The timeline of the last record; 1 at the very beginning.
+  [[nodiscard]] TimelineId timeline_at(std::uint64_t lsn) const;
+  /// The newest timeline whose history file is here, or that of the last record.
+  [[nodiscard]] TimelineId newest() const;
+  [[nodiscard]] std::vector<core::Fork> history_of(TimelineId timeline) const;
+};
+
+/// What may ail a server.
+struct Ailments {
+  int disk_full = 0;
+  int hung = 0;                 ///< accepts connections, answers nobody
+  int late_receivers = 0;       ///< a walreceiver is forked long after it was wanted
+  int senders_frozen = 0;       ///< walsenders are stopped, everybody else runs
+  int replay_blocked = 0;       ///< a query or a pause holds up the replay
+  int checkpointer_busy = 0;    ///< a restartpoint: settings are published when it is over
+  int rewind_lacks_wal = 0;     ///< the WAL back to the last common checkpoint is gone
+  bool fsync_lies = false;      ///< negative control
+  std::int64_t slow_disk = 1;
+};
+
+/// What everybody in the world must be able to tell about what a server does.
+class PostgresWatcher {
+ public:
+  virtual ~PostgresWatcher() = default;
+  virtual void promoted(Place node, const core::Fork& fork) = 0;
+  virtual void attached(Place receiver, Place sender, const std::string& name) = 0;
+  virtual std::uint64_t next_record() = 0;
+};
+
+class PostgresModel {
+ public:
+  enum class State { stopped, starting, standby, primary, stopping };
+  enum class Answer { acknowledged, warned, refused };
+  using Find = std::function<PostgresModel*(Place)>;
+
+  PostgresModel(EventQueue& events, Network& network, Choices& choices, Place place, Find find,
+                PostgresWatcher& watcher);
+
+  DataDirectory disk;
+  Ailments ails;
+  bool powered = true;  ///< the machine is on: what does not listen refuses at once
+  bool promoted_by_hand = false;  ///< the next promotion is somebody's behind our back
+  bool conninfo_is_copied_early = false;  ///< planted: the address is not read at connect
+  /// The postmaster ended (its pidfd is readable). Not called for what stop() ends itself.
+  std::function<void()> on_exit;
+
+  [[nodiscard]] Place place() const { return place_; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] bool postmaster_lives() const { return postmaster_; }
+  /// Whether any process of the data directory is alive.
+  [[nodiscard]] bool anything_alive() const { return processes_.lives(); }
+  [[nodiscard]] std::uint64_t replayed() const { return replayed_; }
+  [[nodiscard]] Process& processes() { return processes_; }
+  /// A connection is accepted and answered.
+  [[nodiscard]] bool answers() const;
+  /// It takes writes of applications.
+  [[nodiscard]] bool admits() const { return answers() && state_ == State::primary && gate_; }
+
+  // Life. The supervisor's business.
+  /// Error if it ends at once. `as_primary`: without standby.signal, as nobody must start it.
+  Outcome start(bool as_primary = false);
+  /// SIGKILL of the postmaster alone: its children go on until reap().
+  void kill_postmaster();
+  /// All processes end at once (immediate stop and SIGKILL of what is left).
+  void reap();
+  /// Ends sessions, sends everything to whoever still streams, and writes a shutdown checkpoint.
+  /// `done(true)` if that worked before the deadline; else everything is ended.
+  void stop_fast(Nanos deadline, std::function<void(bool)> done);
+  /// The machine loses power.
+  void lose_power();
+
+  // What a session may ask.
+  /// `has_wal` false: a transaction that has only an xid, which neither flushes nor waits.
+  void commit(bool has_wal,
+              std::function<void(Answer, std::uint64_t record, std::uint64_t end)> done);
+  /// The process reads its files: names and gate.
+  void reload();
+  /// What a new connection shows.
+  [[nodiscard]] const std::string& names_shown() const { return loaded_.text; }
+  [[nodiscard]] bool gate_in_force() const { return gate_; }
+  [[nodiscard]] bool somebody_waits() const { return !waiting_.empty(); }
+  void end_sessions();
+  /// Walsenders of these names whose flush position is below; "all but" for a handover.
+  [[nodiscard]] std::vector<std::string> lagging(const std::vector<std::string>& names,
+                                                 std::uint64_t lsn) const;
+  void end_senders(const std::function<bool(const std::string&)>& which);
+  /// The order; it may take effect long after whoever gave it lost patience.
+  void promote();
+  void unblock_replay();
+  [[nodiscard]] std::optional<postgres::Observation> observe(Instant now) const;
+  /// Whether the log says since then that the upstream refused us, and how.
+  struct Refusals {
+    std::optional<Moment> removed;
+    std::optional<Moment> diverged;
+  };
+  [[nodiscard]] const Refusals& refusals() const { return refusals_; }
+
+  // The receiver, as its process is seen from outside.
+  [[nodiscard]] bool receiver_process() const { return receiver_.has_value(); }
+  void end_receiver();
+  /// The startup process looks for a receiver again at once (SIGHUP sets its latch).
+  void wake_startup();
+
+ private:
+  struct Waiter {
+    std::uint64_t lsn;
+    std::uint64_t record;
+    std::function<void(Answer, std::uint64_t, std::uint64_t)> done;
+  };
+  /// Both directions of one replication connection; each end may be gone without the other knowing.
+  struct Connection {
+    Connection(EventQueue& events, Network& network, Place sender_at, Place receiver_at)
+        : down(events, network, sender_at, receiver_at, Traffic::replication),
+          up(events, network, receiver_at, sender_at, Traffic::replication) {}
+    Stream down;
+    Stream up;
+    std::uint64_t receiver = 0;  ///< its id there
+    std::uint64_t sender = 0;
+  };
+  struct Sender {
+    std::uint64_t id = 0;
+    Place node = 0;
+    std::string name;
+    bool streaming = false;
+    bool moving = false;
+    bool ended = false;  ///< the end of the historic timeline was sent
+    std::uint64_t sent = 0;
+    std::optional<std::uint64_t> flush;
+    std::optional<core::Fork> until;  ///< a historic timeline ends here
+    Moment replied;
+    SyncNames names;  ///< this process's own copy of the setting
+    std::shared_ptr<Connection> connection;
+  };
+  enum class ReceiverPhase { forked, connecting, streaming };
+  struct Receiver {
+    std::uint64_t id = 0;
+    ReceiverPhase phase = ReceiverPhase::forked;
+    ServiceFile upstream;
+    TimelineId timeline;
+    std::uint64_t written = 0;
+    std::uint64_t received = 0;  ///< flushed by this receiver
+    std::uint64_t latest_end = 0;
+    bool flushing = false;
+    Moment heard;
+    std::shared_ptr<Connection> connection;
+  };
+  struct Request {
+    Place node = 0;
+    std::string name;
+    TimelineId timeline;
+    std::uint64_t start = 0;
+    std::shared_ptr<Connection> connection;
+  };
+  enum class Refusal { none, unreachable, removed, diverged, behind };
+
+  void become_ready(bool as_primary);
+  void panic();
+  void forget_run();
+  Nanos disk_time();
+  std::uint64_t append();
+  void flush_up_to(std::uint64_t lsn);
+  // Synchronous replication (syncrep.c).
+  void begin_to_wait(Waiter waiter);
+  void publish_names();
+  void release(const Sender& by);
+  void wake(std::uint64_t up_to);
+  // The sending side (walsender.c).
+  Refusal judge(const Request& request, std::optional<core::Fork>& until) const;
+  void accept(const Request& request);
+  void push(Sender& sender);
+  void push_all();
+  void take_reply(std::uint64_t sender, std::uint64_t flush);
+  Sender* find_sender(std::uint64_t id);
+  void drop_sender(std::uint64_t id);
+  [[nodiscard]] std::uint64_t send_limit() const;
+  void greet(Sender& sender, const Request& request, Refusal refusal);
+  // The receiving side (walreceiver.c, xlogrecovery.c).
+  void look_for_upstream();
+  void fork_receiver(std::optional<ServiceFile> copied);
+  void connect(const ServiceFile& upstream);
+  void answered(std::uint64_t receiver, Refusal refusal, const Request& request);
+  void take_wal(std::uint64_t receiver, std::uint64_t from, const Wal& records, std::uint64_t end);
+  void flush_received(std::uint64_t receiver);
+  void reply(std::uint64_t receiver);
+  void timeline_ended(std::uint64_t receiver, const core::Fork& next,
+                      const std::map<TimelineId, core::Fork>& histories);
+  void receiver_gone(std::uint64_t receiver);
+  void replay();
+  void try_to_promote();
+  void keep_status(std::uint64_t receiver);
+  void adopt_newest();
+  [[nodiscard]] TimelineId timeline_to_request() const;
+  void check_stop();
+
+  EventQueue& events_;
+  Network& network_;
+  Choices& choices_;
+  Place place_;
+  Find find_;
+  PostgresWatcher& watcher_;
+  Process processes_;
+  State state_ = State::stopped;
+  bool postmaster_ = false;
+  std::uint64_t replayed_ = 0;
+  bool promote_asked_ = false;
+  bool promoting_ = false;
+  SyncNames loaded_;          ///< of the postmaster, and of every new process
+  bool gate_ = false;
+  bool sync_defined_ = false; ///< as the checkpointer published it
+  std::uint64_t released_ = 0;
+  std::vector<Waiter> waiting_;
+  std::vector<Sender> senders_;
+  std::uint64_t next_id_ = 0;
+  std::optional<Receiver> receiver_;
+  bool looking_ = false;       ///< the startup process has planned its next look
+  TimelineId target_{1};       ///< recovery follows this one
+  std::optional<TimelineId> received_timeline_;
+  std::optional<std::uint64_t> received_end_;  ///< pg_last_wal_receive_lsn: since the start
+  Refusals refusals_;
+  std::function<void(bool)> stop_done_;
+  std::uint64_t stop_end_ = 0;
+};
+
+}  // namespace evergres::sim

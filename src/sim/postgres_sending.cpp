@@ -1,0 +1,245 @@
+#include <algorithm>
+#include <utility>
+
+#include "sim/postgres_model.hpp"
+
+/// Commits, whom they wait for (syncrep.c), and the sending side of replication (walsender.c).
+namespace evergres::sim {
+
+std::uint64_t PostgresModel::append() {
+  const std::uint64_t id = watcher_.next_record();
+  disk.wal.push_back({id, disk.timeline_at(disk.end())});
+  return id;
+}
+
+void PostgresModel::flush_up_to(std::uint64_t lsn) {
+  lsn = std::min(lsn, disk.end());
+  disk.flushed = std::max(disk.flushed, lsn);
+  if (!ails.fsync_lies) disk.durable = std::max(disk.durable, lsn);
+  constexpr std::uint64_t between_checkpoints = 400;
+  if (disk.flushed > disk.redo + between_checkpoints) disk.redo = disk.flushed - 50;
+}
+
+void PostgresModel::commit(bool has_wal,
+                           std::function<void(Answer, std::uint64_t, std::uint64_t)> done) {
+  if (!answers() || state_ != State::primary) return done(Answer::refused, 0, 0);
+  if (!has_wal) return done(Answer::acknowledged, 0, disk.flushed);
+  if (ails.disk_full > 0) return panic();  // "could not write to file": PANIC
+  const std::uint64_t id = append();
+  const std::uint64_t lsn = disk.end();
+  processes_.after(disk_time(), [this, id, lsn, done = std::move(done)] {
+    flush_up_to(lsn);
+    replayed_ = std::max(replayed_, disk.flushed);
+    push_all();
+    begin_to_wait({lsn, id, done});
+  });
+}
+
+// SyncRepWaitForLSN: the flag is the checkpointer's, the released position sticks.
+void PostgresModel::begin_to_wait(Waiter waiter) {
+  if (!sync_defined_ || waiter.lsn <= released_) {
+    return waiter.done(Answer::acknowledged, waiter.record, waiter.lsn);
+  }
+  waiting_.push_back(std::move(waiter));
+}
+
+void PostgresModel::wake(std::uint64_t up_to) {
+  std::vector<Waiter> woken;
+  std::erase_if(waiting_, [&](Waiter& waiter) {
+    if (waiter.lsn > up_to) return false;
+    woken.push_back(std::move(waiter));
+    return true;
+  });
+  for (const Waiter& waiter : woken) {
+    waiter.done(Answer::acknowledged, waiter.record, waiter.lsn);
+  }
+}
+
+void PostgresModel::end_sessions() {
+  std::vector<Waiter> ended;
+  ended.swap(waiting_);
+  for (const Waiter& waiter : ended) waiter.done(Answer::warned, waiter.record, waiter.lsn);
+}
+
+// The postmaster reads first, then its children are told: a new connection shows the new value
+// while the checkpointer and each walsender still have the old one.
+void PostgresModel::reload() {
+  if (!postmaster_) return;
+  processes_.after(Nanos{300'000}, [this] {
+    loaded_ = SyncNames::parse(disk.names);
+    gate_ = disk.gate_open;
+    processes_.after(choices_.skewed(Nanos{100'000}, Millis{30}), [this] { publish_names(); });
+    for (const Sender& sender : senders_) {
+      const auto copy = [this, id = sender.id](const auto& again) -> void {
+        if (ails.senders_frozen > 0) {
+          return processes_.after(Millis{100}, [again] { again(again); });
+        }
+        if (Sender* own = find_sender(id)) own->names = loaded_;
+      };
+      processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}), [copy] { copy(copy); });
+    }
+  });
+}
+
+// SyncRepUpdateSyncStandbysDefined: only the checkpointer does it, between two pieces of work.
+void PostgresModel::publish_names() {
+  if (ails.checkpointer_busy > 0) {
+    processes_.after(Millis{100}, [this] { publish_names(); });
+    return;
+  }
+  sync_defined_ = !loaded_.empty();
+  if (!sync_defined_) wake(UINT64_MAX);
+}
+
+// SyncRepReleaseWaiters, run by one walsender with its own copy of the setting; whether another
+// counts is what that one's own copy says.
+void PostgresModel::release(const Sender& by) {
+  if (!by.streaming || !by.flush || !by.names.match(by.name)) return;
+  std::vector<std::uint64_t> positions;
+  for (const Sender& sender : senders_) {
+    if (sender.streaming && sender.flush && sender.names.match(sender.name)) {
+      positions.push_back(*sender.flush);
+    }
+  }
+  if (by.names.k == 0 || positions.size() < by.names.k) return;
+  std::sort(positions.rbegin(), positions.rend());
+  released_ = std::max(released_, positions[by.names.k - 1]);
+  wake(released_);
+}
+
+std::vector<std::string> PostgresModel::lagging(const std::vector<std::string>& names,
+                                                std::uint64_t lsn) const {
+  std::vector<std::string> behind;
+  for (const Sender& sender : senders_) {
+    const bool meant = std::find(names.begin(), names.end(), sender.name) != names.end();
+    if (meant && sender.flush.value_or(0) < lsn) behind.push_back(sender.name);
+  }
+  return behind;
+}
+
+void PostgresModel::end_senders(const std::function<bool(const std::string&)>& which) {
+  if (ails.senders_frozen > 0) return;  // a stopped process does not see the signal
+  for (const Sender& sender : std::vector<Sender>(senders_)) {
+    if (which(sender.name)) drop_sender(sender.id);
+  }
+}
+
+PostgresModel::Sender* PostgresModel::find_sender(std::uint64_t id) {
+  for (Sender& sender : senders_) {
+    if (sender.id == id) return &sender;
+  }
+  return nullptr;
+}
+
+void PostgresModel::drop_sender(std::uint64_t id) {
+  const auto found = std::find_if(senders_.begin(), senders_.end(),
+                                  [&](const Sender& sender) { return sender.id == id; });
+  if (found == senders_.end()) return;
+  const Place node = found->node;
+  const std::uint64_t receiver = found->connection->receiver;
+  senders_.erase(found);
+  network_.send(place_, node, Traffic::replication, [this, node, receiver] {
+    PostgresModel* there = find_(node);
+    there->processes_.deliver([there, receiver] { there->receiver_gone(receiver); });
+  });
+  check_stop();
+}
+
+std::uint64_t PostgresModel::send_limit() const {
+  const bool leads = state_ == State::primary || (state_ == State::stopping && !receiver_);
+  return leads ? disk.flushed : replayed_;
+}
+
+void PostgresModel::push_all() {
+  for (Sender& sender : senders_) push(sender);
+}
+
+void PostgresModel::push(Sender& sender) {
+  if (ails.senders_frozen > 0) {
+    if (std::exchange(sender.moving, true)) return;
+    processes_.after(Millis{100}, [this, id = sender.id] {
+      Sender* own = find_sender(id);
+      if (own == nullptr) return;
+      own->moving = false;
+      push(*own);
+    });
+    return;
+  }
+  std::uint64_t limit = send_limit();
+  if (sender.until) limit = std::min(limit, sender.until->at.value);
+  const std::uint64_t from = sender.sent;
+  PostgresModel* there = find_(sender.node);
+  const std::uint64_t receiver = sender.connection->receiver;
+  if (from < limit) {
+    sender.sent = limit;
+    Wal records(disk.wal.begin() + static_cast<std::ptrdiff_t>(from),
+                disk.wal.begin() + static_cast<std::ptrdiff_t>(limit));
+    sender.connection->down.send([there, receiver, from, limit, records = std::move(records)] {
+      there->processes_.deliver(
+          [=] { there->take_wal(receiver, from, records, limit); });
+    });
+  }
+  sender.streaming = true;  // caught up, also at the end of a historic timeline
+  if (!sender.until || sender.sent < sender.until->at.value) return;
+  if (std::exchange(sender.ended, true)) return;
+  sender.connection->down.send([there, receiver, next = *sender.until, all = disk.histories] {
+    there->processes_.deliver([=] { there->timeline_ended(receiver, next, all); });
+  });
+}
+
+// What START_REPLICATION looks at: the timeline must be ours or an ancestor that we left behind the
+// starting point, which is the beginning of a segment, and the WAL must still be there.
+PostgresModel::Refusal PostgresModel::judge(const Request& request,
+                                            std::optional<core::Fork>& until) const {
+  if (!answers() && !(postmaster_ && processes_.acts() && state_ == State::stopping)) {
+    return Refusal::unreachable;
+  }
+  if (state_ == State::stopping) return Refusal::unreachable;
+  const bool leads = state_ == State::primary;
+  const TimelineId own = leads ? disk.timeline_at(disk.end()) : disk.timeline_at(replayed_);
+  if (request.timeline > own) return Refusal::behind;
+  if (request.timeline < own) {
+    for (const core::Fork& fork : disk.history_of(own)) {
+      if (fork.parent == request.timeline) until = fork;
+    }
+    if (!until || request.start > until->at.value) return Refusal::diverged;
+  } else if (request.start > send_limit()) {
+    return Refusal::diverged;
+  }
+  return request.start < disk.oldest ? Refusal::removed : Refusal::none;
+}
+
+void PostgresModel::accept(const Request& request) {
+  Sender sender;
+  sender.id = ++next_id_;
+  sender.node = request.node;
+  sender.name = request.name;
+  sender.sent = request.start;
+  sender.names = loaded_;
+  sender.replied = events_.now();
+  sender.connection = request.connection;
+  const Refusal refusal = judge(request, sender.until);
+  if (refusal == Refusal::none) request.connection->sender = sender.id;
+  PostgresModel* there = find_(request.node);
+  request.connection->down.send([there, refusal, request] {
+    there->processes_.deliver(
+        [=] { there->answered(request.connection->receiver, refusal, request); });
+  });
+  if (refusal != Refusal::none) return;
+  senders_.push_back(std::move(sender));
+  push(senders_.back());
+}
+
+void PostgresModel::take_reply(std::uint64_t id, std::uint64_t flush) {
+  if (ails.senders_frozen > 0) {
+    return processes_.after(Millis{100}, [this, id, flush] { take_reply(id, flush); });
+  }
+  Sender* sender = find_sender(id);
+  if (sender == nullptr) return;
+  sender->flush = flush;
+  sender->replied = events_.now();
+  release(*sender);
+  check_stop();
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/world.hpp"
+
+namespace evergres::sim {
+
+/// Many runs together, and what they did and did not touch.
+class Report {
+ public:
+  void add(std::uint64_t seed, const Verdict& verdict);
+  [[nodiscard]] std::size_t runs() const { return runs_; }
+  [[nodiscard]] const std::vector<std::uint64_t>& failed() const { return failed_; }
+  /// Faults, rules, failover times; what was never seen is said by name. Several lines.
+  [[nodiscard]] std::string text() const;
+  /// One line: seeds, hours, faults, leaderships, writes.
+  [[nodiscard]] std::string summary() const;
+  [[nodiscard]] const std::map<std::string, int>& faults() const { return faults_; }
+  [[nodiscard]] const std::map<std::string, int>& rules() const { return rules_; }
+
+ private:
+  std::size_t runs_ = 0;
+  std::vector<std::uint64_t> failed_;
+  Nanos simulated_{0};
+  std::uint64_t events_ = 0;
+  Clients::Counts writes_;
+  int leaderships_ = 0;
+  std::vector<Millis> gaps_;
+  std::vector<Millis> healthy_after_;
+  std::map<std::string, int> faults_;
+  std::map<std::string, int> rules_;
+  std::map<std::string, int> reasons_;
+};
+
+}  // namespace evergres::sim

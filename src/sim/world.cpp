@@ -1,0 +1,252 @@
+#include "sim/world.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "core/transition.hpp"
+#include "core/view.hpp"
+
+namespace evergres::sim {
+namespace {
+
+constexpr Millis warm_up{90'000};
+constexpr Millis quiet_time{3000};
+constexpr Millis settle{180'000};
+
+Shape draw_shape(Choices& choices) {
+  Shape shape;
+  const std::vector<std::size_t> sizes{3, 3, 3, 2, 4, 5, 3, 5, 2, 7};
+  shape.machines = choices.one_of(sizes);
+  if (choices.chance(200)) shape.mode = core::Durability::strict;
+  const bool two = shape.machines >= 4 && choices.chance(400);
+  shape.acknowledgements = two ? 2 : 1;
+  shape.tuning.suspect_after = Millis{600 + 200 * choices.below(7)};
+  shape.tuning.voter_timeout = Millis{2000 + 500 * choices.below(5)};
+  shape.tuning.promote_timeout = Millis{choices.chance(300) ? 2000 : 60'000};
+  shape.writers = 3 + choices.below(6);
+  shape.pause = choices.between(Millis{50}, Millis{900});
+  shape.step_faults = choices.chance(500) ? choices.below(120) : 0;
+  shape.chaos = choices.between(Millis{20'000}, Millis{70'000});
+  return shape;
+}
+
+/// The same sentence with other numbers and names is the same reason.
+std::string without_numbers(const std::string& text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool digit = std::isdigit(static_cast<unsigned char>(text[i])) != 0;
+    if (!digit) plain += text[i];
+    if (digit && (plain.empty() || plain.back() != '#')) plain += '#';
+  }
+  return plain;
+}
+
+}  // namespace
+
+World::World(Choices choices, Planted planted, std::size_t trace_lines)
+    : choices_(std::move(choices)),
+      planted_(std::move(planted)),
+      shape_(draw_shape(choices_)),
+      trace_(events_),
+      network_(events_, choices_, shape_.machines + 1),
+      store_(events_, network_, choices_, shape_.machines),
+      judge_(events_, machines_, trace_),
+      surroundings_(surroundings()) {
+  trace_.keep(trace_lines);
+  core::Wanted wanted;
+  wanted.durability = shape_.mode;
+  wanted.acknowledgements = shape_.acknowledgements;
+  for (Place place = 0; place < shape_.machines; ++place) {
+    machines_.push_back(std::make_unique<Machine>(surroundings_, place, shape_.tuning, wanted));
+    machines_.back()->postgres.ails.fsync_lies = planted_.contains(Bug::fsync_off);
+  }
+  clients_ = std::make_unique<Clients>(surroundings_, machines_, judge_);
+}
+
+Surroundings World::surroundings() {
+  return Surroundings{
+      events_,
+      choices_,
+      network_,
+      store_,
+      trace_,
+      planted_,
+      *this,
+      [this](Place place) { return &machines_[place]->postgres; },
+      [this](Place place) { return &machines_[place]->agent; },
+      [](const NodeName& name) {
+        return static_cast<Place>(std::stoul(name.value.substr(1)) - 1);
+      },
+      [this](const NodeName& node, const core::Decision& decision) { note(node, decision); },
+      [this](Place place) { judge_.destroys(place); }};
+}
+
+void World::note(const NodeName& node, const core::Decision& decision) {
+  ++verdict_.rules[decision.rule];
+  ++verdict_.reasons[decision.rule + ": " + without_numbers(decision.why)];
+  const bool acts = !std::holds_alternative<core::StayPut>(decision.intent) &&
+                    !std::holds_alternative<core::Wait>(decision.intent);
+  if (!acts || !in_chaos_ || !choices_.chance(shape_.step_faults)) return;
+  const PlannedFault fault =
+      draw_step_fault(choices_, shape_.machines, surroundings_.place_of(node));
+  events_.after(fault.after, [this, fault] {
+    if (in_chaos_) begin_fault(fault);
+  });
+}
+
+// What `init` leaves behind on the first machine: a stopped server on timeline 1 and a record of
+// term 0. The others have nothing.
+void World::bootstrap() {
+  DataDirectory& disk = machines_[0]->postgres.disk;
+  disk.kind = DataDirectory::Kind::valid;
+  disk.incarnation = Incarnation{"i1"};
+  disk.wal.push_back({++records_, TimelineId{1}});
+  disk.flushed = disk.durable = disk.redo = disk.end();
+  disk.clean = true;
+  const Claim claim{"init"};
+  const core::Record begun = core::claim_bootstrap(ClusterId{"c"}, machines_[0]->name, claim);
+  const auto record = core::finish_bootstrap(begun, claim, SystemId{77},
+                                             core::Seat{machines_[0]->name, disk.incarnation},
+                                             shape_.mode);
+  store_.watch([this](const core::Record& written) { judge_.recorded(written); });
+  static_cast<void>(store_.put_now(*record));
+  for (const auto& machine : machines_) machine->power_on();
+}
+
+void World::watch() {
+  events_.after(Millis{100}, [this] {
+    judge_.look();
+    watch();
+  });
+}
+
+void World::run_for(Nanos span) {
+  const Moment end = events_.now() + span;
+  while (judge_.violation().empty() && events_.step(end)) {
+  }
+}
+
+std::optional<Nanos> World::run_until_healthy(Nanos patience) {
+  constexpr Millis period{250};
+  constexpr Millis steady{2000};
+  const Moment began = events_.now();
+  std::optional<Moment> since;
+  while (events_.now() - began < patience && judge_.violation().empty()) {
+    run_for(period);
+    if (!missing().empty()) {
+      since.reset();
+      continue;
+    }
+    if (!since) since = events_.now();
+    if (events_.now() - *since >= steady) return *since - began;
+  }
+  return std::nullopt;
+}
+
+// I21, I24, I25: somebody leads and takes writes, everybody follows, every policy is proven.
+std::string World::missing() {
+  const auto current = store_.read_now();
+  if (!current) return "there is no record";
+  const core::Record& record = current->value;
+  if (record.phase != core::Phase::leading) return "I21: no leader is open";
+  const Place place = surroundings_.place_of(record.leader->node);
+  PostgresModel& leader = machines_[place]->postgres;
+  if (!leader.admits()) return "I21: the leader takes no writes";
+  for (const auto& machine : machines_) {
+    if (machine->place == place) continue;
+    const core::Server& server = machine->agent.knowledge().situation.server;
+    const std::string last = machine->agent.knowledge().last_decision;
+    if (!machine->postgres.receiver_process() || !server.receiving) {
+      return "I24: " + machine->name.value + " does not stream: " + last;
+    }
+    if (machine->postgres.disk.end() + segment < leader.disk.end()) {
+      return "I24: " + machine->name.value + " does not catch up";
+    }
+  }
+  if (!record.policy.unproven.empty()) return "I24: a policy is unproven";
+  const std::size_t voters = record.policy.current.voters.size();
+  if (voters + 1 < machines_.size()) return "I24: not everybody votes";
+  const bool waits = events_.now() - judge_.last_acknowledgement() > Millis{5000};
+  if (waits) return "I25: commits hang";
+  return {};
+}
+
+void World::unleash(const std::vector<PlannedFault>& plan) {
+  for (const PlannedFault& planned : plan) {
+    events_.after(planned.after, [this, planned] { begin_fault(aimed(planned)); });
+  }
+}
+
+void World::begin_fault(const PlannedFault& fault) {
+  const FaultKind& kind = fault_kinds()[fault.kind];
+  trace_.say("nemesis", describe(fault));
+  ++verdict_.faults[std::string(kind.name)];
+  kind.begin(*this, fault.a, fault.b);
+  if (kind.end == nullptr) return;
+  const std::size_t number = ++begun_;
+  active_.emplace_back(number, fault);
+  events_.after(fault.lasts, [this, number] { end_fault(number); });
+}
+
+void World::end_fault(std::size_t number) {
+  const auto found = std::find_if(active_.begin(), active_.end(),
+                                  [&](const auto& each) { return each.first == number; });
+  if (found == active_.end()) return;  // the healing was quicker
+  const PlannedFault over = found->second;
+  active_.erase(found);
+  trace_.say("nemesis", "over: " + describe(over));
+  fault_kinds()[over.kind].end(*this, over.a, over.b);
+}
+
+PlannedFault World::aimed(PlannedFault fault) {
+  const auto current = store_.read_now();
+  if (!fault.on_leader || !current || !current->value.leader) return fault;
+  fault.a = surroundings_.place_of(current->value.leader->node);
+  if (fault.b == fault.a) fault.b = (fault.a + 1) % machines_.size();
+  return fault;
+}
+
+void World::heal() {
+  trace_.say("nemesis", "all is healed");
+  while (!active_.empty()) {
+    const PlannedFault over = active_.back().second;
+    active_.pop_back();
+    fault_kinds()[over.kind].end(*this, over.a, over.b);
+  }
+  for (const auto& machine : machines_) machine->power_on();
+}
+
+Verdict World::run() {
+  bootstrap();
+  watch();
+  clients_->begin(shape_.writers, shape_.pause);
+  if (!run_until_healthy(warm_up)) judge_.complain("it never came up: " + missing());
+  judge_.expect_quiet(true);
+  run_for(quiet_time);
+  judge_.expect_quiet(false);
+  if (judge_.violation().empty()) {
+    in_chaos_ = true;
+    const bool by_hand = planted_.contains(Bug::promotions_by_hand);
+    unleash(draw_plan(choices_, machines_.size(), shape_.chaos, by_hand));
+    run_for(shape_.chaos);
+    in_chaos_ = false;
+  }
+  if (judge_.violation().empty()) {
+    heal();
+    const auto healthy = run_until_healthy(settle);
+    if (healthy) verdict_.healthy_after = std::chrono::duration_cast<Millis>(*healthy);
+    if (!healthy) judge_.complain("wedged after the healing: " + missing());
+    if (const auto last = store_.read_now()) judge_.finish(last->value);
+  }
+  verdict_.violation = judge_.violation();
+  verdict_.hash = trace_.hash();
+  verdict_.events = events_.done();
+  verdict_.simulated = events_.now() - Moment{};
+  verdict_.writes = clients_->counts();
+  verdict_.leaderships = judge_.leaderships();
+  verdict_.gaps = judge_.gaps();
+  verdict_.trace.assign(trace_.kept().begin(), trace_.kept().end());
+  return verdict_;
+}
+
+}  // namespace evergres::sim

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/clients.hpp"
+#include "sim/nemesis.hpp"
+
+namespace evergres::sim {
+
+/// What a seed draws before anything else.
+struct Shape {
+  std::size_t machines = 3;
+  core::Durability mode = core::Durability::quorum;
+  std::uint32_t acknowledgements = 1;
+  core::Tuning tuning;
+  std::size_t writers = 6;
+  Nanos pause{0};  ///< of a writer between two writes
+  std::uint32_t step_faults = 0;  ///< permille of decisions to act that a fault follows
+  Nanos chaos{0};
+};
+
+/// How a run ended.
+struct Verdict {
+  std::string violation;  ///< a safety or liveness invariant; empty if none was broken
+  std::uint64_t hash = 0;
+  std::uint64_t events = 0;
+  Nanos simulated{0};
+  std::optional<Millis> healthy_after;  ///< the healing
+  Clients::Counts writes;
+  int leaderships = 0;
+  std::vector<Millis> gaps;
+  std::map<std::string, int> faults;
+  std::map<std::string, int> rules;
+  std::map<std::string, int> reasons;  ///< rule and the words of its why, without numbers
+  std::vector<std::string> trace;      ///< the last lines, if any were to be kept
+};
+
+/// One cluster from its first start through chaos to health again, all from one source of choices.
+class World : private PostgresWatcher {
+ public:
+  World(Choices choices, Planted planted, std::size_t trace_lines = 0);
+  Verdict run();
+
+  // For the nemesis.
+  [[nodiscard]] EventQueue& events() { return events_; }
+  [[nodiscard]] Choices& choices() { return choices_; }
+  [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] StoreModel& store() { return store_; }
+  [[nodiscard]] Judge::Machines& machines() { return machines_; }
+  [[nodiscard]] Place store_place() const { return shape_.machines; }
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+
+ private:
+  void promoted(Place node, const core::Fork& fork) override { judge_.promoted(node, fork); }
+  void attached(Place receiver, Place sender, const std::string& name) override {
+    judge_.attached(receiver, sender, name);
+  }
+  std::uint64_t next_record() override { return ++records_; }
+
+  Surroundings surroundings();
+  void bootstrap();
+  void watch();
+  void run_for(Nanos span);
+  /// Until nothing is missing for a while; nothing if that does not come.
+  std::optional<Nanos> run_until_healthy(Nanos patience);
+  void unleash(const std::vector<PlannedFault>& plan);
+  [[nodiscard]] PlannedFault aimed(PlannedFault fault);
+  void begin_fault(const PlannedFault& fault);
+  void end_fault(std::size_t number);
+  void heal();
+  [[nodiscard]] std::string missing();
+  void note(const NodeName& node, const core::Decision& decision);
+
+  Choices choices_;
+  Planted planted_;
+  Shape shape_;
+  EventQueue events_;
+  Trace trace_;
+  Network network_;
+  StoreModel store_;
+  Judge::Machines machines_;
+  Judge judge_;
+  Surroundings surroundings_;
+  std::unique_ptr<Clients> clients_;
+  std::uint64_t records_ = 0;
+  std::vector<std::pair<std::size_t, PlannedFault>> active_;
+  std::size_t begun_ = 0;
+  bool in_chaos_ = false;
+  Verdict verdict_;
+};
+
+}  // namespace evergres::sim
