@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "sim/oracle.hpp"
@@ -63,13 +64,37 @@ TEST(World, KeptSeedsStayGood) {
   EXPECT_GT(seeds, 0U);
 }
 
+/// Seeds that break something and wait for their cause: docs/RELIABILITY.md. One that breaks
+/// nothing any more belongs among the kept ones.
+std::set<std::uint64_t> open_seeds() {
+  std::ifstream file(std::string(EVERGRES_SOURCE_DIR) + "/tests/sim/open.txt");
+  std::set<std::uint64_t> seeds;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.front() != '#') {
+      seeds.insert(std::strtoull(line.c_str(), nullptr, 10));
+    }
+  }
+  return seeds;
+}
+
+TEST(World, OpenSeedsStillBreakSomething) {
+  for (const std::uint64_t seed : open_seeds()) {
+    const Verdict verdict = run(seed, 200);
+    std::printf("[ open ] seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                verdict.violation.c_str());
+    EXPECT_NE(verdict.violation, "") << "seed " << seed << " belongs into seeds.txt now";
+  }
+}
+
 /// As many seeds as fit into the box; another part of them every day would be another test, so they
 /// are the same each time. What was not touched is said.
 TEST(World, SeedsKeepEveryInvariant) {
-  const Millis box = time_box(60);
+  const Millis box = time_box(30);
   const Instant began = boot_now();
   Report report;
+  const std::set<std::uint64_t> open = open_seeds();
   for (std::uint64_t seed = 1; boot_now() - began < box && report.failed().size() < 3; ++seed) {
+    if (open.contains(seed)) continue;
     const Verdict verdict = run(seed, 200);
     report.add(seed, verdict);
     EXPECT_EQ(verdict.violation, "") << "seed " << seed << "\n" << tail(verdict);
