@@ -1,6 +1,7 @@
 #include "sim/judge.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/transition.hpp"
 
@@ -45,8 +46,7 @@ void Judge::check_terms(const core::Record& record) {
     complain("I28: term " + number(record.term.value) + " has no reason");
   }
   if (quiet_) complain("I22: a new term without a cause: " + record.why);
-  const bool asked =
-      last_->request && last_->request->kind == core::RequestKind::failover;
+  const bool asked = last_->request && last_->request->kind == core::RequestKind::failover;
   const bool stood_still = last_->paused && last_->phase == core::Phase::leading && !asked;
   if (stood_still && record.kind == "failover") {
     complain("I15: a failover while the cluster is paused");
@@ -117,10 +117,25 @@ void Judge::promoted(Place node, const core::Fork& fork) {
   }
 }
 
+// A name of the current term may be counted by the next policy. No policy of a term that is over is
+// recorded any more: its names count only where they stand, or where a recorded policy has them.
+bool Judge::may_count(const std::string& name, Place sender) const {
+  if (!name.starts_with("evg_")) return false;
+  const auto at = name.rfind("_t");
+  if (!last_ || at == std::string::npos) return true;
+  if (std::strtoull(name.c_str() + at + 2, nullptr, 10) >= last_->term.value) return true;
+  const auto has = [&](const core::Policy& policy) {
+    return SyncNames::parse(core::synchronous_standby_names(policy)).match(name);
+  };
+  const auto& book = last_->policy;
+  return machines_[sender]->postgres.counts(name) || has(book.current) ||
+         std::any_of(book.unproven.begin(), book.unproven.end(), has);
+}
+
 // I12: under a name that counts nobody attaches with WAL that the sender lacks.
 void Judge::attached(Place receiver, Place sender, const std::string& name) {
   trace_.say(name_of(receiver), "streams from " + name_of(sender) + " as " + name);
-  if (!name.starts_with("evg_")) return;
+  if (!may_count(name, sender)) return;
   const Wal& own = machines_[receiver]->postgres.disk.wal;
   const Wal& theirs = machines_[sender]->postgres.disk.wal;
   const bool prefix =

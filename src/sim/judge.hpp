@@ -47,10 +47,10 @@ class Judge {
     Moment at;
   };
   [[nodiscard]] const Machine& of(const NodeName& name) const;
-  [[nodiscard]] bool holds(const Machine& machine, std::uint64_t record,
-                           std::uint64_t end) const;
+  [[nodiscard]] bool holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const;
   void check_terms(const core::Record& record);
   void check_opening(const core::Record& record);
+  [[nodiscard]] bool may_count(const std::string& name, Place sender) const;
   std::string name_of(Place place) const { return machines_[place]->name.value; }
 
   const EventQueue& events_;

@@ -119,6 +119,7 @@ void PostgresModel::forget_run() {
   }
   senders_.clear();
   if (receiver_ && receiver_->connection) {
+    receiver_->connection->given_up = true;
     close(receiver_->connection, receiver_->upstream.node, 0, receiver_->connection->sender);
   }
   receiver_.reset();

@@ -43,12 +43,12 @@ struct DataDirectory {
   bool sentinel = false;  ///< a rewind or clone has not been seen to work
   Incarnation incarnation;
   Wal wal;
-  std::uint64_t flushed = 0;  ///< what PostgreSQL believes to be on disk
-  std::uint64_t durable = 0;  ///< what is; less only if the disk lies
-  std::uint64_t redo = 0;     ///< where crash recovery begins
-  std::uint64_t oldest = 0;   ///< WAL before is removed
-  bool clean = false;         ///< shut down in an orderly way
-  bool led = false;           ///< was primary when it stopped
+  std::uint64_t flushed = 0;                   ///< what PostgreSQL believes to be on disk
+  std::uint64_t durable = 0;                   ///< what is; less only if the disk lies
+  std::uint64_t redo = 0;                      ///< where crash recovery begins
+  std::uint64_t oldest = 0;                    ///< WAL before is removed
+  bool clean = false;                          ///< shut down in an orderly way
+  bool led = false;                            ///< was primary when it stopped
   std::map<TimelineId, core::Fork> histories;  ///< real history files
   std::set<TimelineId> placeholders;           ///< reserved ones, which end nowhere
   std::string names = "ANY 1 (\"~nobody\")";   ///< postgresql.auto.conf
@@ -67,13 +67,13 @@ struct DataDirectory {
 /// What may ail a server.
 struct Ailments {
   int disk_full = 0;
-  int hung = 0;                 ///< accepts connections, answers nobody
-  int late_receivers = 0;       ///< a walreceiver is forked long after it was wanted
-  int senders_frozen = 0;       ///< walsenders are stopped, everybody else runs
-  int replay_blocked = 0;       ///< a query or a pause holds up the replay
-  int checkpointer_busy = 0;    ///< a restartpoint: settings are published when it is over
-  int rewind_lacks_wal = 0;     ///< the WAL back to the last common checkpoint is gone
-  bool fsync_lies = false;      ///< negative control
+  int hung = 0;               ///< accepts connections, answers nobody
+  int late_receivers = 0;     ///< a walreceiver is forked long after it was wanted
+  int senders_frozen = 0;     ///< walsenders are stopped, everybody else runs
+  int replay_blocked = 0;     ///< a query or a pause holds up the replay
+  int checkpointer_busy = 0;  ///< a restartpoint: settings are published when it is over
+  int rewind_lacks_wal = 0;   ///< the WAL back to the last common checkpoint is gone
+  bool fsync_lies = false;    ///< negative control
   std::int64_t slow_disk = 1;
 };
 
@@ -97,7 +97,7 @@ class PostgresModel {
 
   DataDirectory disk;
   Ailments ails;
-  bool powered = true;  ///< the machine is on: what does not listen refuses at once
+  bool powered = true;            ///< the machine is on: what does not listen refuses at once
   bool promoted_by_hand = false;  ///< the next promotion is somebody's behind our back
   bool conninfo_is_copied_early = false;  ///< planted: the address is not read at connect
   /// The postmaster ended (its pidfd is readable). Not called for what stop() ends itself.
@@ -136,6 +136,8 @@ class PostgresModel {
   void reload();
   /// What a new connection shows.
   [[nodiscard]] const std::string& names_shown() const { return loaded_.text; }
+  /// Whether any process here, or the next reload, lets a walsender of this name release commits.
+  [[nodiscard]] bool counts(const std::string& name) const;
   [[nodiscard]] bool gate_in_force() const { return gate_; }
   [[nodiscard]] bool somebody_waits() const { return !waiting_.empty(); }
   void end_sessions();
@@ -175,6 +177,7 @@ class PostgresModel {
     Stream up;
     std::uint64_t receiver = 0;  ///< its id there
     std::uint64_t sender = 0;
+    bool given_up = false;  ///< by the receiver: what is still under way serves nobody
   };
   struct Sender {
     std::uint64_t id = 0;
@@ -230,6 +233,7 @@ class PostgresModel {
   void push_all();
   void take_reply(std::uint64_t sender, std::uint64_t flush);
   Sender* find_sender(std::uint64_t id);
+  void watch_sender(std::uint64_t id);
   void drop_sender(std::uint64_t id);
   [[nodiscard]] std::uint64_t send_limit() const;
   void greet(Sender& sender, const Request& request, Refusal refusal);
@@ -263,16 +267,16 @@ class PostgresModel {
   std::uint64_t replayed_ = 0;
   bool promote_asked_ = false;
   bool promoting_ = false;
-  SyncNames loaded_;          ///< of the postmaster, and of every new process
+  SyncNames loaded_;  ///< of the postmaster, and of every new process
   bool gate_ = false;
-  bool sync_defined_ = false; ///< as the checkpointer published it
+  bool sync_defined_ = false;  ///< as the checkpointer published it
   std::uint64_t released_ = 0;
   std::vector<Waiter> waiting_;
   std::vector<Sender> senders_;
   std::uint64_t next_id_ = 0;
   std::optional<Receiver> receiver_;
-  bool looking_ = false;       ///< the startup process has planned its next look
-  TimelineId target_{1};       ///< recovery follows this one
+  bool looking_ = false;  ///< the startup process has planned its next look
+  TimelineId target_{1};  ///< recovery follows this one
   std::optional<TimelineId> received_timeline_;
   std::optional<std::uint64_t> received_end_;  ///< pg_last_wal_receive_lsn: since the start
   Refusals refusals_;

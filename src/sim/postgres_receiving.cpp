@@ -81,8 +81,8 @@ void PostgresModel::connect(const ServiceFile& upstream) {
     there->accept(request);  // nobody listens: refused
   });
   processes_.after(connect_timeout, [this, id = own.id] {
-    const bool connecting = receiver_ && receiver_->id == id &&
-                            receiver_->phase != ReceiverPhase::streaming;
+    const bool connecting =
+        receiver_ && receiver_->id == id && receiver_->phase != ReceiverPhase::streaming;
     if (connecting) receiver_gone(id);
   });
 }
@@ -212,6 +212,7 @@ void PostgresModel::receiver_gone(std::uint64_t id) {
     received_end_ = std::max(received_end_.value_or(0), receiver_->written);
   }
   if (receiver_->connection) {
+    receiver_->connection->given_up = true;
     const Place node = receiver_->upstream.node;
     const std::uint64_t sender = receiver_->connection->sender;
     network_.send(place_, node, Traffic::replication, [this, node, sender] {

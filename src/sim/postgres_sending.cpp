@@ -5,6 +5,11 @@
 
 /// Commits, whom they wait for (syncrep.c), and the sending side of replication (walsender.c).
 namespace evergres::sim {
+namespace {
+
+constexpr Millis sender_timeout{60'000};  // wal_sender_timeout
+
+}  // namespace
 
 std::uint64_t PostgresModel::append() {
   const std::uint64_t id = watcher_.next_record();
@@ -175,8 +180,7 @@ void PostgresModel::push(Sender& sender) {
     Wal records(disk.wal.begin() + static_cast<std::ptrdiff_t>(from),
                 disk.wal.begin() + static_cast<std::ptrdiff_t>(limit));
     sender.connection->down.send([there, receiver, from, limit, records = std::move(records)] {
-      there->processes_.deliver(
-          [=] { there->take_wal(receiver, from, records, limit); });
+      there->processes_.deliver([=] { there->take_wal(receiver, from, records, limit); });
     });
   }
   sender.streaming = true;  // caught up, also at the end of a historic timeline
@@ -210,6 +214,8 @@ PostgresModel::Refusal PostgresModel::judge(const Request& request,
 }
 
 void PostgresModel::accept(const Request& request) {
+  // The handshake takes several round trips: who gave up never sends START_REPLICATION.
+  if (request.connection->given_up) return;
   Sender sender;
   sender.id = ++next_id_;
   sender.node = request.node;
@@ -227,7 +233,26 @@ void PostgresModel::accept(const Request& request) {
   });
   if (refusal != Refusal::none) return;
   senders_.push_back(std::move(sender));
+  watch_sender(senders_.back().id);
   push(senders_.back());
+}
+
+/// Whoever is gone without a word (power, a cut) holds its walsender for wal_sender_timeout.
+void PostgresModel::watch_sender(std::uint64_t id) {
+  processes_.after(Millis{1000}, [this, id] {
+    const Sender* own = find_sender(id);
+    if (own == nullptr) return;
+    if (events_.now() - own->replied > sender_timeout && ails.senders_frozen == 0) {
+      return drop_sender(id);
+    }
+    watch_sender(id);
+  });
+}
+
+bool PostgresModel::counts(const std::string& name) const {
+  return loaded_.match(name) || SyncNames::parse(disk.names).match(name) ||
+         std::any_of(senders_.begin(), senders_.end(),
+                     [&](const Sender& sender) { return sender.names.match(name); });
 }
 
 void PostgresModel::take_reply(std::uint64_t id, std::uint64_t flush) {

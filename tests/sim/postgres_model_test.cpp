@@ -224,5 +224,32 @@ TEST(PostgresModel, AFastStopWaitsForAFrozenWalsender) {
   EXPECT_EQ(clean, false);
 }
 
+// A request that was under way through a cut is not served when its receiver has given up.
+TEST(PostgresModel, AReceiverThatGaveUpIsNotServedLater) {
+  Servers servers;
+  PostgresModel& leader = servers.primary(0, nobody);
+  servers.network.cut(1, 0, Traffic::replication, 1);
+  servers.follow(1, 0, "a");
+  servers.network.cut(1, 0, Traffic::replication, -1);
+  servers.run(Millis{8000});
+  EXPECT_EQ(leader.observe(Instant{})->senders.size(), 1U);
+}
+
+TEST(PostgresModel, AWalsenderWhosePeerIsGoneEnds) {
+  Servers servers;
+  PostgresModel& leader = servers.primary(0, nobody);
+  servers.follow(1, 0, "a");
+  for (const int by : {1, -1}) {
+    servers.network.cut(0, 1, Traffic::replication, by);
+    servers.network.cut(1, 0, Traffic::replication, by);
+    if (by == 1) {
+      servers.all[1]->reap();
+      servers.run(Millis{1000});
+    }
+  }
+  servers.run(Millis{65'000});
+  EXPECT_TRUE(leader.observe(Instant{})->senders.empty());
+}
+
 }  // namespace
 }  // namespace evergres::sim

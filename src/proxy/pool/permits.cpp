@@ -236,6 +236,11 @@ void Permits::review(Instant now) {
   }
   ask_for_excess();
   std::vector<std::shared_ptr<Account>> first = waiting_;
+  // Each time from another one on: those whom nobody can serve do not stand before all others.
+  if (!first.empty()) {
+    const std::size_t from = reviews_++ % first.size();
+    std::rotate(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(from), first.end());
+  }
   std::stable_sort(first.begin(), first.end(),
                    [](const auto& a, const auto& b) { return a->held_ < b->held_; });
   if (first.size() > served_at_once) first.resize(served_at_once);

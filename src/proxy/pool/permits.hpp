@@ -115,6 +115,7 @@ class Permits {
   std::vector<std::shared_ptr<Account>> accounts_;
   std::vector<std::shared_ptr<Account>> waiting_;  ///< those whose turn is next stand in front
   Instant reviewed_;
+  std::size_t reviews_ = 0;
   std::atomic<std::uint32_t> clients_{0};
 };
 

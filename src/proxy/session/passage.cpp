@@ -109,8 +109,7 @@ void Passage::shake_hands() {
   switch (stream_.handshake()) {
     case Stream::Handshake::going_on: return;
     case Stream::Handshake::failed:
-      return fail(std::string(gone_code),
-                  no_server("TLS failed: " + stream_.handshake_problem()));
+      return fail(std::string(gone_code), no_server("TLS failed: " + stream_.handshake_problem()));
     case Stream::Handshake::done: break;
   }
   step_ = Step::login;
@@ -207,6 +206,7 @@ void Passage::read() {
     const std::string_view all = input;
     if (!walk(input)) return;
     const std::string_view walked = all.substr(0, all.size() - input.size());
+    torn_ = !walker_.between_messages();
     if (!walked.empty() && !owner_.arrived(walked)) return;
     if (!*alive || step_ != Step::open) return;
     pending_.assign(input);
@@ -239,10 +239,9 @@ bool Passage::look(const Frame& frame) {
   if (!parameter || parameter->name != "application_name" || !is_voter_name(parameter->value)) {
     return true;
   }
-  fail("42501",
-       Error(ErrorCode::refused, "this application_name belongs to the cluster",
-             "Names that begin with evg_ are those of standbys that acknowledge commits.",
-             "Choose another name."));
+  fail("42501", Error(ErrorCode::refused, "this application_name belongs to the cluster",
+                      "Names that begin with evg_ are those of standbys that acknowledge commits.",
+                      "Choose another name."));
   return false;
 }
 

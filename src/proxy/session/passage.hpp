@@ -59,6 +59,8 @@ class Passage final : public Watcher {
   /// For the owner's clock.
   [[nodiscard]] bool late() const { return step_ < Step::open && reactor_.now() > plan_.deadline; }
   [[nodiscard]] bool is_open() const { return step_ == Step::open; }
+  /// The client has only whole messages of the server: an error of ours may follow.
+  [[nodiscard]] bool between_messages() const { return !torn_; }
 
   /// For cancel requests, once it is open.
   [[nodiscard]] const Resolved& address() const { return plan_.address; }
@@ -94,6 +96,7 @@ class Passage final : public Watcher {
   std::string key_;
   bool answering_ = false;  ///< a command was sent and its ReadyForQuery has not come
   bool unread_ = false;
+  bool torn_ = false;  ///< what was handed out last ends inside of a message
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

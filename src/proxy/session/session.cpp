@@ -247,6 +247,8 @@ void Session::send_to_client() {
 
 void Session::end(std::string_view sqlstate, const Error& error) {
   if (stage_ == Stage::over || closing_) return;
+  // In the middle of a message, of WAL say, an error would be taken for the rest of it.
+  if (stage_ == Stage::passing && passage_ && !passage_->between_messages()) return gone();
   std::string last;
   write_error(last, Severity::fatal, sqlstate, error);
   host_.around().to_client.clear();
