@@ -94,7 +94,7 @@ class Life {
     if (Outcome begun = begin_to_follow(feed, prober); !begun) return told(begun.error());
     feed_for_shards_.store(feed.get());
     prober_ = prober.get();
-    std::unique_ptr<Control> control = start_control();
+    const std::unique_ptr<Control> control = start_control();
     for (const int port : proxy_->ports()) {
       hooks_.say(Loudness::info, "listening on port " + std::to_string(port));
     }
@@ -103,7 +103,7 @@ class Life {
     open_door();
     const Millis patience = serve();
     if (replaced_) {
-      control.reset();  // its socket is the successor's now
+      control->shut();  // its socket is the successor's now; shards may be about to answer it
       outlive();
     }
     proxy_->leave(patience);
@@ -119,8 +119,9 @@ class Life {
 
   void finish_taking_over(Takeover& taking) {
     const Outcome alone = taking.serving(boot_now() + taking_over_within);
-    hooks_.say(alone ? Loudness::info : Loudness::warning,
-               alone ? "took the place of the process that served before" : alone.error().one_line());
+    hooks_.say(
+        alone ? Loudness::info : Loudness::warning,
+        alone ? "took the place of the process that served before" : alone.error().one_line());
   }
 
   /// Without a door it serves all the same; only its successor has to open the ports anew.
@@ -247,8 +248,9 @@ class Life {
       const int signal = next_signal(leaving ? between_looks_at_the_end : between_looks);
       if (signal == SIGTERM || signal == SIGINT || replaced_) return grace;
       if (signal == SIGUSR2) {
-        hooks_.say(Loudness::warning, "to replace this process start a second one with the same "
-                                      "file; beside a node send SIGUSR2 to `evergres run`");
+        hooks_.say(Loudness::warning,
+                   "to replace this process start a second one with the same "
+                   "file; beside a node send SIGUSR2 to `evergres run`");
       }
       if (const auto how = requests_.shutdown()) {
         hooks_.say(Loudness::info, "an admin said SHUTDOWN in the console");

@@ -103,10 +103,15 @@ std::unique_ptr<Control> Control::start(Options options) {
   return std::unique_ptr<Control>(new Control(std::move(impl)));
 }
 
-Control::~Control() {
+void Control::shut() {
+  if (!impl_->thread.joinable()) return;
   asio::post(impl_->context,
              [impl = impl_.get()] { impl->end.emit(asio::cancellation_type::terminal); });
   impl_->thread.join();
+}
+
+Control::~Control() {
+  shut();
 }
 
 }  // namespace evergres::proxy

@@ -32,6 +32,9 @@ class Control {
   /// Listens in the background: while it cannot (an older process may still be there) it tries
   /// again, and says so once.
   static std::unique_ptr<Control> start(Options options);
+  /// Answers nobody any more and leaves the socket to others. An answer to a look() that is still to
+  /// come does no harm.
+  void shut();
   /// Nobody may still be about to answer a look().
   ~Control();
   Control(const Control&) = delete;

@@ -71,6 +71,7 @@ struct Prober::Impl {
   Result<ProbeConnection> connect(std::size_t host);
   [[nodiscard]] bool ending(Millis after) const;
   Millis pause();
+  [[nodiscard]] Millis short_pause() const;
   void answered(std::size_t host, const ProbeAnswer& answer);
   void failed(std::size_t host, const Error& why);
   void publish();
@@ -82,6 +83,7 @@ struct Prober::Impl {
   std::mutex mutex;  ///< of what follows
   std::string password;
   ExternalView::Known written;
+  std::string not_written;  ///< why, as it was said
   ExternalView view;
   std::vector<std::vector<Resolved>> resolved;
   std::shared_ptr<const World> published;
@@ -103,6 +105,8 @@ void Prober::Impl::watch(std::size_t host) {
       const auto answer = connection->ask(boot_now() + options.timeout, wake.number());
       if (!answer) {
         failed(host, answer.error());
+        // It took the login and not the question: no loop of logins.
+        if (ending(short_pause())) return;
         break;
       }
       answered(host, *answer);
@@ -146,10 +150,13 @@ bool Prober::Impl::ending(Millis after) const {
   return ::poll(&polled, 1, static_cast<int>(after.count())) > 0;
 }
 
+Millis Prober::Impl::short_pause() const {
+  return std::max(Millis{20}, options.interval / faster_without_a_leader);
+}
+
 Millis Prober::Impl::pause() {
   const std::lock_guard lock(mutex);
-  return view.leader() ? options.interval
-                       : std::max(Millis{20}, options.interval / faster_without_a_leader);
+  return view.leader() ? options.interval : short_pause();
 }
 
 void Prober::Impl::answered(std::size_t host, const ProbeAnswer& answer) {
@@ -170,11 +177,13 @@ void Prober::Impl::publish() {
   if (view.known() != written) {
     const std::string text = std::to_string(*view.known().system) + " " +
                              std::to_string(view.known().timeline.value) + "\n";
-    if (auto kept = write_file_durably(options.known_file, text, 0600); kept) {
-      written = view.known();
-    } else if (options.note) {
-      options.note(Loudness::warning, kept.error().one_line());
+    const auto kept = write_file_durably(options.known_file, text, 0600);
+    const std::string trouble = kept ? "" : kept.error().one_line();
+    if (kept) written = view.known();
+    if (options.note && !trouble.empty() && trouble != not_written) {
+      options.note(Loudness::warning, trouble + " Until it is written nobody leads.");
     }
+    not_written = trouble;
   }
   for (const ExternalView::Note& note : view.take_notes()) {
     if (options.note) options.note(note.loudness, note.text);
@@ -207,7 +216,8 @@ World Prober::Impl::world() const {
     node.lag = view.lag(host);
     is.nodes.push_back(std::move(node));
   }
-  if (const auto leader = view.leader()) {
+  // One that a restart would not remember is none yet.
+  if (const auto leader = view.leader(); leader && view.known() == written) {
     is.leader = OpenLeader{leader->term, is.nodes[leader->host].name, std::nullopt};
   }
   return is;

@@ -39,6 +39,7 @@ void Desk::ask(const Asked& asked, Command command) {
 
 void Desk::give_up(const Asked& asked) {
   home().post([this, asked] {
+    if (asking_.erase(asked) > 0) return;  // nothing has been done yet
     const auto found = waiting_.find(asked);
     if (found == waiting_.end()) return;
     Command command = std::move(found->second);
@@ -98,6 +99,7 @@ void Desk::carry_out(const Asked& asked, const Command& command) {
 
 /// What is done to one database, which somebody has to have heard of, or to all.
 void Desk::change(const Asked& asked, const Command& command) {
+  asking_.insert(asked);
   if (!command.database) return decide(asked, command, true);
   const auto known = std::make_shared<std::atomic<bool>>(false);
   everywhere(
@@ -128,6 +130,7 @@ std::optional<Refusal> Desk::why_not(const Command& command, bool known) const {
 }
 
 void Desk::decide(const Asked& asked, const Command& command, bool known) {
+  if (asking_.erase(asked) == 0) return;  // nobody waits for it any more
   if (auto refused = why_not(command, known)) return answer(asked, std::move(*refused));
   note(command);
   if (command.verb == Verb::wait_close) {

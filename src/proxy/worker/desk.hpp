@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,6 +77,7 @@ class Desk {
   StatsHistory history_;
   bool paused_ = false;
   std::map<std::string, bool, std::less<>> paused_databases_;
+  std::set<Asked> asking_;  ///< before decide()
   Waiting waiting_;
   bool looks_ = false;  ///< for whether waiting_ can be answered
 };
