@@ -44,6 +44,12 @@ class Workplace:
                        "-out", str(self.directory / "cert.pem")]
         subprocess.run(as_server_user(certificate), check=True, capture_output=True, cwd="/")
 
+    def know_password(self, port, user, database, password):
+        """In front: an earlier target may have had the port."""
+        known = self.passfile.read_text(encoding="ascii")
+        self.passfile.write_text(f"*:{port}:{database}:{user}:{password}\n{known}",
+                                 encoding="ascii")
+
     def remove(self):
         if self.keep:
             print(f"kept: {self.directory}")
@@ -237,8 +243,7 @@ def evergres(place, program, scale, pool, threads):
             argv = [str(cluster.program), "proxy", "-c", str(node.config)]
             stack.enter_context(place.running("evergres", argv))
         target = Target(place, "evergres", port, [], role=("app", "app"))
-        with open(place.passfile, "a", encoding="ascii") as passfile:
-            passfile.write(f"*:{port}:app:app:{cluster.password}\n")
+        place.know_password(port, "app", "app", cluster.password)
         wait_until("the endpoint", lambda: answers(target.dsn()), 30, node.last_log_lines)
         target.pids = proxies()
         yield target
