@@ -170,8 +170,7 @@ std::string kept_text(const Slot& slot) {
   return std::to_string(slot.retained_bytes) + " bytes of WAL" +
          (slot.restart ? " from " + slot.restart->text() : "") +
          (slot.wal_status.empty() ? "" : ", " + slot.wal_status) +
-         (slot.active ? ", in use" : ", not in use") +
-         (slot.note.empty() ? "" : "; " + slot.note);
+         (slot.active ? ", in use" : ", not in use") + (slot.note.empty() ? "" : "; " + slot.note);
 }
 
 /// WAL is kept by whole segments; larger ones than PostgreSQL's default only make this careful.
@@ -213,7 +212,8 @@ std::string slots_about(const Situation& s, const NodeName& node) {
   }
   if (!leads && node == s.me) text += own_slots(s, *slots);
   if (!has_slot && s.wanted.member_slot_limit) {
-    text += "  " + leader + " keeps no WAL for it: it was silent and beyond member_slot_limit, or "
+    text += "  " + leader +
+            " keeps no WAL for it: it was silent and beyond member_slot_limit, or "
             "streams elsewhere; back, it may have to be rewound or cloned\n";
   }
   return text;
@@ -293,6 +293,10 @@ std::string explain_election(const Situation& s) {
           "\n";
   for (const Fenced& answer : fenced_answers(s)) {
     text += "fenced: " + answer.seat.node.value + " at " + position_text(answer.position) + "\n";
+  }
+  for (const Fenced& answer : foreign_answers(s)) {
+    text += "promoted by hand: " + answer.seat.node.value + " at " +
+            position_text(answer.position) + "; what it had before counts\n";
   }
   const Decision decision = decide(s);
   text += "decision here: " + describe(decision) + "\n";

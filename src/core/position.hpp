@@ -60,7 +60,7 @@ class TimelineTree {
 };
 
 /// Orders positions as PROTOCOL.md 5.5 wants it: by the term that wrote the last record, then by
-/// LSN.
+/// LSN. What is on timelines that the record gave to nobody does not count.
 struct Rank {
   Term term;
   Lsn lsn;

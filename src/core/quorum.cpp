@@ -30,6 +30,38 @@ std::string missing_from(const Policy& policy, const std::vector<Seat>& fenced) 
 
 }  // namespace
 
+std::vector<TimelineId> unasked_timelines(const Fenced& answer,
+                                          const std::vector<Lineage>& lineage) {
+  std::vector<TimelineId> unasked;
+  for (const Fork& fork : answer.history) {
+    const bool began =
+        answer.begun && std::ranges::find(*answer.begun, fork.timeline) != answer.begun->end();
+    const auto gave_it = [&](const Lineage& given) {
+      return given.timeline == fork.timeline && given.node == answer.seat.node;
+    };
+    if (!began || std::ranges::any_of(lineage, gave_it)) break;
+    unasked.push_back(fork.timeline);
+  }
+  return unasked;
+}
+
+bool is_foreign(const Fenced& answer, const std::vector<Lineage>& lineage) {
+  return !unasked_timelines(answer, lineage).empty() ||
+         TimelineTree(lineage).contradicts(answer.history);
+}
+
+Fenced before_unasked(const Fenced& answer, const std::vector<Lineage>& lineage) {
+  Fenced before = answer;
+  const auto count = unasked_timelines(answer, lineage).size();
+  if (count == 0) return before;
+  const Fork first = answer.history[count - 1];
+  before.can_run = false;
+  if (before.position) before.position = Position{first.parent, first.at};
+  before.history.erase(before.history.begin(),
+                       before.history.begin() + static_cast<std::ptrdiff_t>(count));
+  return before;
+}
+
 std::size_t voters_to_fence(const Policy& policy) {
   return policy.voters.size() + 1 - policy.k;
 }

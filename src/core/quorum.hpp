@@ -22,6 +22,8 @@ struct Fenced {
   std::vector<Fork> history;   ///< of the timeline it stands on
   TimelineId newest_timeline;  ///< the highest id it has ever seen
   bool can_run = false;        ///< its PostgreSQL runs as a standby and could be promoted
+  /// The timelines of its history that began on this server. Absent: it is not known (yet).
+  std::optional<std::vector<TimelineId>> begun;
   auto operator<=>(const Fenced&) const = default;
 };
 constexpr auto fields(const Fenced*) {
@@ -30,8 +32,22 @@ constexpr auto fields(const Fenced*) {
       Field{"system_id", &Fenced::system_id}, Field{"agent", &Fenced::agent},
       Field{"position", &Fenced::position},   Field{"why_no_position", &Fenced::why_no_position},
       Field{"history", &Fenced::history},     Field{"newest_timeline", &Fenced::newest_timeline},
-      Field{"can_run", &Fenced::can_run}};
+      Field{"can_run", &Fenced::can_run},     Field{"begun", &Fenced::begun}};
 }
+
+/// The timelines at the end of its history that began on it although the record gave them to nobody
+/// or to another node, newest first: it was promoted behind our back. What a leader of the record
+/// went on from is none.
+std::vector<TimelineId> unasked_timelines(const Fenced& answer,
+                                          const std::vector<Lineage>& lineage);
+
+/// Whether the WAL that was answered for is not of the recorded lineage, although the ids of its
+/// timelines may be: some are unasked, or begin where the recorded ones do not.
+bool is_foreign(const Fenced& answer, const std::vector<Lineage>& lineage);
+
+/// The answer of a server that was promoted unasked as far as it had come before, which is all that
+/// it can have acknowledged. It cannot lead with that.
+Fenced before_unasked(const Fenced& answer, const std::vector<Lineage>& lineage);
 
 /// How many voters must be fenced when the leader is not: |S| - k + 1. More than |S| (for a policy
 /// without voters) means that nothing but the leader will do.

@@ -175,18 +175,46 @@ bool others_suffice_without_us(const Situation& s) {
   return covers_all(s.record->policy, seats);
 }
 
-std::vector<Fenced> fenced_answers(const Situation& s) {
+namespace {
+
+std::vector<Fenced> answers_of_the_term(const Situation& s) {
   std::vector<Fenced> answers;
   if (!s.record) return answers;
-  const TimelineTree known(s.record->lineage);
-  const auto counts = [&](const Fenced& answer) {
-    return answer.term == s.record->term && !known.contradicts(answer.history);
-  };
-  if (s.fenced && counts(*s.fenced)) answers.push_back(*s.fenced);
+  if (s.fenced && s.fenced->term == s.record->term) answers.push_back(*s.fenced);
   for (const auto& [name, peer] : s.peers) {
     if (peer.refused || !is_heard(s, peer) || !peer.said->fenced) continue;
-    if (counts(*peer.said->fenced)) answers.push_back(*peer.said->fenced);
+    if (peer.said->fenced->term == s.record->term) answers.push_back(*peer.said->fenced);
   }
+  return answers;
+}
+
+/// Whether somebody else has a timeline of one of these ids: then the ids say nothing.
+bool is_taken(const std::vector<TimelineId>& ids, const Fenced& by,
+              const std::vector<Fenced>& answers, const std::vector<Lineage>& lineage) {
+  const auto has = [&](TimelineId id) { return std::ranges::find(ids, id) != ids.end(); };
+  if (std::ranges::any_of(lineage, has, &Lineage::timeline)) return true;
+  return std::ranges::any_of(answers, [&](const Fenced& other) {
+    return other.seat != by.seat && std::ranges::any_of(other.history, has, &Fork::timeline);
+  });
+}
+
+}  // namespace
+
+std::vector<Fenced> fenced_answers(const Situation& s) {
+  std::vector<Fenced> answers;
+  const std::vector<Fenced> given = answers_of_the_term(s);
+  for (const Fenced& answer : given) {
+    const auto& lineage = s.record->lineage;
+    const bool taken = is_taken(unasked_timelines(answer, lineage), answer, given, lineage);
+    const Fenced counted = taken ? before_unasked(answer, lineage) : answer;
+    if (!TimelineTree(lineage).contradicts(counted.history)) answers.push_back(counted);
+  }
+  return answers;
+}
+
+std::vector<Fenced> foreign_answers(const Situation& s) {
+  std::vector<Fenced> answers = answers_of_the_term(s);
+  std::erase_if(answers, [&](const Fenced& each) { return !is_foreign(each, s.record->lineage); });
   return answers;
 }
 

@@ -52,9 +52,12 @@ std::vector<NodeName> hearing_each_other_without_us(const Situation& s);
 /// Whether those nodes could elect without us: then we must not take the leadership away from them.
 bool others_suffice_without_us(const Situation& s);
 
-/// The fenced answers for the term of the record: ours and those of the peers that are heard. An
-/// answer whose history contradicts the recorded lineage cannot be compared and does not count.
+/// The fenced answers for the term of the record, as far as they count: ours and those of the peers
+/// that are heard. Who was promoted unasked, onto an id that somebody else has as well, counts with
+/// what it had before.
 std::vector<Fenced> fenced_answers(const Situation& s);
+/// The foreign ones among them, as they were given.
+std::vector<Fenced> foreign_answers(const Situation& s);
 
 /// We may be primary now: the record names us, and the supervisor holds our grant of its term.
 Verdict entitled_to_be_primary(const Situation& s);

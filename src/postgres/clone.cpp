@@ -1,3 +1,4 @@
+#include "postgres/begun.hpp"
 #include "postgres/clone.hpp"
 
 #include <array>
@@ -141,6 +142,10 @@ Outcome finish(const Server& server, const CloneRequest& request, const fs::path
   if (!configured) return configured;
   auto named = replace_incarnation(directory, server.node, request.incarnation);
   if (!named) return named;
+  if (auto forgotten = forget_timelines_begun(directory); !forgotten) return forgotten;
+  // What was copied did not begin here.
+  auto signal = write_file_durably(directory / "standby.signal", "", 0600);
+  if (!signal) return signal;
   auto placed = put_in_place(server, directory, request.incarnation.value);
   if (!placed) return placed;
   // A rewind that failed before may have left it; what it warned of is gone.

@@ -146,6 +146,18 @@ Outcome forget_timelines_above(const Server& server, TimelineId newest) {
   return {};
 }
 
+Result<WalFiles> wal_files(const Server& server) {
+  const auto names = names_in(server.wal());
+  if (!names) return names.error();
+  std::set<TimelineId> histories;
+  std::set<TimelineId> segments;
+  for (const auto& name : *names) {
+    const auto id = timeline_of(name);
+    if (id) (name.ends_with(".history") ? histories : segments).insert(*id);
+  }
+  return WalFiles{{histories.begin(), histories.end()}, {segments.begin(), segments.end()}};
+}
+
 Result<std::vector<TimelineId>> reserved_histories(const Server& server) {
   const auto names = names_in(server.wal());
   if (!names) return names.error();

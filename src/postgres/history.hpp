@@ -47,6 +47,13 @@ Outcome reserve_history(const Server& server, TimelineId parent, TimelineId want
 /// a rewound server must not take a timeline of its former life for the latest one.
 Outcome forget_timelines_above(const Server& server, TimelineId newest);
 
+/// The timelines that files in pg_wal name, ascending.
+struct WalFiles {
+  std::vector<TimelineId> histories;  ///< with a history file, placeholders among them
+  std::vector<TimelineId> segments;   ///< with a segment, also a partial one
+};
+Result<WalFiles> wal_files(const Server& server);
+
 /// The timelines whose history file in pg_wal is a placeholder, ascending.
 Result<std::vector<TimelineId>> reserved_histories(const Server& server);
 

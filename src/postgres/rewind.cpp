@@ -1,3 +1,4 @@
+#include "postgres/begun.hpp"
 #include "postgres/rewind.hpp"
 
 #include <algorithm>
@@ -128,17 +129,20 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
   if (auto written = write_file_durably(server.source_file(), *service, 0600); !written) {
     return written;
   }
-  // With standby.signal pg_rewind would start a server of its own wrongly; the start verb writes
-  // it.
+  // With standby.signal pg_rewind would start a server of its own wrongly.
   if (auto removed = remove_durably(server.data / "standby.signal"); !removed) return removed;
   auto done = run_rewind(server, on_progress, deadline, stop);
   auto removed = remove_durably(server.source_file());
   if (!done) return done;
   if (!removed) return removed;
 
-  for (const char* leftover : {"postmaster.pid", "postmaster.opts", "standby.signal"}) {
+  for (const char* leftover : {"postmaster.pid", "postmaster.opts"}) {
     if (auto gone = remove_durably(server.data / leftover); !gone) return gone;
   }
+  if (auto forgotten = forget_timelines_begun(server.data); !forgotten) return forgotten;
+  // The newest history file is the source's now: it did not begin here.
+  auto signal = write_file_durably(server.data / "standby.signal", "", 0600);
+  if (!signal) return signal;
   if (auto gone = remove_slots(server.data, request.slots); !gone) return gone;
   auto configured =
       write_configuration(server, server.data, request.configuration, Gate::closed, request.major);

@@ -269,13 +269,11 @@ PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here)
   return fault;
 }
 
-std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos,
-                                    bool by_hand) {
+std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos) {
   std::vector<std::size_t> chosen;
   const std::uint32_t rate = 60 + choices.below(300);
   for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
-    const bool drawn = choices.chance(rate);
-    if (drawn && (by_hand || kinds[kind].number != "F58")) chosen.push_back(kind);
+    if (choices.chance(rate)) chosen.push_back(kind);
   }
   if (chosen.empty()) chosen.push_back(choices.below(10));  // one of the network's
   const Nanos pause = choices.between(Millis{400}, Millis{6000});

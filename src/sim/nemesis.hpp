@@ -32,9 +32,7 @@ struct PlannedFault {
 };
 
 /// Which faults a run has, how often, how long: mostly few kinds, so that each gets its chance.
-/// `by_hand`: operators may promote standbys behind our back.
-std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos,
-                                    bool by_hand);
+std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos);
 
 /// A fault at a step (F32): it hits the node `here`, which has just decided something, or another.
 PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here);

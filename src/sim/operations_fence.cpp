@@ -12,9 +12,19 @@ core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_
   fenced.agent = hands.situation().agent;
   fenced.position = core::Position{disk.timeline_at(end), Lsn{end}};
   fenced.history = disk.history_of(fenced.position->timeline);
+  const auto known = disk.what_began();
+  fenced.begun.emplace();
+  for (const core::Fork& fork : fenced.history) {
+    if (known.begun.contains(fork.timeline) && !hands.planted(Bug::forget_what_began)) {
+      fenced.begun->push_back(fork.timeline);
+    }
+  }
   fenced.newest_timeline = disk.newest();
   if (!disk.placeholders.empty()) {
     fenced.newest_timeline = std::max(fenced.newest_timeline, *disk.placeholders.rbegin());
+  }
+  if (!disk.fresh_segments.empty()) {
+    fenced.newest_timeline = std::max(fenced.newest_timeline, *disk.fresh_segments.rbegin());
   }
   fenced.can_run = can_run;
   return fenced;
@@ -82,8 +92,7 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
   const Outcome promised = co_await promising;
   if (!promised) co_return promised;
   const bool is_stopped = hands.situation().server.state == core::ServerState::stopped;
-  auto fencing =
-      is_stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
+  auto fencing = is_stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   const auto fenced = co_await fencing;
   if (!fenced) co_return fenced.error();
   const std::uint64_t start_id = hands.known.supervisor.start_id;
@@ -102,7 +111,7 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
 // write.
 Task<Outcome> begin_handover(core::BeginHandover intent, Hands& hands) {
   auto checkpoint = hands.pause_for(hands.choices().skewed(Millis{20}, Millis{3000}) *
-                                hands.postgres().ails.slow_disk);
+                                    hands.postgres().ails.slow_disk);
   co_await checkpoint;
   if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
   if (!hands.postgres().answers()) co_return Error(ErrorCode::unreachable, "no checkpoint");

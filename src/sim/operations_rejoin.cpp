@@ -44,9 +44,8 @@ Task<Outcome> copy_from(Hands& hands, Place source, Nanos takes) {
   for (int part = 0; part < parts; ++part) {
     auto copying = hands.pause_for(takes / parts);
     co_await copying;
-    const bool reached =
-        hands.world().network.linked(own.place(), source, Traffic::replication) &&
-        other.answers() && other.state() == PostgresModel::State::primary;
+    const bool reached = hands.world().network.linked(own.place(), source, Traffic::replication) &&
+                         other.answers() && other.state() == PostgresModel::State::primary;
     if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
     if (!reached || own.ails.disk_full > 0) {
       co_return Error(ErrorCode::postgres_failed, "the copy broke off");
@@ -59,6 +58,10 @@ Task<Outcome> copy_from(Hands& hands, Place source, Nanos takes) {
   disk.redo = std::min(other.disk.redo, disk.end());
   disk.oldest = other.disk.oldest;
   disk.histories = other.disk.histories;
+  disk.signal = true;
+  disk.begun.clear();
+  disk.cut.clear();
+  disk.fresh_segments.clear();
   disk.placeholders.clear();
   disk.slots.clear();
   disk.clean = false;
@@ -91,6 +94,11 @@ Task<Outcome> follow(core::Follow intent, Hands& hands) {
                          receiver_name(hands, seat, intent.term, intent.voteless)};
   auto writing = hands.write_file();
   co_await writing;
+  if (const auto& fenced = s.fenced; fenced && fenced->begun) {
+    std::erase_if(hands.postgres().disk.begun, [&](TimelineId id) {
+      return std::ranges::find(*fenced->begun, id) == fenced->begun->end();
+    });
+  }
   hands.postgres().disk.upstream = file;
   if (!hands.postgres().processes().frozen()) hands.postgres().end_receiver();
   const auto learned = known_upstream(intent.upstream.node, intent.term, intent.voteless);
@@ -106,9 +114,8 @@ Task<Outcome> follow(core::Follow intent, Hands& hands) {
     k.slots_changed_at = at;
   });
   hands.postgres().disk.slots.clear();
-  hands.postgres().processes().after(Nanos{200'000}, [own = &hands.postgres()] {
-    own->wake_startup();
-  });
+  hands.postgres().processes().after(Nanos{200'000},
+                                     [own = &hands.postgres()] { own->wake_startup(); });
   co_return Outcome{};
 }
 
@@ -125,8 +132,7 @@ Task<Outcome> rewind(core::Rewind intent, Hands& hands) {
   if (hands.postgres().ails.rewind_lacks_wal > 0) {
     co_return Error(ErrorCode::postgres_failed, "pg_rewind found no common checkpoint");
   }
-  auto copying =
-      copy_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
+  auto copying = copy_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
   const bool voteless = core::streams_voteless(hands.situation());
@@ -164,8 +170,7 @@ Task<Outcome> clone(core::Clone intent, Hands& hands) {
   hands.postgres().disk.wal.clear();
   hands.postgres().disk.histories.clear();
   const Place source = hands.world().place_of(intent.from.value_or(intent.leader.node));
-  auto copying =
-      copy_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
+  auto copying = copy_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
   hands.postgres().disk.sentinel = false;

@@ -34,7 +34,7 @@ enum class Bug {
   proof_without_senders,
   claim_outlives_its_run,
   claim_whatever_stands,
-  promotions_by_hand,
+  forget_what_began,
   fsync_off,
   async_taken_for_quorum,
 };
@@ -61,7 +61,7 @@ constexpr auto words(const Bug*) {
       Word{"proof_without_senders", Bug::proof_without_senders},
       Word{"claim_outlives_its_run", Bug::claim_outlives_its_run},
       Word{"claim_whatever_stands", Bug::claim_whatever_stands},
-      Word{"promotions_by_hand", Bug::promotions_by_hand},
+      Word{"forget_what_began", Bug::forget_what_began},
       Word{"fsync_off", Bug::fsync_off},
       Word{"async_taken_for_quorum", Bug::async_taken_for_quorum}};
 }

@@ -61,6 +61,24 @@ bool is_child(const DataDirectory& disk, TimelineId target) {
 
 }  // namespace
 
+DataDirectory::Begun DataDirectory::what_began() const {
+  Begun known{begun, cut};
+  if (signal) return known;
+  const TimelineId last = histories.empty() ? TimelineId{1} : histories.rbegin()->first;
+  bool cut_off = false;
+  for (const TimelineId id : fresh_segments) {
+    if (id > last && known.cut.insert(id).second) cut_off = true;
+  }
+  if (!cut_off && !histories.empty()) known.begun.insert(last);
+  return known;
+}
+
+void DataDirectory::note_begun() {
+  Begun known = what_began();
+  begun = std::move(known.begun);
+  cut = std::move(known.cut);
+}
+
 Outcome PostgresModel::start(bool as_primary) {
   if (processes_.lives()) return Error(ErrorCode::refused, "processes of it are still alive");
   if (disk.kind != DataDirectory::Kind::valid) {
@@ -221,16 +239,28 @@ void PostgresModel::try_to_promote() {
     TimelineId fresh = disk.newest();
     if (!disk.placeholders.empty()) fresh = std::max(fresh, *disk.placeholders.rbegin());
     ++fresh.value;
-    const core::Fork fork{fresh, disk.timeline_at(disk.end()), Lsn{disk.end()}};
-    disk.histories[fresh] = fork;
+    // StartupXLOG: the first segment, the signal, the history file, the end of recovery.
+    disk.fresh_segments.insert(fresh);
+    disk.signal = false;
+    processes_.after(choices_.skewed(Nanos{200'000}, Millis{30}) * ails.slow_disk,
+                     [this, fresh] { begin_timeline(fresh); });
+  });
+}
+
+void PostgresModel::begin_timeline(TimelineId fresh) {
+  if (ails.disk_full > 0) return panic();
+  const core::Fork fork{fresh, disk.timeline_at(disk.end()), Lsn{disk.end()}};
+  disk.histories[fresh] = fork;
+  processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}) * ails.slow_disk, [this, fork] {
     disk.placeholders.clear();
     state_ = State::primary;
     disk.led = true;
-    disk.wal.push_back({watcher_.next_record(), fresh});
+    // A walsender of a standby ends where its timeline does.
+    for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
+    disk.wal.push_back({watcher_.next_record(), fork.timeline});
     flush_up_to(disk.end());
     replayed_ = disk.end();
     if (!std::exchange(promoted_by_hand, false)) watcher_.promoted(place_, fork);
-    for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
   });
 }
 

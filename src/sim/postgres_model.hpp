@@ -50,6 +50,10 @@ struct DataDirectory {
   bool clean = false;                          ///< shut down in an orderly way
   bool led = false;                            ///< was primary when it stopped
   std::map<TimelineId, core::Fork> histories;  ///< real history files
+  bool signal = false;                         ///< standby.signal
+  std::set<TimelineId> begun;                  ///< evergres.begun: timelines of promotions here
+  std::set<TimelineId> cut;                    ///< in it too: of promotions that were cut off
+  std::set<TimelineId> fresh_segments;         ///< the first segment that a promotion makes
   std::set<TimelineId> placeholders;           ///< reserved ones, which end nowhere
   std::string names = "ANY 1 (\"~nobody\")";   ///< postgresql.auto.conf
   bool gate_open = false;                      ///< pg_hba.conf
@@ -62,6 +66,13 @@ struct DataDirectory {
   /// The newest timeline whose history file is here, or that of the last record.
   [[nodiscard]] TimelineId newest() const;
   [[nodiscard]] std::vector<core::Fork> history_of(TimelineId timeline) const;
+  /// What postgres/begun.hpp finds in these files; kept before each start.
+  struct Begun {
+    std::set<TimelineId> begun;
+    std::set<TimelineId> cut;
+  };
+  [[nodiscard]] Begun what_began() const;
+  void note_begun();
 };
 
 /// What may ail a server.
@@ -188,6 +199,7 @@ class PostgresModel {
     bool ended = false;  ///< the end of the historic timeline was sent
     std::uint64_t sent = 0;
     std::optional<std::uint64_t> flush;
+    TimelineId timeline;
     std::optional<core::Fork> until;  ///< a historic timeline ends here
     Moment replied;
     SyncNames names;  ///< this process's own copy of the setting
@@ -250,6 +262,7 @@ class PostgresModel {
   void receiver_gone(std::uint64_t receiver);
   void replay();
   void try_to_promote();
+  void begin_timeline(TimelineId fresh);
   void keep_status(std::uint64_t receiver);
   void adopt_newest();
   [[nodiscard]] TimelineId timeline_to_request() const;

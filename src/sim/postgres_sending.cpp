@@ -171,6 +171,10 @@ void PostgresModel::push(Sender& sender) {
     return;
   }
   std::uint64_t limit = send_limit();
+  // A standby may have followed its own upstream onto another timeline.
+  for (const core::Fork& fork : disk.history_of(disk.timeline_at(limit))) {
+    if (!sender.until && fork.parent == sender.timeline) sender.until = fork;
+  }
   if (sender.until) limit = std::min(limit, sender.until->at.value);
   const std::uint64_t from = sender.sent;
   PostgresModel* there = find_(sender.node);
@@ -221,6 +225,7 @@ void PostgresModel::accept(const Request& request) {
   sender.node = request.node;
   sender.name = request.name;
   sender.sent = request.start;
+  sender.timeline = request.timeline;
   sender.names = loaded_;
   sender.replied = events_.now();
   sender.connection = request.connection;

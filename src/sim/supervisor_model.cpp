@@ -40,6 +40,7 @@ Outcome SupervisorModel::start() {
   }
   // Reserved history files above the newest real one make every start fail.
   postgres_.disk.placeholders.clear();
+  postgres_.disk.signal = true;
   if (auto started = postgres_.start(planted_.contains(Bug::start_as_primary)); !started) {
     return started;
   }

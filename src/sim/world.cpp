@@ -226,8 +226,7 @@ Verdict World::run() {
   judge_.expect_quiet(false);
   if (judge_.violation().empty()) {
     in_chaos_ = true;
-    const bool by_hand = planted_.contains(Bug::promotions_by_hand);
-    unleash(draw_plan(choices_, machines_.size(), shape_.chaos, by_hand));
+    unleash(draw_plan(choices_, machines_.size(), shape_.chaos));
     run_for(shape_.chaos);
     in_chaos_ = false;
   }

@@ -72,6 +72,20 @@ TEST_F(Fence, NamesTheTimelinesThatItsWalWentThrough) {
   EXPECT_EQ(fenced.history, expected);
 }
 
+TEST_F(Fence, NamesTheTimelinesThatBeganOnThisServer) {
+  wal("00000003.history", "1\t0/3000000\tno recovery target\n2\t0/4000000\tno recovery target\n");
+  // A promotion removed standby.signal.
+  EXPECT_EQ(fenced_on(3).begun, std::vector<TimelineId>{TimelineId{3}});
+  put(setup_.server.data / "standby.signal", "");
+  EXPECT_EQ(fenced_on(3).begun, std::vector<TimelineId>{});
+  put(setup_.server.data / "evergres.begun",
+      "node " + setup_.server.node.value + "\ntimeline 2\ntimeline 7\n");
+  EXPECT_EQ(fenced_on(3).begun, std::vector<TimelineId>{TimelineId{2}})
+      << "7 is not in its history";
+  put(setup_.server.data / "evergres.begun", "timeline 2\n");
+  EXPECT_FALSE(fenced_on(3).position) << "damaged";
+}
+
 TEST_F(Fence, OnTheFirstTimelineNeedsNoHistory) {
   wal("000000010000000000000004");
   const auto fenced = fenced_on(1);

@@ -8,6 +8,7 @@
 
 #include "async_cases.hpp"
 #include "cluster/json.hpp"
+#include "core/view.hpp"
 #include "slot_cases.hpp"
 #include "wishes.hpp"
 
@@ -303,6 +304,14 @@ void add_follower(std::vector<Case>& cases) {
   cases.push_back({"promoted behind our back on a recorded id: clone", with(fits, [](Situation& s) {
                      s.fenced->history = {{TimelineId{2}, TimelineId{1}, Lsn{900}}};
                    })});
+  cases.push_back(
+      {"began a timeline that was given to the leader: clone", with(fits, [](Situation& s) {
+         s.fenced->begun = std::vector<TimelineId>{leader_timeline(*s.record)};
+       })});
+  cases.push_back(
+      {"began a timeline that was given to nobody: follows", with(fits, [](Situation& s) {
+         s.fenced->begun = std::vector<TimelineId>{TimelineId{77}};
+       })});
   cases.push_back({"primary_conninfo was altered behind our back", with(standby, [](Situation& s) {
                      s.server.drift = {
                          "primary_conninfo is host=elsewhere instead of service=evergres"};

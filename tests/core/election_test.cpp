@@ -406,6 +406,64 @@ TEST(Positions, TheSameIdWithAnotherBeginningIsAnotherTimeline) {
   EXPECT_TRUE(tree.contradicts({{TimelineId{2}, TimelineId{1}, Lsn{9}}}));
 }
 
+TEST(Positions, ATimelineThatBeganHereAndWasGivenToAnotherIsForeign) {
+  const auto lineage = record_of({0, 0, 0}).lineage;
+  const NodeName owner = lineage.back().node;
+  Fenced answer;
+  answer.seat.node = NodeName{"n9"};
+  answer.history = {{lineage.back().timeline, lineage.back().parent, *lineage.back().begins}};
+  EXPECT_FALSE(is_foreign(answer, lineage)) << "what began here is not known";
+  answer.begun.emplace();
+  EXPECT_FALSE(is_foreign(answer, lineage)) << "it was streamed";
+  answer.begun = std::vector<TimelineId>{lineage.back().timeline};
+  EXPECT_TRUE(is_foreign(answer, lineage));
+  answer.seat.node = owner;
+  EXPECT_FALSE(is_foreign(answer, lineage));
+  answer.begun = std::vector<TimelineId>{TimelineId{77}};
+  EXPECT_FALSE(is_foreign(answer, lineage)) << "its WAL did not go through it";
+}
+
+/// Promoted twice unasked after it had streamed the newest recorded timeline.
+Fenced promoted_twice(const std::vector<Lineage>& lineage) {
+  const Lineage& last = lineage.back();
+  Fenced answer;
+  answer.seat.node = NodeName{"n9"};
+  answer.can_run = true;
+  answer.position = Position{TimelineId{9}, Lsn{50}};
+  answer.history = {{TimelineId{9}, TimelineId{8}, Lsn{40}},
+                    {TimelineId{8}, last.timeline, Lsn{30}},
+                    {last.timeline, last.parent, *last.begins}};
+  answer.begun = std::vector<TimelineId>{TimelineId{8}, TimelineId{9}};
+  return answer;
+}
+
+TEST(Positions, WhatAServerHadBeforeItWasPromotedUnasked) {
+  auto lineage = record_of({0, 0, 0}).lineage;
+  const Lineage last = lineage.back();
+  Fenced answer = promoted_twice(lineage);
+  const std::vector<TimelineId> both{TimelineId{9}, TimelineId{8}};
+  EXPECT_EQ(unasked_timelines(answer, lineage), both);
+  const Fenced before = before_unasked(answer, lineage);
+  EXPECT_EQ(before.position, (Position{last.timeline, Lsn{30}}));
+  EXPECT_FALSE(before.can_run);
+  EXPECT_EQ(before.history.size(), 1U);
+  EXPECT_FALSE(is_foreign(before, lineage));
+
+  // It was chosen for 9 all the same: what it went on from belongs to the cluster now.
+  lineage.push_back({Term{9}, TimelineId{9}, TimelineId{8}, Lsn{40}, NodeName{"n9"}});
+  EXPECT_FALSE(is_foreign(answer, lineage));
+  EXPECT_EQ(before_unasked(answer, lineage), answer);
+}
+
+TEST(Positions, NothingCountsThatIsOnATimelineOfNobody) {
+  const auto lineage = record_of({0, 0, 0}).lineage;
+  const Fenced answer = promoted_twice(lineage);
+  TimelineTree tree(lineage);
+  tree.learn(answer.history);
+  EXPECT_EQ(rank_of(*answer.position, tree, lineage),
+            rank_of({lineage.back().timeline, Lsn{30}}, tree, lineage));
+}
+
 TEST(Positions, ALoopOfForksEnds) {
   TimelineTree tree(std::vector<Lineage>{});
   tree.learn({{TimelineId{2}, TimelineId{3}, Lsn{9}}, {TimelineId{3}, TimelineId{2}, Lsn{9}}});

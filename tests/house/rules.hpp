@@ -186,6 +186,11 @@ inline const std::vector<Ban>& bans() {
        "core/ returns text, it prints none.", "core"},
       {"strcpy", std::regex(R"(\b(strcpy|strcat|sprintf|vsprintf|gets)\s*\()"),
        "Use std::string or fmt::format.", ""},
+      // CVE-2026-6478 of PostgreSQL.
+      {"secret==",
+       std::regex(R"(\b\w*(secret|password|proof|signature|_mac|stored_key|client_key|server_key))"
+                  R"(\w*(\(\)|\.view\(\))?\s*[!=]=|\bmemcmp\s*\(|\.view\(\)\s*[!=]=)"),
+       "Compare secrets with same_secret() or Key::same(), which take the same time for all.", ""},
   };
   return list;
 }

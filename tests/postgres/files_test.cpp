@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/file.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/hba.hpp"
@@ -55,6 +56,87 @@ TEST_F(Files, InspectKnowsAbsentEmptyOursAndIncomplete) {
   ASSERT_TRUE(remove_rebuilding(node.server).ok());
   fs::remove(node.server.data / "global" / "pg_control");
   EXPECT_EQ(inspect(node.server, 15)->kind, DataKind::incomplete);
+}
+
+TEST_F(Files, WhereStandbySignalIsGoneTheNewestTimelineBeganHere) {
+  make_data();
+  const auto wal = [&](const std::string& name, const std::string& text) {
+    put(node.server.data / "pg_wal" / name, text);
+  };
+  using Ids = std::vector<TimelineId>;
+  wal("00000002.history", "1\t0/3000000\tno recovery target specified\n");
+  wal("00000005.history", "# evergres reserved\n1\t0/3000000\tx\n");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{2}}) << "5 is a placeholder";
+  ASSERT_TRUE(note_timelines_begun(node.server));
+  put(node.server.data / "standby.signal", "");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{2}});
+
+  wal("00000006.history", "1\t0/3000000\tx\n2\t0/5000000\tx\n");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{2}}) << "6 was fetched from a leader";
+  fs::remove(node.server.data / "standby.signal");
+  EXPECT_EQ(*timelines_begun(node.server), (Ids{TimelineId{2}, TimelineId{6}}));
+  ASSERT_TRUE(note_timelines_begun(node.server));
+  put(node.server.data / "standby.signal", "");
+
+  Node copy{root.path(), "b"};
+  fs::copy(node.server.data, copy.server.data, fs::copy_options::recursive);
+  EXPECT_EQ(*timelines_begun(copy.server), Ids{}) << "they began on another node";
+  ASSERT_TRUE(forget_timelines_begun(node.server.data));
+  ASSERT_TRUE(forget_timelines_begun(node.server.data));
+  EXPECT_EQ(*timelines_begun(node.server), Ids{});
+}
+
+TEST_F(Files, APromotionThatWasCutOffBeganNothing) {
+  make_data();
+  const auto wal = [&](const std::string& name, const std::string& text) {
+    put(node.server.data / "pg_wal" / name, text);
+  };
+  using Ids = std::vector<TimelineId>;
+  wal("00000002.history", "1\t0/3000000\tx\n");  // the parent's, which streamed it
+  wal("000000020000000000000004", "");
+  wal("000000030000000000000004", "");  // made before the signal goes, the history file after it
+  EXPECT_EQ(*timelines_begun(node.server), Ids{});
+  ASSERT_TRUE(note_timelines_begun(node.server));
+  put(node.server.data / "standby.signal", "");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{});
+
+  // The segment stays. The next promotion is seen all the same, and one that is cut off as well.
+  wal("00000003.history", "1\t0/3000000\tx\n2\t0/4000000\tx\n");
+  fs::remove(node.server.data / "standby.signal");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{3}});
+  ASSERT_TRUE(note_timelines_begun(node.server));
+  wal("000000070000000000000004", "");
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{3}});
+  ASSERT_TRUE(note_timelines_begun(node.server));
+  wal("00000005.history", "1\t0/3000000\tx\n2\t0/4000000\tx\n3\t0/4000000\tx\n");
+  EXPECT_EQ(*timelines_begun(node.server), (Ids{TimelineId{3}, TimelineId{5}}));
+}
+
+TEST_F(Files, WhatItsWalDoesNotHoldBeganElsewhereWhenItIsStreamed) {
+  make_data();
+  put(node.server.data / "standby.signal", "");
+  fs::create_directory(node.server.data / "pg_wal");
+  put(node.server.data / "evergres.begun",
+      "node " + node.server.node.value + "\ntimeline 3\ntimeline 5\ncut 9\n");
+  using Ids = std::vector<TimelineId>;
+  ASSERT_TRUE(keep_timelines_begun(node.server, Ids{TimelineId{3}, TimelineId{8}}));
+  EXPECT_EQ(*timelines_begun(node.server), Ids{TimelineId{3}});
+  ASSERT_TRUE(keep_timelines_begun(node.server, {}));
+  EXPECT_EQ(*timelines_begun(node.server), Ids{});
+}
+
+TEST_F(Files, WhatBeganHereIsNotReadFromADamagedFile) {
+  make_data();
+  put(node.server.data / "standby.signal", "");
+  fs::create_directory(node.server.data / "pg_wal");
+  const std::string name = "node " + node.server.node.value + "\n";
+  for (const std::string& text :
+       {std::string("timeline 2\n"), name + "timeline 0\n", name + "timeline -1\n",
+        name + "timeline 2", name + "timeline 99999999999\n", name + "\n", name + "tli 2\n"}) {
+    put(node.server.data / "evergres.begun", text);
+    EXPECT_FALSE(timelines_begun(node.server)) << text;
+    EXPECT_FALSE(note_timelines_begun(node.server)) << text;
+  }
 }
 
 TEST_F(Files, InspectRefusesWhatIsNotOurs) {

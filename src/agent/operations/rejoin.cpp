@@ -5,6 +5,7 @@
 #include "core/cascade.hpp"
 #include "core/transition.hpp"
 #include "core/view.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/history.hpp"
@@ -91,6 +92,10 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
   auto upstream =
       hands.upstream_to(intent.upstream.node, receiver_name(seat, intent.term, intent.voteless));
   if (!upstream) return upstream.error();
+  if (const auto& fenced = hands.situation().fenced; fenced && fenced->begun) {
+    auto kept = postgres::keep_timelines_begun(hands.server(), *fenced->begun);
+    if (!kept) return kept;
+  }
   if (auto written = postgres::write_upstream(hands.server(), *upstream); !written) return written;
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (pid) {

@@ -15,6 +15,7 @@
 #include "agent/promise_file.hpp"
 #include "base/file.hpp"
 #include "core/grant.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/promotion.hpp"
@@ -106,6 +107,8 @@ Outcome start(Hands& hands, bool without_hot_standby,
   }
   if (auto able = remove_what_refuses_the_start(hands, configuration); !able) return able;
   if (auto written = postgres::write_upstream(server, upstream); !written) return written;
+  // The supervisor writes standby.signal: afterwards nobody sees that a promotion removed it.
+  if (auto noted = postgres::note_timelines_begun(server); !noted) return noted;
   supervisor::AskStart ask;
   if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};
   auto reply = hands.ask_supervisor(ask, Millis{30'000});

@@ -5,6 +5,9 @@
 namespace evergres::core {
 namespace {
 
+/// Of one that answered in this term and does not count.
+constexpr const char* foreign_words = "its history contradicts the recorded lineage";
+
 bool is_chosen(const Situation& s) {
   return s.record->phase == Phase::electing && record_names_me(s) && claim_is_mine(s);
 }
@@ -117,9 +120,12 @@ Policy without_the_silent(const Situation& s, Policy policy) {
 std::map<NodeName, std::string> why_no_answer(const Situation& s) {
   std::map<NodeName, std::string> why;
   for (const auto& [name, peer] : s.peers) {
-    why[name] = peer.refused         ? "no agent runs there"
-                : !is_heard(s, peer) ? "it is not heard"
-                                     : "it is heard, but not fenced in this term";
+    const bool heard = is_heard(s, peer);
+    const bool answered = heard && peer.said->fenced && peer.said->fenced->term == s.record->term;
+    why[name] = peer.refused ? "no agent runs there"
+                : !heard     ? "it is not heard"
+                : answered   ? foreign_words
+                             : "it is heard, but not fenced in this term";
   }
   return why;
 }

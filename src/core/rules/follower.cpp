@@ -37,8 +37,8 @@ std::optional<Position> end_of_wal(const Situation& s) {
 }
 
 bool fits_the_leader(const Situation& s, Position end) {
+  if (is_foreign(*s.fenced, s.record->lineage)) return false;
   TimelineTree tree(s.record->lineage);
-  if (tree.contradicts(s.fenced->history)) return false;
   tree.learn(s.fenced->history);
   if (s.record->phase != Phase::electing) return tree.fits(end, leader_timeline(*s.record));
   // The chosen leader's timeline has no recorded beginning yet. The coordinator compared us with
@@ -51,9 +51,10 @@ bool fits_the_leader(const Situation& s, Position end) {
   return tree.is_prefix(end, *leader->fenced->position);
 }
 
-/// pg_rewind compares timeline ids: it cannot tell two timelines of the same id apart.
+/// pg_rewind compares timeline ids: it cannot tell two timelines of the same id apart, and one that
+/// was given to nobody yet may be given away before it runs.
 bool beyond_rewinding(const Situation& s) {
-  return s.fenced && TimelineTree(s.record->lineage).contradicts(s.fenced->history);
+  return s.fenced && is_foreign(*s.fenced, s.record->lineage);
 }
 
 /// What the upstream's refusals say counts only when it goes on for a while.
@@ -123,7 +124,7 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   if (forged) {
     return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
-                  "our timeline has the id of a recorded one, but begins elsewhere",
+                  "a timeline of ours is none that the record gave to us",
                   {facts}};
   }
   return Answer{Clone{*leader, s.record->term, "", clone_source(s)},

@@ -86,8 +86,8 @@ KeepSlots as_follower(const Situation& s, const Heartbeat& leader) {
   }
   drop_the_rest(change, s, here);
   for (const Slot& own : *s.server.slots) {  // one that lost its WAL is made anew
-    const bool dropped = std::find(change.drop.begin(), change.drop.end(), own.name) !=
-                         change.drop.end();
+    const bool dropped =
+        std::find(change.drop.begin(), change.drop.end(), own.name) != change.drop.end();
     if (own.ours && !own.active && !dropped && own.wal_status == "lost")
       change.drop.push_back(own.name);
   }

@@ -4,12 +4,29 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <concepts>
 #include <memory>
 
 #include "proxy/auth/end_point.hpp"
 
 namespace evergres::proxy {
 namespace {
+
+// A comparison that ends at the first difference tells how much of a guess is right.
+TEST(Digest, KeysHaveNoOtherComparison) {
+  static_assert(!std::equality_comparable<Key>);
+  std::string bytes(Key::size, 'k');
+  const Key key = *Key::of(bytes);
+  EXPECT_TRUE(key.same(*Key::of(bytes)));
+  for (const std::size_t at : {std::size_t{0}, Key::size - 1}) {
+    std::string other = bytes;
+    other[at] = 'x';
+    EXPECT_FALSE(key.same(*Key::of(other))) << at;
+    EXPECT_FALSE(same_secret(bytes, other)) << at;
+  }
+  EXPECT_TRUE(same_secret(bytes, bytes));
+  EXPECT_FALSE(same_secret(bytes, bytes.substr(1)));
+}
 
 TEST(Secret, IsReadAndWrittenAsPostgresqlStoresIt) {
   // CREATE ROLE … PASSWORD 'pencil' with the salt of RFC 7677.

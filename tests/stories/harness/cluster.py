@@ -318,6 +318,18 @@ class Node:
         return {line.split(":", 1)[0]: line.split(":", 1)[1].strip()
                 for line in done.stdout.splitlines() if ":" in line}
 
+    def by_hand(self, *arguments):
+        """pg_ctl on the data directory, without Evergres."""
+        server = f"-p {self.postgres_port} -k {self.run_directory} -c listen_addresses="
+        argv = [str(newest_postgres() / "pg_ctl"), "-D", str(self.data), "-w", "-o", server,
+                "-l", str(self.directory / "by_hand.log"), *arguments]
+        done = subprocess.run(as_server_user(argv), stdout=subprocess.PIPE, text=True, check=False,
+                              stderr=subprocess.STDOUT, cwd="/", timeout=60,
+                              stdin=subprocess.DEVNULL)
+        log = self.directory / "by_hand.log"
+        expect(done.returncode == 0, f"pg_ctl {arguments}: {done.stdout} "
+               f"{log.read_text(errors='replace')[-2000:] if log.exists() else ''}")
+
     def explain(self):
         """What this node's agent decides now, and why; "" while it does not answer."""
         return (self.ask("explain", what="election") or {}).get("text", "")

@@ -50,3 +50,31 @@ def promoted_behind_our_back(cluster):
         cluster.wait_healthy(180)
         expect(rogue.sql("select pg_is_in_recovery()", "postgres") == ["t"],
                f"{rogue} is no standby")
+
+
+@story()
+def promoted_while_evergres_is_down(cluster):
+    """Somebody starts and promotes the data directory of a dead node. The next leader has got the
+    same timeline id, and as nothing was written in between perhaps at the same place: then the
+    histories do not tell the two apart, and yet nothing of the stray timeline may stay."""
+    leader, stray = cluster.leader(), cluster.standbys()[0]
+    term = cluster.status()["term"]
+    stray.kill_all()
+    leader.kill("postmaster")
+    stray.wait_gone()
+    heir = cluster.wait_leader(above_term=term)
+    # Their process is dead, perhaps not buried yet.
+    for lock in [stray.data / "postmaster.pid", *stray.run_directory.glob(".s.PGSQL.*")]:
+        lock.unlink()
+    stray.by_hand("start")
+    stray.by_hand("promote")
+    stray.sql("set synchronous_commit = local; create table stray (x int)", "postgres")
+    stray.by_hand("stop", "-m", "fast")
+    name = max(path.name for path in (stray.data / "pg_wal").glob("*.history"))
+    wait_until("the same timeline of the leader", (heir.data / "pg_wal" / name).exists, 60)
+    stray.start()
+    cluster.wait_healthy(180)
+    expect(stray.sql("select to_regclass('stray') is null", "postgres") == ["t"],
+           f"{stray} kept what it wrote on a timeline of its own")
+    with under_load(cluster) as load:
+        load.wait_acks(50)
