@@ -19,6 +19,7 @@
 #include "proxy/feed/prober.hpp"
 #include "proxy/requests.hpp"
 #include "proxy/worker/proxy.hpp"
+#include "proxy/worker/start_lock.hpp"
 
 namespace evergres::proxy {
 namespace {
@@ -27,6 +28,7 @@ constexpr Millis files_come_within{60'000};
 constexpr Millis grace{4'000};
 constexpr Millis between_looks{1'000};
 constexpr Millis between_looks_at_the_end{50};
+constexpr Millis turn_comes_within{30'000};
 constexpr Millis taking_over_within{10'000};
 constexpr Millis between_keeping_files{3'600'000};
 
@@ -60,6 +62,10 @@ std::vector<std::array<std::int64_t, 4>> state_of(const std::vector<std::filesys
   return state;
 }
 
+bool ends_us(int signal) {
+  return signal == SIGTERM || signal == SIGINT;
+}
+
 class Life {
  public:
   Life(RunPlan plan, RunHooks hooks) : plan_(std::move(plan)), hooks_(std::move(hooks)) {
@@ -75,6 +81,9 @@ class Life {
 
   int run() {
     if (!await_files()) return 0;
+    auto turn = await_turn();
+    if (!turn) return told(turn.error());
+    if (!*turn) return 0;
     auto taking = Takeover::begin(place_of_handover(), boot_now() + taking_over_within);
     if (!taking) return told(taking.error());
     Proxy::Hooks hooks;
@@ -85,6 +94,9 @@ class Life {
     hooks.reload = [this](Requests::Then then) { requests_.reload(std::move(then)); };
     hooks.shut_down = [this](Shutdown how) { requests_.shut_down(how); };
     hooks.version = plan_.version;
+    in_force_ = plan_.configuration;
+    seen_ = state_of(watched(in_force_));
+    handover_timeout_ = in_force_.handover_timeout;
     auto proxy = Proxy::start(plan_.configuration, std::move(hooks),
                               *taking ? (*taking)->take() : std::vector<HandedSocket>());
     if (!proxy) return told(proxy.error());
@@ -100,12 +112,14 @@ class Life {
     }
     if (*taking) finish_taking_over(**taking);
     taking = std::optional<Takeover>();
-    open_door();
+    // Without a door it serves all the same, and nobody else: a successor would not find it.
+    if (open_door()) turn->reset();
     const Millis patience = serve();
     if (replaced_) {
       control->shut();  // its socket is the successor's now; shards may be about to answer it
       outlive();
     }
+    door_.reset();  // whoever starts now finds nobody, and does not wait for an answer
     proxy_->leave(patience);
     // First the shards, which tell the feed what they do, and answer the control.
     proxy_.reset();
@@ -124,11 +138,18 @@ class Life {
         alone ? "took the place of the process that served before" : alone.error().one_line());
   }
 
-  /// Without a door it serves all the same; only its successor has to open the ports anew.
-  void open_door() {
+  bool open_door() {
     auto door = HandoverDoor::open(place_of_handover(), proxy_->listening());
-    if (!door) return hooks_.say(Loudness::warning, door.error().one_line());
+    if (!door) {
+      const Error& why = door.error();
+      hooks_.say(Loudness::warning,
+                 Error(why.code(), "this process cannot be replaced, only ended: " + why.message(),
+                       why.detail())
+                     .one_line());
+      return false;
+    }
     door_.emplace(std::move(*door));
+    return true;
   }
 
   /// One of the signals that end the process or reload it; 0 when `at_most` has passed, or when
@@ -155,16 +176,32 @@ class Life {
     return 0;
   }
 
-  /// Another process accepts clients: those who are here may stay for a while.
+  /// Another process accepts clients: those who are here may stay for a while. They need what their
+  /// servers ask for, so configuration and files are read anew as ever.
   void outlive() {
-    const Millis patience = handover_timeout_;
     hooks_.say(Loudness::info, "a new process accepts clients now; " +
                                    std::to_string(proxy_->clients()) + " stay here for " +
-                                   std::to_string(patience.count() / 1000) + " s at most");
-    const Instant deadline = boot_now() + patience;
-    while (proxy_->clients() > 0 && boot_now() < deadline) {
-      const int signal = next_signal(Millis{50});
-      if (signal == SIGTERM || signal == SIGINT || requests_.shutdown()) return;
+                                   std::to_string(handover_timeout_.count() / 1000) + " s at most");
+    const Instant begun = boot_now();
+    Instant look_at = begun + between_looks;
+    while (proxy_->clients() > 0 && boot_now() < begun + handover_timeout_) {
+      const int signal = next_signal(between_looks_at_the_end);
+      if (ends_us(signal) || requests_.shutdown()) return;
+      if (signal == 0 && boot_now() < look_at) continue;
+      look_at = boot_now() + between_looks;
+      look_for_changes(signal == SIGHUP);
+    }
+  }
+
+  /// The right to start: see StartLock. Nothing if the process is to end before.
+  Result<std::optional<StartLock>> await_turn() {
+    const std::filesystem::path& directory = plan_.settings.run_directory;
+    const Instant deadline = boot_now() + turn_comes_within;
+    for (;;) {
+      auto turn = StartLock::try_take(directory);
+      if (!turn || *turn) return turn;
+      if (boot_now() > deadline) return StartLock::not_given(directory);
+      if (ends_us(next_signal(between_looks_at_the_end))) return std::optional<StartLock>();
     }
   }
 
@@ -182,7 +219,7 @@ class Life {
       if (!std::exchange(said, true)) {
         hooks_.say(Loudness::info, "waiting for " + missing.string() + ", which the agent makes");
       }
-      if (next_signal(Millis{100}) > 0) return false;
+      if (ends_us(next_signal(Millis{100}))) return false;
     }
   }
 
@@ -239,14 +276,11 @@ class Life {
 
   /// Returns when the process is to end, with how long clients may still take.
   Millis serve() {
-    Configuration in_force = plan_.configuration;
-    handover_timeout_ = in_force.handover_timeout;
-    auto seen = state_of(watched(in_force));
     bool leaving = false;
     for (;;) {
       if (!leaving) keep_files();
       const int signal = next_signal(leaving ? between_looks_at_the_end : between_looks);
-      if (signal == SIGTERM || signal == SIGINT || replaced_) return grace;
+      if (ends_us(signal) || replaced_) return grace;
       if (signal == SIGUSR2) {
         hooks_.say(Loudness::warning,
                    "to replace this process start a second one with the same "
@@ -261,26 +295,31 @@ class Life {
         leaving = true;
       }
       if (leaving && proxy_->clients() == 0) return Millis{0};
-      const auto reloads = requests_.reloads();
-      const bool asked = signal == SIGHUP || !reloads.empty();
-      const auto now = state_of(watched(in_force));
-      if (!asked && now == seen) continue;
-      seen = now;
-      const Outcome reloaded = reload(in_force, asked);
-      for (const auto& then : reloads) then(reloaded);
+      look_for_changes(signal == SIGHUP);
     }
   }
 
-  Outcome reload(Configuration& in_force, bool asked) {
-    Result<Configuration> next = asked ? plan_.read_again() : Result<Configuration>(in_force);
+  /// Reads anew what was asked for, by SIGHUP or RELOAD, and files that were replaced.
+  void look_for_changes(bool asked) {
+    const auto reloads = requests_.reloads();
+    asked = asked || !reloads.empty();
+    const auto now = state_of(watched(in_force_));
+    if (!asked && now == seen_) return;
+    seen_ = now;
+    const Outcome reloaded = reload(asked);
+    for (const auto& then : reloads) then(reloaded);
+  }
+
+  Outcome reload(bool asked) {
+    Result<Configuration> next = asked ? plan_.read_again() : Result<Configuration>(in_force_);
     Outcome reloaded = next ? proxy_->reload(*next) : Outcome(next.error());
     if (!reloaded) {
       hooks_.say(Loudness::warning, reloaded.error().one_line());
       return reloaded;
     }
-    in_force = std::move(*next);
-    handover_timeout_ = in_force.handover_timeout;
-    if (prober_ != nullptr) prober_->set_password(in_force.auth_password);
+    in_force_ = std::move(*next);
+    handover_timeout_ = in_force_.handover_timeout;
+    if (prober_ != nullptr) prober_->set_password(in_force_.auth_password);
     hooks_.say(Loudness::info, "configuration and files were read again");
     return {};
   }
@@ -292,6 +331,8 @@ class Life {
   Descriptor signal_events_;
   std::optional<HandoverDoor> door_;
   bool replaced_ = false;
+  Configuration in_force_;
+  std::vector<std::array<std::int64_t, 4>> seen_;  ///< of the files that are watched
   Millis handover_timeout_{0};
   std::shared_ptr<Proxy> proxy_;
   std::atomic<Feed*> feed_for_shards_{nullptr};

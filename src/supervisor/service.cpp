@@ -18,6 +18,8 @@ constexpr Millis first_backoff{100};
 constexpr Millis longest_backoff{5'000};
 constexpr Millis long_life{10'000};  ///< one that lived as long resets the backoff
 constexpr Millis orphan_interval{5};
+/// One that was just started gets so long before another is to replace it.
+constexpr Millis first_steps{2'000};
 
 }  // namespace
 
@@ -30,6 +32,7 @@ std::string Service::mark() const {
 void Service::tick(const std::vector<pid_t>& others) {
   if (plan_.argv.empty()) return;
   if (pid_ != 0) {
+    if (replace_wanted_ && boot_now() - started_ >= first_steps) replace();
     if (!plan_.silent_limit || boot_now() - heard_ < *plan_.silent_limit) return;
     say("supervisor", "the " + plan_.name + " has been silent for " +
                           std::to_string(plan_.silent_limit->count()) + " ms: killed");
@@ -45,6 +48,12 @@ void Service::tick(const std::vector<pid_t>& others) {
 
 void Service::replace() {
   if (pid_ == 0 || retired_ || plan_.argv.empty()) return;
+  replace_wanted_ = boot_now() - started_ < first_steps;
+  if (replace_wanted_) {
+    return say("supervisor", "the " + plan_.name +
+                                 " was only just started: it will be replaced "
+                                 "in a moment");
+  }
   const auto pid = spawn_one();
   if (!pid) return say("supervisor", pid.error().one_line());
   say("supervisor", "started a second " + plan_.name + ", process " + std::to_string(*pid) +
@@ -102,6 +111,7 @@ bool Service::reaped(pid_t pid, int wait_status) {
   backoff_ = std::min(backoff_ * 2, longest_backoff);
   past_sessions_.insert(pid_);
   orphans_possible_ = true;
+  replace_wanted_ = false;  // a new one starts anyway
   pid_ = 0;
   say("supervisor", "the " + plan_.name + " ended: " + describe_wait_status(wait_status));
   return true;
@@ -128,7 +138,10 @@ bool Service::kill_orphans(const std::vector<pid_t>& others) {
 
 Instant Service::next_tick() const {
   if (plan_.argv.empty()) return boot_now() + long_life;
-  if (pid_ != 0) return plan_.silent_limit ? heard_ + *plan_.silent_limit : boot_now() + long_life;
+  if (pid_ != 0) {
+    const Instant at = plan_.silent_limit ? heard_ + *plan_.silent_limit : boot_now() + long_life;
+    return replace_wanted_ ? std::min(at, started_ + first_steps) : at;
+  }
   if (orphans_possible_) return boot_now() + orphan_interval;
   return retired_ ? boot_now() + long_life : start_at_;
 }

@@ -24,8 +24,8 @@ struct ServicePlan {
 /// A child beside PostgreSQL that is kept alive: the agent or the endpoint. It has a session of its
 /// own and carries a mark in its environment, so that what it left behind (pg_basebackup,
 /// pg_rewind) is told from what others left behind. A new one starts only after everything of the
-/// old one is dead, or beside one that it is to replace. Neither its life nor its death touches PostgreSQL or another service.
-/// Single-threaded; never blocks.
+/// old one is dead, or beside one that it is to replace. Neither its life nor its death touches
+/// PostgreSQL or another service. Single-threaded; never blocks.
 class Service {
  public:
   /// `run` is the random id of this supervisor's life.
@@ -36,8 +36,9 @@ class Service {
   void tick(const std::vector<pid_t>& others);
   [[nodiscard]] Instant next_tick() const;
   /// Starts a second one beside the one that runs, which takes over from it by itself; the first
-  /// then ends in its own time. If the second one fails, it is started again as ever. Does nothing
-  /// while none runs: one will be started anyway.
+  /// then ends in its own time. If the second one fails, it is started again as ever. One that was
+  /// started less than two seconds ago is replaced after those, and once however often this is
+  /// called meanwhile. Does nothing while none runs: one will be started anyway.
   void replace();
   /// A child was waited for. True if it was this service.
   bool reaped(pid_t pid, int wait_status);
@@ -69,6 +70,7 @@ class Service {
   pid_t pid_ = 0;
   std::set<pid_t> replaced_;  ///< that still run
   bool retired_ = false;
+  bool replace_wanted_ = false;
   bool orphans_possible_ = false;
   std::uint64_t starts_ = 0;
   std::uint64_t restarts_ = 0;

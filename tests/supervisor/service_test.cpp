@@ -158,6 +158,27 @@ TEST_F(ServiceTest, AReplacedProxyGoesInItsOwnTime) {
   EXPECT_FALSE(is_alive(second) || is_alive(fourth));
 }
 
+/// Two that start at once would both want to replace the same one.
+TEST_F(ServiceTest, AProxyThatHasOnlyJustBegunIsReplacedALittleLater) {
+  start_keeper();
+  const pid_t first = proxy();
+  const auto begun = boot_now();
+  kill(keeper_, SIGUSR2);
+  ASSERT_TRUE(eventually([&] { return proxy() != first; }));
+  EXPECT_GE(boot_now() - begun, Millis{1'000}) << "the first had no time to open its door";
+  const pid_t second = proxy();
+  // However often it is said meanwhile.
+  for (int i = 0; i < 3; ++i) {
+    kill(keeper_, SIGUSR2);
+    usleep(50'000);
+    EXPECT_EQ(proxy(), second);
+  }
+  ASSERT_TRUE(eventually([&] { return proxy() != second; }));
+  const pid_t third = proxy();
+  usleep(2'500'000);
+  EXPECT_EQ(proxy(), third) << "one replacement for all that was said";
+}
+
 TEST_F(ServiceTest, AProxyDoesNotOutliveItsSupervisor) {
   start_keeper();
   const pid_t first = proxy();

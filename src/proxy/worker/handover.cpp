@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t most_sockets = 16;
 constexpr std::size_t longest_message = 8192;
 constexpr Millis successor_patience{60'000};
+constexpr Millis between_attempts{200};
 constexpr std::string_view asking = "evergres handover 1: sockets";
 constexpr std::string_view now_serving = "evergres handover 1: serving";
 constexpr std::string_view now_gone = "evergres handover 1: gone";
@@ -138,8 +139,7 @@ Received receive(const Descriptor& from) {
 bool listens_on(const Descriptor& socket, int port) {
   int is_listening = 0;
   socklen_t size = sizeof is_listening;
-  const int asked =
-      ::getsockopt(socket.number(), SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size);
+  const int asked = ::getsockopt(socket.number(), SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size);
   const int is_port = port_of(socket);
   return asked == 0 && is_listening != 0 && is_port != 0 && (port == 0 || is_port == port);
 }
@@ -176,36 +176,58 @@ fs::path handover_path(const fs::path& run_directory) {
   return run_directory / "handover.sock";
 }
 
-Result<std::optional<Takeover>> Takeover::begin(const fs::path& path, Instant deadline) {
+/// Errors beside those of begin(): not_found (nobody listens there), conflict (whoever does closed
+/// the connection).
+Result<Takeover> Takeover::ask(const fs::path& path, Instant deadline) {
   const auto address = address_of(path);
   if (!address) return address.error();
   auto socket = local_socket();
   if (!socket) return socket.error();
-  if (::connect(socket->number(), reinterpret_cast<const sockaddr*>(&*address),
-                sizeof *address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return std::optional<Takeover>();
+  if (::connect(socket->number(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) !=
+      0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) {
+      return Error(ErrorCode::not_found, "nobody serves at " + path.string());
+    }
     return error_from_errno("could not connect to " + path.string(), errno);
   }
   if (!same_user(*socket)) {
     return Error(ErrorCode::permission, "the endpoint at " + path.string() + " is of another user",
                  "Its sockets are not taken over.", "Run both as the same user.");
   }
+  const Error closed(ErrorCode::conflict, "the running endpoint did not hand over its sockets",
+                     "It was asked at " + path.string() +
+                         " and closed the connection: it is "
+                         "ending, or another process is about to take its place.",
+                     "Start this process again when that is done.");
   Takeover taking;
   taking.connection_ = std::move(*socket);
-  if (!send_text(taking.connection_, asking)) return std::optional<Takeover>();
+  if (!send_text(taking.connection_, asking)) return closed;
   if (!wait_readable(taking.connection_, deadline)) {
     return Error(ErrorCode::timed_out, "the running endpoint did not hand over its sockets",
                  "It was asked at " + path.string() + ".");
   }
   Received received = receive(taking.connection_);
-  // It ended, or somebody else is taking over.
-  if (received.text.empty() && received.descriptors.empty()) return std::optional<Takeover>();
+  if (received.text.empty() && received.descriptors.empty()) return closed;
   auto sockets = sockets_in(std::move(received));
   if (!sockets) {
     return Error(ErrorCode::data_invalid, "the running endpoint handed over something strange");
   }
   taking.sockets_ = std::move(*sockets);
-  return std::optional<Takeover>(std::move(taking));
+  return taking;
+}
+
+Result<std::optional<Takeover>> Takeover::begin(const fs::path& path, Instant deadline) {
+  for (;;) {
+    auto asked = ask(path, deadline);
+    if (asked) return std::optional<Takeover>(std::move(*asked));
+    const ErrorCode why = asked.error().code();
+    if (why == ErrorCode::not_found) return std::optional<Takeover>();
+    // One that is ending is gone in a moment.
+    if (why != ErrorCode::conflict || boot_now() + between_attempts > deadline) {
+      return asked.error();
+    }
+    ::poll(nullptr, 0, static_cast<int>(between_attempts.count()));
+  }
 }
 
 Outcome Takeover::serving(Instant deadline) {
@@ -213,8 +235,9 @@ Outcome Takeover::serving(Instant deadline) {
   // An old process that is gone accepts nobody either.
   if (!told) return {};
   if (!wait_readable(connection_, deadline)) {
-    return Error(ErrorCode::timed_out, "the old process of the endpoint does not say that it has "
-                                       "stopped to accept clients");
+    return Error(ErrorCode::timed_out,
+                 "the old process of the endpoint does not say that it has "
+                 "stopped to accept clients");
   }
   return {};
 }
@@ -262,8 +285,17 @@ void HandoverDoor::greet() {
 }
 
 bool HandoverDoor::step() {
+  // What the successor said counts before anybody who came after it.
+  if (successor_.open() && hear()) {
+    listening_.reset();
+    return true;
+  }
   if (listening_.open()) greet();
-  if (!successor_.open()) return false;
+  return false;
+}
+
+/// True: the successor serves.
+bool HandoverDoor::hear() {
   std::array<char, 256> bytes{};
   const ssize_t got = ::recv(successor_.number(), bytes.data(), bytes.size(), 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
@@ -272,10 +304,7 @@ bool HandoverDoor::step() {
     handed_ = true;
     return false;
   }
-  if (handed_ && text == now_serving) {
-    listening_.reset();
-    return true;
-  }
+  if (handed_ && text == now_serving) return true;
   trouble_ = "a new process took the listening sockets and ended: this one goes on";
   successor_.reset();
   return false;

@@ -29,7 +29,8 @@ class Takeover {
  public:
   /// Asks the process that serves at `path` for its sockets; it goes on serving until serving() is
   /// called, and for good if this object goes before. Nothing: nobody serves there. Blocks until
-  /// `deadline`. Errors: permission (another user listens there), data_invalid, timed_out.
+  /// `deadline`. Errors: permission (another user listens there), data_invalid, timed_out, conflict
+  /// (it gives them to nobody, or to another). Whoever calls it holds the StartLock.
   static Result<std::optional<Takeover>> begin(const std::filesystem::path& path, Instant deadline);
 
   /// The sockets, once.
@@ -39,6 +40,7 @@ class Takeover {
   Outcome serving(Instant deadline);
 
  private:
+  static Result<Takeover> ask(const std::filesystem::path& path, Instant deadline);
   Descriptor connection_;
   std::vector<HandedSocket> sockets_;
 };
@@ -66,6 +68,7 @@ class HandoverDoor {
 
  private:
   void greet();
+  bool hear();
   Descriptor listening_;
   Descriptor successor_;
   Instant successor_until_;

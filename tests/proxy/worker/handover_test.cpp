@@ -125,14 +125,61 @@ TEST_F(HandoverTest, ASuccessorThatDiesLeavesEverythingAsItWas) {
   EXPECT_TRUE(replaced_);
 }
 
+TEST_F(HandoverTest, WhoIsRefusedIsNotToldThatNobodyServes) {
+  serve();
+  auto first = Takeover::begin(path(), soon());
+  ASSERT_TRUE(first && *first);
+  const auto second = Takeover::begin(path(), boot_now() + Millis{500});
+  ASSERT_FALSE(second) << "it would open the ports a second time";
+  EXPECT_EQ(second.error().code(), ErrorCode::conflict);
+  EXPECT_EQ(second.error().message(), "the running endpoint did not hand over its sockets");
+  EXPECT_TRUE((*first)->serving(soon())) << "the first goes on";
+  end();
+  EXPECT_TRUE(replaced_);
+}
+
+TEST_F(HandoverTest, WhoServesIsHeardBeforeAnybodyWhoCameLater) {
+  auto listening = listen_on("127.0.0.1", 0, true);
+  ASSERT_TRUE(listening);
+  listening_.push_back({{"127.0.0.1", 0, Port::read_write}, listening->socket.number()});
+  auto door = HandoverDoor::open(path(), listening_);
+  ASSERT_TRUE(door) << door.error().for_people();
+  std::atomic<bool> taken{false};
+  Result<std::optional<Takeover>> taking = std::optional<Takeover>();
+  std::thread successor([&] {
+    taking = Takeover::begin(path(), soon());
+    taken = true;
+  });
+  const Instant deadline = soon();
+  while (!taken && boot_now() < deadline) {
+    EXPECT_FALSE(door->step());
+    ::poll(nullptr, 0, 2);
+  }
+  successor.join();
+  ASSERT_TRUE(taking && *taking);
+  // It says that it serves, and somebody else comes before the old process looks.
+  std::thread serves([&] { EXPECT_TRUE((*taking)->serving(soon())); });
+  const int from_successor = door->descriptors().back();
+  pollfd said{from_successor, POLLIN, 0};
+  ASSERT_EQ(1, ::poll(&said, 1, 20'000));
+  std::thread later([&] { EXPECT_FALSE(Takeover::begin(path(), boot_now())); });
+  pollfd came{door->descriptors().front(), POLLIN, 0};
+  EXPECT_EQ(1, ::poll(&came, 1, 20'000));
+  EXPECT_TRUE(door->step());
+  EXPECT_EQ("", door->trouble());
+  door->done();
+  serves.join();
+  later.join();
+}
+
 TEST_F(HandoverTest, WhoSaysSomethingElseGetsNothing) {
   serve();
   const Descriptor stranger(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
-  ASSERT_EQ(0, ::connect(stranger.number(), reinterpret_cast<const sockaddr*>(&address),
-                         sizeof address));
+  ASSERT_EQ(
+      0, ::connect(stranger.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
   const std::string early = "evergres handover 1: serving";  // before it was given anything
   ASSERT_GT(::send(stranger.number(), early.data(), early.size(), 0), 0);
   std::array<char, 16> bytes{};

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import psycopg2
 
@@ -177,3 +178,72 @@ def an_endpoint_is_replaced_under_its_clients(new_cluster):
             _restarts(alone.dsn(), replaced_by_hand)
             for old in olds:
                 expect(old.wait(timeout=30) == 0, "a replaced process did not end well")
+
+
+def _alive(processes):
+    return [process for process in processes if process.poll() is None]
+
+
+@story(own=True)
+def endpoints_that_start_at_once_leave_one(new_cluster):
+    """Beside a node SIGUSR2 comes twice, once before the first process has opened its door; alone
+    five processes start in one moment, and once more beside one that serves. Each time one is left,
+    nobody who connects is refused, and one that was replaced reads its files anew for the client
+    that stays with it."""
+    with with_endpoint(new_cluster, nodes=1) as cluster:
+        if cluster is None:
+            return
+        node = cluster.nodes[0]
+        with Knocking(endpoint_dsn(cluster, node)) as knocking:
+            knocking.wait_more()
+            os.kill(next(iter(node.endpoints())), signal.SIGKILL)
+            wait_until("another process", lambda: len(node.endpoints()) == 1, 30)
+            del knocking.errors[:]  # it was killed
+            for _ in range(2):
+                os.kill(node.keeper(), signal.SIGUSR2)
+                time.sleep(0.3)
+            wait_until("a replacement", lambda: "took the place" in
+                       (node.directory / "run.log").read_text(), 60)
+            wait_until("the end of all but one", lambda: len(node.endpoints()) == 1, 60)
+
+        with Alone(cluster) as alone:
+            first, started = alone.process, []
+            try:
+                with Knocking(alone.dsn()) as knocking:
+                    _start_at_once(alone, first, started, knocking)
+                expect(not knocking.errors, f"clients were told errors: {knocking.errors[:3]}")
+            finally:
+                for process in _alive([first, *started]):
+                    if process is not alone.process:
+                        process.kill()
+
+
+def _start_at_once(alone, first, started, knocking):
+    knocking.wait_more()
+    with contextlib.closing(psycopg2.connect(alone.dsn())) as stays:
+        stays.autocommit = True
+        started += [alone.start() for _ in range(5)]
+        wait_until("the end of all but one that serves", lambda: len(_alive(started)) == 1, 60,
+                   alone.log_text)
+        alone.process = _alive(started)[0]
+        expect(first.poll() is None, "the first did not wait for its client")
+        knocking.wait_more()
+        _replaced_reloads(alone, first, stays)
+    for process in [first, *started]:
+        if process is not alone.process:
+            expect(process.wait(timeout=30) == 0, f"a process ended with {process.poll()}")
+
+
+def _replaced_reloads(alone, replaced, stays):
+    text = alone.config().read_text()
+    alone.config().write_text(text.replace("proxy:\n", "proxy:\n  query_timeout: 500ms\n"))
+    said = alone.log_text().count("were read again")
+    replaced.send_signal(signal.SIGHUP)
+    wait_until("the replaced process reads its file again",
+               lambda: alone.log_text().count("were read again") > said, 30, alone.log_text)
+    with stays.cursor() as cursor:
+        try:
+            cursor.execute("select pg_sleep(30)")
+            expect(False, "query_timeout is not in force")
+        except psycopg2.errors.QueryCanceled as error:
+            expect("query_timeout" in str(error), f"it was told: {error}")
