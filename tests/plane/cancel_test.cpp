@@ -45,13 +45,16 @@ class Line {
 /// A client of protocol 3.2, which the libpq of this machine does not speak.
 class NewClient {
  public:
-  explicit NewClient(int port) : line_(port) {
+  explicit NewClient(int port, const std::string& user = "alice",
+                     Replication replication = Replication::none)
+      : line_(port) {
     ServerLoginPlan plan;
     plan.tls = ServerTls::disable;
-    plan.user = "alice";
+    plan.user = user;
     plan.database = "app";
+    plan.replication = replication;
     plan.newest = true;
-    plan.credential = ScramPassword{"alice"};
+    plan.credential = ScramPassword{user};
     plan.nonce = "onlyForThisTestAndNeverAgain";
     ServerLogin login(std::move(plan));
     std::string out;
@@ -157,6 +160,100 @@ TEST_P(PlaneCancelElsewhere, LongKeysOfProtocol32) {
   asking.join();
   EXPECT_NE(std::string::npos, told.find("57014")) << told;
   EXPECT_NE(std::string::npos, client.ask("SELECT 41 + 1").find("42"));
+}
+
+/// Whoever cancels may take the end of its connection for the word that nothing is hit any more: it
+/// comes when the server has had the request, and not before.
+class PlaneCancelArrives : public ::testing::Test {
+ protected:
+  /// A statement runs, and whoever cancels it does not reach the server.
+  void begin(unsigned threads, const std::string& user, Replication replication) {
+    Configuration configuration = usual(PoolMode::session);
+    configuration.threads = threads;
+    endpoint_.emplace(configuration);
+    endpoint_->lead(primary(), relay_.port());
+    client_.emplace(endpoint_->port(), user, replication);
+    ASSERT_EQ(client_->told().spoken, newest_protocol);
+    asking_ = std::thread([this] { told_ = client_->ask("SELECT pg_sleep(60)"); });
+    ASSERT_TRUE(eventually(somebody_sleeps));
+    silent_ = listen_somewhere(silent_port_);
+    relay_.lead_to(silent_port_);
+    request_.clear();
+    write_cancel(request_, client_->told().pid, client_->told().key);
+    canceller_.emplace(endpoint_->port());
+    canceller_->say(request_);
+    EXPECT_EQ("stuck", canceller_->hear(400)) << "it was answered before it had arrived";
+  }
+  /// The first request is lost, which counts too. The second one arrives.
+  void arrive() {
+    relay_.lead_to(primary().port());
+    ::close(std::exchange(silent_, -1));
+    EXPECT_EQ("", canceller_->hear());
+    const Line again(endpoint_->port());
+    again.say(request_);
+    EXPECT_EQ("", again.hear());
+    asking_.join();
+    EXPECT_NE(std::string::npos, told_.find("57014")) << told_;
+    EXPECT_NE(std::string::npos, client_->ask("SELECT 41 + 1").find("42"));
+  }
+  void TearDown() override {
+    if (silent_ >= 0) ::close(silent_);
+    endpoint_.reset();  // the client is told so
+    if (asking_.joinable()) asking_.join();
+    primary().ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = "
+        "'PgSleep'");
+  }
+
+  Relay relay_{primary().port()};
+  int silent_ = -1;
+  int silent_port_ = 0;
+  std::optional<Endpoint> endpoint_;
+  std::optional<NewClient> client_;
+  std::string request_, told_;
+  std::thread asking_;
+  std::optional<Line> canceller_;
+};
+
+TEST_F(PlaneCancelArrives, OnTheThreadOfItsClient) {
+  begin(1, "alice", Replication::none);
+  if (!HasFatalFailure()) arrive();
+}
+
+TEST_F(PlaneCancelArrives, OnAnotherThread) {
+  begin(2, "alice", Replication::none);
+  if (!HasFatalFailure()) arrive();
+}
+
+TEST_F(PlaneCancelArrives, AtTheServerOfOneWhoReplicates) {
+  begin(2, "repl", Replication::logical);
+  if (!HasFatalFailure()) arrive();
+}
+
+TEST_F(PlaneCancelArrives, OrIsGivenUpAfterFiveSeconds) {
+  begin(2, "alice", Replication::none);
+  if (HasFatalFailure()) return;
+  EXPECT_EQ("", canceller_->hear());
+  EXPECT_TRUE(somebody_sleeps());
+}
+
+/// Again and again, on two threads: what is sent behind the cancel is never hit.
+TEST_F(PlaneCancelArrives, BeforeTheNextStatement) {
+  Configuration configuration = usual(PoolMode::session);
+  configuration.threads = 2;
+  endpoint_.emplace(configuration);
+  endpoint_->lead(primary());
+  for (const std::string user : {"alice", "repl"}) {
+    Client client(endpoint_->dsn(user, user == "repl" ? "replication=database" : ""));
+    ASSERT_TRUE(client.connected()) << client.problem();
+    for (int round = 0; round < 30; ++round) {
+      client.begin("SELECT pg_sleep(60)");
+      ASSERT_TRUE(eventually(somebody_sleeps));
+      EXPECT_TRUE(client.cancel());
+      EXPECT_EQ("57014", client.end().sqlstate);
+      EXPECT_EQ("", client.ask("SELECT pg_sleep(0.002)").sqlstate) << user << round;
+    }
+  }
 }
 
 /// A request for an endpoint that does not answer, and very many of them: each ends, and most at

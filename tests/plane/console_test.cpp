@@ -335,6 +335,40 @@ TEST(PlaneConsole, KillsDatabasesAndClients) {
   EXPECT_EQ("5", next.end().first());
 }
 
+TEST(PlaneConsole, KnowsThoseWhoReplicate) {
+  Endpoint endpoint(with_console(PoolMode::transaction));
+  endpoint.lead(primary());
+  Client console(console_of(endpoint));
+  const auto shown = [&](const std::string& user) {
+    for (auto& row : table(console, "SHOW CLIENTS")) {
+      if (row["user"] == user) return row;
+    }
+    return std::map<std::string, std::string>();
+  };
+  {
+    const Client logical(endpoint.dsn("repl", "replication=database application_name=decodes"));
+    ASSERT_TRUE(logical.connected()) << logical.problem();
+    auto row = shown("repl");
+    EXPECT_EQ("logical", row["replication"]);
+    EXPECT_EQ("app", row["database"]);
+    EXPECT_EQ("active", row["state"]);
+    EXPECT_EQ("decodes", row["application_name"]);
+  }
+  EXPECT_TRUE(eventually([&] { return shown("repl").empty(); }));
+  Client physical(endpoint.dsn("repl", "replication=true"));
+  ASSERT_TRUE(physical.connected()) << physical.problem();
+  auto row = shown("repl");
+  EXPECT_EQ("physical", row["replication"]);
+  EXPECT_TRUE(console.ask("KILL_CLIENT " + row["id"]).fine);
+  EXPECT_EQ("57P01", physical.ask("IDENTIFY_SYSTEM").sqlstate);
+
+  Client of_app(endpoint.dsn("repl", "replication=database"));
+  ASSERT_TRUE(of_app.connected()) << of_app.problem();
+  EXPECT_TRUE(console.ask("KILL app").fine) << "a database that only replication names is known";
+  EXPECT_EQ("57P01", of_app.ask("IDENTIFY_SYSTEM").sqlstate);
+  EXPECT_TRUE(console.ask("RESUME app").fine);
+}
+
 TEST(PlaneConsole, AKilledCommitIsNotToldAsCancelled) {
   Endpoint endpoint(with_console(PoolMode::transaction));
   endpoint.lead(primary());

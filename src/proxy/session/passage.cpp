@@ -168,7 +168,9 @@ void Passage::step(ServerStep step) {
 bool Passage::may_take(char type) const {
   if (step_ != Step::open || stream_.unsent() > congestion) return false;
   // Copy data goes both ways at any time.
-  return !answering_ || type == 'd' || type == 'c' || type == 'f' || type == 'X';
+  if (type == 'd' || type == 'c' || type == 'f' || type == 'X') return true;
+  // A cancel request that is on its way was meant for what has been answered meanwhile.
+  return !answering_ && cancels == 0;
 }
 
 void Passage::take(const Frame& frame) {

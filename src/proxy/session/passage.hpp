@@ -62,6 +62,7 @@ class Passage final : public Watcher {
   /// The client has only whole messages of the server: an error of ours may follow.
   [[nodiscard]] bool between_messages() const { return !torn_; }
 
+  unsigned cancels = 0;  ///< cancel requests that are on their way to its server
   /// For cancel requests, once it is open.
   [[nodiscard]] const Resolved& address() const { return plan_.address; }
   [[nodiscard]] std::int32_t pid() const { return pid_; }

@@ -51,13 +51,13 @@ class SessionHost {
   virtual Millis delay_of(const Session& session) = 0;
   /// What the client is told to cancel with.
   virtual CancelKey cancel_key(Session& session, ProtocolVersion spoken) = 0;
-  /// True if the request was carried out, or never will be: whoever sent it may be told so by the
-  /// end of its connection. Else Session::cancel_passed_on() follows.
+  /// True if nothing comes of the request: whoever sent it may be told so by the end of its
+  /// connection. Else Session::cancel_passed_on() follows, once it has been carried out.
   virtual bool cancel_asked(Session& session, const CancelRequest& request) = 0;
   /// Sends a cancel request to the server, which is not given to anybody else until it has arrived.
   virtual void cancel(Server& server) = 0;
-  /// The same for a server that was never in a pool.
-  virtual void cancel(const Passage& passage) = 0;
+  /// The same for a server that was never in a pool. Counts in Passage::cancels.
+  virtual void cancel(Session& session, Passage& passage) = 0;
   /// Finds out what became of the transaction that `server` may have committed; answers with
   /// Session::fate_known().
   virtual void find_fate(Session& session, FateQuestion question) = 0;
@@ -95,8 +95,16 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   /// What was seen of the server that has this number; absent: it could not be seen.
   void looked(std::uint64_t server, std::optional<bool> commits);
   void cancel_asked();
-  /// The cancel request that came instead of a login has arrived where it belongs.
-  void cancel_passed_on() { finish(); }
+  /// Of a cancel request that came instead of a login: one of those who may have the client that is
+  /// meant has carried it out.
+  void cancel_passed_on() {
+    if (cancels_awaited > 0) --cancels_awaited;
+    if (cancels_awaited == 0) finish();
+  }
+  /// A cancel request is on its way to the server that it has, or will be.
+  [[nodiscard]] bool cancel_under_way() const;
+  /// One of its passage's has arrived, or never will.
+  void passage_cancel_over();
   /// Something changed about the leader: a planned end of its term may call for its server.
   void world_changed();
   /// Gives its server back if it stands between two transactions and needs nothing of it.
@@ -142,7 +150,10 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   [[nodiscard]] Instant asked() const { return asked_; }
   [[nodiscard]] bool held() const { return held_; }
   [[nodiscard]] bool waits() const { return held_ || Pool::waits(*this); }
-  [[nodiscard]] bool let_in() const { return stage_ == Stage::ready; }
+  [[nodiscard]] bool let_in() const { return stage_ == Stage::ready || replicates(); }
+  /// It has a server for itself, in no pool, or waits for a leader to get one.
+  [[nodiscard]] bool replicates() const { return replication_ != Replication::none; }
+  [[nodiscard]] Replication replication() const { return replication_; }
   [[nodiscard]] bool inside_tls() const { return stream_.inside_tls(); }
   [[nodiscard]] std::string_view tls_version() const { return stream_.tls_version(); }
   [[nodiscard]] const std::shared_ptr<const Settings>& told() const { return told_; }
@@ -154,6 +165,7 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
 
   HoldQueue::Ticket ticket;                ///< the host's, while it is held
   std::uint32_t cancel_slot = UINT32_MAX;  ///< the host's
+  unsigned cancels_awaited = 0;            ///< the host's; calls of cancel_passed_on()
   bool crowded = false;                    ///< there are too many beside it
 
  private:
@@ -262,7 +274,7 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   Port port_;
   Instant connected_;
   Instant login_since_;  ///< since when it is the client who takes so long
-  Instant asked_;  ///< when its oldest unanswered request came
+  Instant asked_;        ///< when its oldest unanswered request came
   Instant idle_since_;
   Stage stage_ = Stage::opening;
   bool readable_ = false;
@@ -277,8 +289,9 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   Walker walker_{Side::frontend, Phase::session};
   bool to_server_ = false;  ///< where the pieces of the current message go
 
-  std::unique_ptr<ConsoleSession> console_;  ///< instead of all that follows
-  std::unique_ptr<Passage> passage_;  ///< of a replication connection, which has no pool
+  std::unique_ptr<ConsoleSession> console_;      ///< instead of all that follows
+  std::unique_ptr<Passage> passage_;             ///< of a replication connection, which has no pool
+  Replication replication_ = Replication::none;  ///< once it was let in
   Term passage_term_;
   Pool* pool_ = nullptr;
   PoolMode mode_ = PoolMode::session;

@@ -309,7 +309,7 @@ void Session::fate_known(Fate fate) {
 }
 
 void Session::cancel_asked() {
-  if (stage_ == Stage::passing) return host_.cancel(*passage_);
+  if (stage_ == Stage::passing) return host_.cancel(*this, *passage_);
   if (stage_ != Stage::ready) return;
   if (console_) {
     if (!console_->busy()) return;
@@ -337,6 +337,13 @@ void Session::cancel_asked() {
     }
     default: return;
   }
+}
+
+bool Session::cancel_under_way() const {
+  if (passage_) return passage_->cancels > 0;
+  // A server that it gave back is not lent to anybody before the last one has arrived.
+  if (server_ == nullptr) return false;
+  return server_->cancels > 0 || (!segments_.empty() && segments_.front().cancel_wanted);
 }
 
 void Session::world_changed() {

@@ -28,6 +28,7 @@ void Session::begin_replication(const Admitted& admitted) {
   if (!std::holds_alternative<ScramPassword>(entrance_->credential) && admitted.keys) {
     entrance_->credential = *admitted.keys;
   }
+  replication_ = startup.replication;
   stage_ = Stage::greeting;
   open_passage();
 }
@@ -76,10 +77,11 @@ void Session::opened(ServerReady ready) {
     return closed("42501", Error(ErrorCode::refused, "this application_name belongs to the cluster",
                                  "The server reports " + shown_name(*name) + "."));
   }
+  told_ = std::make_shared<const Settings>(std::move(ready.parameters));
   stage_ = Stage::passing;
   entrance_.reset();
-  host_.around().say(Loudness::info, "replication of " + shown_name(user_) + " from " + address_ +
-                                         " goes through");
+  host_.around().say(Loudness::info,
+                     "replication of " + shown_name(user_) + " from " + address_ + " goes through");
   if (!stream_.write(welcome)) return gone();
   resume();
 }
@@ -126,13 +128,18 @@ bool Session::passage_waits() const {
          !passage_->may_take(pending_.front());
 }
 
+void Session::passage_cancel_over() {
+  if (!passage_ || passage_->cancels == 0) return;
+  --passage_->cancels;
+  resume();
+}
+
 /// Its leader may not lead any more: like every connection of an older term it ends.
 void Session::passage_looks() {
   if (!passage_ || stage_ == Stage::over || closing_) return;
   if (passage_term_ != host_.around().world->highest) {
     return end("57P01", Error(ErrorCode::unreachable, "the term of the leader is over",
-                              "A replication connection belongs to one server.",
-                              "Connect again."));
+                              "A replication connection belongs to one server.", "Connect again."));
   }
   if (passage_->late()) {
     end("57P03", Error(ErrorCode::timed_out, "the server did not answer in time",

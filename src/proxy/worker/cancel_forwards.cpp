@@ -67,6 +67,8 @@ class CancelForwards::Forward final : public Watcher {
   }
 
   [[nodiscard]] std::uint64_t session() const { return session_; }
+  /// Instead of telling a session.
+  std::function<void()> then;
   [[nodiscard]] bool late(Instant now) const { return now > deadline_; }
   void over() {
     if (std::exchange(step_, Step::over) == Step::over) return;
@@ -161,13 +163,16 @@ bool CancelForwards::pass_on(const CancelKeys& keys, const CancelRequest& reques
   return true;
 }
 
-void CancelForwards::send(const Resolved& server, std::int32_t pid, std::string_view key) {
-  if (forwards_.size() >= forwards_most) return;
+bool CancelForwards::send(const Resolved& server, std::int32_t pid, std::string_view key,
+                          std::function<void()> then) {
+  if (forwards_.size() >= forwards_most) return false;
   CancelRequest request;
   request.pid = pid;
   request.key = key;
   forwards_.push_back(std::make_unique<Forward>(*this, 0, request));
+  forwards_.back()->then = std::move(then);
   forwards_.back()->begin(server);
+  return true;
 }
 
 void CancelForwards::tick() {
@@ -179,7 +184,9 @@ void CancelForwards::tick() {
 void CancelForwards::over(Forward& forward) {
   around_.reactor.defer([this, gone = &forward] {
     const std::uint64_t session = gone->session();
+    const auto then = std::move(gone->then);
     std::erase_if(forwards_, [gone](const auto& owned) { return owned.get() == gone; });
+    if (then) return then();
     const bool more = std::any_of(forwards_.begin(), forwards_.end(), [session](const auto& owned) {
       return owned->session() == session;
     });

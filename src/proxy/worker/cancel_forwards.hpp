@@ -32,8 +32,10 @@ class CancelForwards {
   /// To the endpoints with this number. False if there is none to tell: nothing follows.
   bool pass_on(const CancelKeys& keys, const CancelRequest& request, std::uint16_t number,
                std::uint64_t session);
-  /// To a server that one client has for itself. Nobody is told; above the limit it is dropped.
-  void send(const Resolved& server, std::int32_t pid, std::string_view key);
+  /// To a server that one client has for itself. `then` is called when it has arrived or never
+  /// will. False above the limit: it is dropped, and nothing follows.
+  bool send(const Resolved& server, std::int32_t pid, std::string_view key,
+            std::function<void()> then);
   /// About ten times a second.
   void tick();
 

@@ -80,10 +80,15 @@ struct Proxy::Impl {
     least->reactor().post([least, shared, kind] { least->adopt(std::move(*shared), kind); });
   }
 
-  void forward_cancel(unsigned shard, const OwnSession& meant) {
-    if (shard >= shards.size()) return;
+  void forward_cancel(unsigned shard, const OwnSession& meant, const CancelAsker& asker) {
+    if (shard >= shards.size()) return cancel_done(asker);
     Shard* const to = shards[shard].get();
-    to->reactor().post([to, meant] { to->cancel_here(meant); });
+    to->reactor().post([to, meant, asker] { to->cancel_here(meant, asker); });
+  }
+
+  void cancel_done(const CancelAsker& asker) {
+    Shard* const to = shards[asker.shard].get();
+    to->reactor().post([to, number = asker.session] { to->cancel_answered(number); });
   }
 
   /// Runs `what` on the thread of each shard, and waits.
@@ -110,9 +115,11 @@ struct Proxy::Impl {
       plan.guard = guard;
       plan.permits = permits;
       plan.say = hooks.say;
-      plan.forward_cancel = [this](unsigned shard, const OwnSession& meant) {
-        forward_cancel(shard, meant);
+      plan.forward_cancel = [this](unsigned shard, const OwnSession& meant,
+                                   const CancelAsker& asker) {
+        forward_cancel(shard, meant, asker);
       };
+      plan.cancel_done = [this](const CancelAsker& asker) { cancel_done(asker); };
       plan.emptied = [this] {
         const std::lock_guard lock(mutex);
         emptied.notify_all();

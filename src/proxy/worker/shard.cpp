@@ -30,9 +30,7 @@ Shard::Shard(std::unique_ptr<Reactor> reactor, Plan plan)
       plan_(std::move(plan)),
       around_{*reactor_, plan_.configuration, std::make_shared<const World>(), {}, {}, {}, {},
               plan_.say, plan_.permits},
-      cancel_forwards_(around_, [this](std::uint64_t number) {
-        if (Session* asking = session(number)) asking->cancel_passed_on();
-      }) {
+      cancel_forwards_(around_, [this](std::uint64_t number) { cancel_answered(number); }) {
   around_.last_number = std::uint64_t{plan_.number} << 48U;
 }
 
@@ -76,8 +74,8 @@ void Shard::adopt(Accepted accepted, Port port) {
   if (limit > 0 && clients > limit) added.crowded = true;
   added.start();
   if (leaving_) {
-    added.end("57P01", Error(ErrorCode::refused, "the endpoint is shutting down", "",
-                             "Try again."));
+    added.end("57P01",
+              Error(ErrorCode::refused, "the endpoint is shutting down", "", "Try again."));
   } else if (added.crowded && clients > limit + crowd_most) {
     added.too_many();
   }
@@ -385,14 +383,14 @@ void Shard::look_at(Session& session) {
   name.application = application_of_ours;
   Pool& ours = pool(name);
   ours.log_in_like(*session.pool());
-  look = std::make_unique<CommitLook>(
-      around_, *session.server(), [this, number](CommitLook& done) {
-        reactor_->defer([this, number, server = done.server_number(), commits = done.commits()] {
-          looks_.erase(number);
-          Session* const asking = this->session(number);
-          if (asking != nullptr) asking->looked(server, commits);
-        });
-      });
+  look = std::make_unique<CommitLook>(around_, *session.server(), [this, number](CommitLook& done) {
+    reactor_->defer([this, number, server = done.server_number(), commits = done.commits()] {
+      looks_.erase(number);
+      Session* const asking = this->session(number);
+      if (asking != nullptr) asking->looked(server, commits);
+      answer_cancels();
+    });
+  });
   look->go(ours);
 }
 
@@ -421,6 +419,7 @@ void Shard::tick() {
     if (canceller->late()) canceller->give_up();
   }
   cancel_forwards_.tick();
+  answer_cancels();
   // Anybody who logs in can make one by naming a database.
   if (ticks_ % 100 == 0 && fates_.empty() && questions_.empty() && looks_.empty()) {
     std::erase_if(pools_, [](const auto& entry) { return entry.second->unused(); });

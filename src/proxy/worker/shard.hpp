@@ -23,6 +23,12 @@
 
 namespace evergres::proxy {
 
+/// Whoever sent a cancel request: the session that it came in instead of a login.
+struct CancelAsker {
+  unsigned shard = 0;
+  std::uint64_t session = 0;
+};
+
 /// One thread's part of the endpoint: its clients, its pools and its servers. What other threads
 /// want of it they post to its reactor.
 class Shard final : public SessionHost {
@@ -33,8 +39,10 @@ class Shard final : public SessionHost {
     std::shared_ptr<Guard> guard;  ///< secrets, rules and throttles of all shards
     std::shared_ptr<Permits> permits;
     std::function<void(Loudness, const std::string&)> say;
-    /// To the shard that may have the client; from any thread.
-    std::function<void(unsigned shard, const OwnSession&)> forward_cancel;
+    /// To cancel_here() of the shard that may have the client.
+    std::function<void(unsigned shard, const OwnSession&, const CancelAsker&)> forward_cancel;
+    /// To cancel_answered() of the asker's shard, later.
+    std::function<void(const CancelAsker&)> cancel_done;
     /// See Desk. The answer comes back by console_answered().
     std::function<void(std::uint64_t ticket, const Command&)> console_asks;
     std::function<void(std::uint64_t ticket)> console_gives_up;
@@ -56,7 +64,11 @@ class Shard final : public SessionHost {
   void set_configuration(std::shared_ptr<const Configuration> configuration);
   /// Lets nobody in any more; whoever is between transactions is told to go, now or later.
   void leave();
-  void cancel_here(const OwnSession& meant);
+  /// Cancels what the client does that is meant, if it is one of ours. The asker is answered when
+  /// the server has had the request: then it cannot hit what the client sends next. After five
+  /// seconds it is answered in any case.
+  void cancel_here(const OwnSession& meant, const CancelAsker& asker);
+  void cancel_answered(std::uint64_t asker);
   [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
   /// Of any thread: for whoever spreads new clients.
   [[nodiscard]] std::size_t load() const { return load_.load(); }
@@ -95,7 +107,7 @@ class Shard final : public SessionHost {
   CancelKey cancel_key(Session& session, ProtocolVersion spoken) override;
   bool cancel_asked(Session& session, const CancelRequest& request) override;
   void cancel(Server& server) override;
-  void cancel(const Passage& passage) override;
+  void cancel(Session& session, Passage& passage) override;
   void find_fate(Session& session, FateQuestion question) override;
   void look_at(Session& session) override;
   [[nodiscard]] bool disabled(const std::string& database) const override;
@@ -122,6 +134,13 @@ class Shard final : public SessionHost {
     Pool* pool = nullptr;
   };
 
+  /// A cancel request that is carried out, and not answered yet.
+  struct AskedCancel {
+    std::uint64_t session = 0;  ///< that is meant
+    CancelAsker asker;
+    Instant deadline;
+  };
+
   /// What admins have said about databases.
   struct Admission {
     bool paused = false;
@@ -140,6 +159,8 @@ class Shard final : public SessionHost {
   void tell_busy();
   void watch_busy();
   Session* session(std::uint64_t number);
+  Session* session(const OwnSession& meant);
+  void answer_cancels();
   [[nodiscard]] bool paused(const std::string& database) const;
   void pause_pools();
   void kill(const Database& database);
@@ -165,6 +186,7 @@ class Shard final : public SessionHost {
   std::vector<std::unique_ptr<FateTask>> fates_;
   std::map<std::uint64_t, std::unique_ptr<CommitLook>> looks_;  ///< by session
   std::vector<std::unique_ptr<Canceller>> cancellers_;
+  std::vector<AskedCancel> asked_cancels_;
   Admission admission_;
   std::map<std::uint64_t, std::uint64_t> console_asks_;  ///< sessions, by ticket
   std::uint64_t last_ticket_ = 0;

@@ -41,10 +41,25 @@ bool is_of(const Pool& pool, const Shard::Database& database) {
   return !database || pool.name().database == *database;
 }
 
+/// Also those who replicate, which are in no pool.
+bool is_of(const Session& session, const Shard::Database& database) {
+  if (session.pool() != nullptr) return is_of(*session.pool(), database);
+  return session.replicates() && (!database || session.database() == *database);
+}
+
 std::string state_of(const Session& session) {
   if (session.waits()) return "waiting";
-  const bool works = session.server() != nullptr || session.in_console();
+  const bool works = session.server() != nullptr || session.in_console() || session.replicates();
   return works ? "active" : "idle";
+}
+
+std::string shown_kind(Replication replication) {
+  switch (replication) {
+    case Replication::none: return "none";
+    case Replication::physical: return "physical";
+    case Replication::logical: return "logical";
+  }
+  return "none";
 }
 
 std::string state_of(const Server& server) {
@@ -82,6 +97,9 @@ bool Shard::knows(const std::string& database) const {
   if (around_.configuration->databases.contains(database)) return true;
   if (admission_.disabled.contains(database)) return true;
   if (admission_.paused_databases.contains(database)) return true;
+  for (const auto& [number, session] : sessions_) {
+    if (session->replicates() && session->database() == database) return true;
+  }
   return around_.tallies.all().contains(database);
 }
 
@@ -134,7 +152,7 @@ void Shard::carry_out(Verb verb, const Database& database) {
 void Shard::kill(const Database& database) {
   const std::string why = "An admin said KILL in the console.";
   for (const auto& [number, session] : sessions_) {
-    if (session->pool() != nullptr && is_of(*session->pool(), database)) session->kill(why);
+    if (is_of(*session, database)) session->kill(why);
   }
   for (const auto& [name, pool] : pools_) {
     if (is_of(*pool, database)) pool->kill(why);
@@ -218,6 +236,7 @@ SocketFacts Shard::facts_of(const Session& session, Instant now) const {
   if (session.server() != nullptr) facts.link = id_of(session.server()->number);
   facts.user = session.user();
   facts.database = session.database();
+  facts.replication = shown_kind(session.replication());
   facts.state = state_of(session);
   facts.address = session.address().empty() ? "unix" : session.address();
   facts.port = static_cast<std::uint16_t>(session.client_port());
