@@ -13,7 +13,7 @@ constexpr unsigned failures_until_gone = 2;
 
 ExternalView::ExternalView(std::vector<std::string> names, Known known, bool must_write)
     : known_(std::move(known)), must_write_(must_write) {
-  for (std::string& name : names) hosts_.push_back({std::move(name), {}, 0, false, false, {}});
+  for (std::string& name : names) hosts_.push_back({std::move(name), {}, 0, false, false, {}, {}});
 }
 
 void ExternalView::answered(std::size_t index, const ProbeAnswer& answer) {
@@ -21,6 +21,7 @@ void ExternalView::answered(std::size_t index, const ProbeAnswer& answer) {
   host.reported = true;
   host.failures = 0;
   host.answer = answer;
+  host.system = answer.system;
   if (!is_ours(answer)) {
     say_once(host, Loudness::warning,
              host.name + " is of another database system (" + std::to_string(answer.system) +
@@ -44,6 +45,14 @@ void ExternalView::failed(std::size_t index, const std::string& why) {
   host.reported = true;
   if (++host.failures >= failures_until_gone) host.answer.reset();
   if (!host.answer) say_once(host, Loudness::warning, host.name + " does not answer: " + why);
+  judge();
+}
+
+void ExternalView::moved(std::size_t index) {
+  Host& host = hosts_[index];
+  host.answer.reset();
+  if (chosen_ && chosen_->host == index) chosen_moved_ = true;
+  notes_.push_back({Loudness::info, host.name + " has another address now"});
   judge();
 }
 
@@ -104,11 +113,32 @@ void ExternalView::look_for_disputes(std::size_t best) {
   }
 }
 
+/// Which of them is ours nobody can tell, before one was chosen. What is silent now counts too: it
+/// may be ours.
+bool ExternalView::are_of_two_systems() {
+  if (known_.system) return false;
+  const Host* first = nullptr;
+  for (const Host& host : hosts_) {
+    if (!host.system) continue;
+    if (first == nullptr) first = &host;
+    if (*host.system == *first->system) continue;
+    if (!std::exchange(two_systems_, true)) {
+      notes_.push_back({Loudness::warning,
+                        "TWO DATABASE SYSTEMS: " + first->name + " is of " +
+                            std::to_string(*first->system) + " and " + host.name + " of " +
+                            std::to_string(*host.system) +
+                            ": none is used. Name servers of one system only, and start again"});
+    }
+    return true;
+  }
+  return false;
+}
+
 void ExternalView::judge() {
   // Who answers first need not be the newest: everybody gets one chance before the first choice.
   const bool all_reported =
       std::ranges::all_of(hosts_, [](const Host& host) { return host.reported; });
-  if (!chosen_ && !all_reported) return;
+  if (!chosen_ && (!all_reported || are_of_two_systems())) return;
   const auto found = best();
   if (found) {
     choose(*found);
@@ -125,13 +155,17 @@ void ExternalView::choose(std::size_t index) {
   const Host& host = hosts_[index];
   const TimelineId timeline = host.answer->timeline;
   known_ = {host.answer->system, timeline};
+  // Of one server it never goes back: another one answers under the same address.
+  const bool went_back = lead_lsn_ && host.answer->lsn < *lead_lsn_;
   lead_lsn_ = host.answer->lsn;
-  const bool is_same = chosen_ && chosen_->host == index && chosen_->timeline == timeline;
+  const bool is_same = chosen_ && chosen_->host == index && chosen_->timeline == timeline &&
+                       !chosen_moved_ && !went_back;
+  chosen_moved_ = false;
   if (is_same && serves_) return;
   if (!is_same) chosen_ = Leader{Term{highest().value + 1}, index, timeline};
   serves_ = true;
-  notes_.push_back({Loudness::info, host.name + " is the primary, on timeline " +
-                                        std::to_string(timeline.value)});
+  notes_.push_back({Loudness::info,
+                    host.name + " is the primary, on timeline " + std::to_string(timeline.value)});
 }
 
 void ExternalView::say_once(Host& host, Loudness loudness, const std::string& text) {

@@ -51,6 +51,9 @@ class ExternalView {
   void answered(std::size_t host, const ProbeAnswer& answer);
   /// It did not answer. The first failure changes nothing, the second in a row does.
   void failed(std::size_t host, const std::string& why);
+  /// From now on its name means another address, where another server may be: what it said before
+  /// does not count, and if it leads again, that is a new term.
+  void moved(std::size_t host);
 
   /// Whoever was the leader is not another's for as long as it is silent: with the same server the
   /// same term comes back.
@@ -77,8 +80,11 @@ class ExternalView {
     bool reported = false;  ///< answered or failed at least once
     bool disputes = false;  ///< takes writes beside the leader
     std::string said;       ///< the last sentence about it
+    /// The last that it said, also if it is silent now.
+    std::optional<std::uint64_t> system = std::nullopt;
   };
   void judge();
+  bool are_of_two_systems();
   void choose(std::size_t host);
   [[nodiscard]] bool is_ours(const ProbeAnswer& answer) const;
   [[nodiscard]] bool is_writable(const Host& host) const;
@@ -91,6 +97,8 @@ class ExternalView {
   const bool must_write_;
   std::optional<Leader> chosen_;
   bool serves_ = false;  ///< the chosen one is writable now
+  bool chosen_moved_ = false;
+  bool two_systems_ = false;  ///< and it was said
   std::optional<Lsn> lead_lsn_;
   std::vector<Note> notes_;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -69,6 +70,7 @@ struct Prober::Impl {
 
   void watch(std::size_t host);
   Result<ProbeConnection> connect(std::size_t host);
+  void is_at(std::size_t host, const Resolved& address);
   [[nodiscard]] bool ending(Millis after) const;
   Millis pause();
   [[nodiscard]] Millis short_pause() const;
@@ -83,7 +85,7 @@ struct Prober::Impl {
   std::mutex mutex;  ///< of what follows
   std::string password;
   ExternalView::Known written;
-  std::string not_written;  ///< why, as it was said
+  std::optional<ErrorCode> not_written;  ///< why; said once, whatever name a file had for a moment
   ExternalView view;
   std::vector<std::vector<Resolved>> resolved;
   std::shared_ptr<const World> published;
@@ -121,27 +123,44 @@ Result<ProbeConnection> Prober::Impl::connect(std::size_t host) {
   const Address& address = options.servers.hosts[host];
   const Instant deadline = boot_now() + options.timeout;
   std::string shown;
+  std::vector<Resolved> before;
   {
     const std::lock_guard lock(mutex);
     shown = password;
+    before = resolved[host];
   }
-  auto found = resolve(address);
+  auto found = options.look_up(address);
   if (!found) return found.error();
+  // Of several addresses the one in use goes on to be used.
+  const auto in_use = before.empty()
+                          ? found->end()
+                          : std::ranges::find(*found, before.front().bytes(), &Resolved::bytes);
+  if (in_use != found->end()) std::rotate(found->begin(), in_use, in_use + 1);
   Result<ProbeConnection> connection = Error(ErrorCode::unreachable, "its name has no address");
   for (std::size_t i = 0; i < found->size(); ++i) {
     // An address that is silent leaves time for the others.
     const Resolved& one = (*found)[i];
     const Instant now = boot_now();
     const auto share = static_cast<std::int64_t>(found->size() - i);
-    connection = ProbeConnection::open(options.servers, address, one, shown,
-                                       now + Nanos{(deadline - now).count() / share},
-                                       wake.number());
+    connection =
+        ProbeConnection::open(options.servers, address, one, shown,
+                              now + Nanos{(deadline - now).count() / share}, wake.number());
     if (!connection) continue;
-    const std::lock_guard lock(mutex);
-    resolved[host] = {one};
+    is_at(host, one);
     return connection;
   }
   return connection;
+}
+
+/// Before the first answer from there: what was said elsewhere is not said by this server.
+void Prober::Impl::is_at(std::size_t host, const Resolved& address) {
+  const std::lock_guard lock(mutex);
+  const auto& before = resolved[host];
+  const bool has_moved = !before.empty() && before.front().bytes() != address.bytes();
+  resolved[host] = {address};
+  if (!has_moved) return;
+  view.moved(host);
+  publish();
 }
 
 /// Whether the prober ends, now or until `after` has passed.
@@ -178,12 +197,14 @@ void Prober::Impl::publish() {
     const std::string text = std::to_string(*view.known().system) + " " +
                              std::to_string(view.known().timeline.value) + "\n";
     const auto kept = write_file_durably(options.known_file, text, 0600);
-    const std::string trouble = kept ? "" : kept.error().one_line();
-    if (kept) written = view.known();
-    if (options.note && !trouble.empty() && trouble != not_written) {
-      options.note(Loudness::warning, trouble + " Until it is written nobody leads.");
+    if (kept) {
+      written = view.known();
+      not_written.reset();
+    } else if (std::exchange(not_written, kept.error().code()) != kept.error().code() &&
+               options.note) {
+      options.note(Loudness::warning,
+                   kept.error().one_line() + ". Until it is written nobody leads");
     }
-    not_written = trouble;
   }
   for (const ExternalView::Note& note : view.take_notes()) {
     if (options.note) options.note(note.loudness, note.text);
@@ -193,8 +214,8 @@ void Prober::Impl::publish() {
     return one.lag == other.lag;
   };
   if (published && same_routes(*published, next)) {
-    const bool same_lags = std::equal(next.nodes.begin(), next.nodes.end(),
-                                      published->nodes.begin(), same_lag);
+    const bool same_lags =
+        std::equal(next.nodes.begin(), next.nodes.end(), published->nodes.begin(), same_lag);
     if (same_lags || boot_now() - published_at < between_lags) return;
   }
   next.number = published ? published->number + 1 : 1;

@@ -28,6 +28,8 @@ class Prober {
     /// Remembers the database system and the highest timeline; made when they are known.
     std::filesystem::path known_file;
     std::function<void(Loudness, const std::string&)> note = {};  ///< from any thread
+    /// What a name means now; from threads of the prober.
+    std::function<Result<std::vector<Resolved>>(const Address&)> look_up = resolve;
   };
   /// At each change, and at most twice a second when only lags changed; from threads of the prober,
   /// one call at a time. It must not block.

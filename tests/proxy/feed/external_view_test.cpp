@@ -100,6 +100,50 @@ TEST_F(ExternalViewTest, AnotherDatabaseSystemIsNeverUsed) {
   EXPECT_NE(notes().find("b is of another database system"), std::string::npos);
 }
 
+TEST_F(ExternalViewTest, ANameThatMovesToAnotherServerIsANewTerm) {
+  view.answered(0, primary(1, 100));
+  view.answered(1, standby(1));
+  EXPECT_EQ(leader(), "a 1 on 1");
+  notes();
+  view.moved(0);
+  EXPECT_EQ(leader(), "nobody 1") << "what is there has said nothing yet";
+  EXPECT_FALSE(view.answer(0));
+  EXPECT_NE(notes().find("a has another address now"), std::string::npos);
+  view.answered(0, primary(1, 200));
+  EXPECT_EQ(leader(), "a 2 on 1") << "servers of the first address are left";
+  view.answered(0, primary(1, 300));
+  EXPECT_EQ(leader(), "a 2 on 1");
+  view.moved(1);
+  EXPECT_EQ(leader(), "a 2 on 1");
+  EXPECT_FALSE(view.replays(1));
+}
+
+TEST_F(ExternalViewTest, APositionThatGoesBackIsAnotherServersUnderOneAddress) {
+  view.answered(0, primary(1, 100));
+  view.answered(1, standby(1));
+  view.failed(0, "closed");
+  view.answered(0, primary(1, 60));
+  EXPECT_EQ(leader(), "a 2 on 1");
+}
+
+TEST_F(ExternalViewTest, OfTwoSystemsNoneIsChosenFirst) {
+  ProbeAnswer foreign = primary(9);
+  foreign.system = 8'000;
+  view.answered(1, foreign);
+  view.answered(0, primary(1));
+  EXPECT_EQ(leader(), "nobody 0");
+  EXPECT_EQ(notes(),
+            "TWO DATABASE SYSTEMS: a is of 7000 and b of 8000: none is used. Name servers of one "
+            "system only, and start again\n");
+  view.failed(1, "closed");
+  view.failed(1, "refused");
+  view.answered(0, primary(1));
+  EXPECT_EQ(leader(), "nobody 0") << "that one is silent does not make the other one ours";
+  EXPECT_EQ(notes(), "b does not answer: refused\n");
+  view.answered(1, standby(1));
+  EXPECT_EQ(leader(), "a 1 on 1") << "it was put right";
+}
+
 TEST_F(ExternalViewTest, WhatWasKnownBeforeTheStartKeepsAnOldPrimaryOut) {
   ExternalView later({"a", "b"}, {ours, TimelineId{2}}, true);
   later.failed(1, "refused");
