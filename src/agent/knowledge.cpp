@@ -82,6 +82,16 @@ void learn_record(Knowledge& knowledge, const core::Record& record, Revision rev
   note_term(knowledge, record, now);
 }
 
+void learn_stored_record(Knowledge& knowledge, const core::Record& record, Revision revision,
+                         Instant now) {
+  learn_record(knowledge, record, revision, now);
+  core::Situation& s = knowledge.situation;
+  // A store that shows another history under this number is a matter of its own.
+  const bool is_same = revision == s.revision && record.cluster_id == s.record->cluster_id &&
+                       record.term == s.record->term;
+  if (is_same && record != *s.record) s.record = record;
+}
+
 void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream) {
   knowledge.upstream_name.reset();
   knowledge.situation.server.upstream = std::move(upstream);

@@ -99,8 +99,13 @@ using Tell = std::function<void(Learn)>;
 /// Addresses of the PostgreSQL servers of all known nodes, each once, in order.
 std::vector<std::string> member_hosts(const Knowledge& knowledge);
 
-/// The record became known, from the store or from a peer. Older revisions are ignored.
+/// The record became known, from a peer or by our own writing. Older revisions are ignored.
 void learn_record(Knowledge& knowledge, const core::Record& record, Revision revision, Instant now);
+
+/// The same of what was read in the store, which wins at an equal revision: a peer of an older
+/// version leaves out the members that it does not know.
+void learn_stored_record(Knowledge& knowledge, const core::Record& record, Revision revision,
+                         Instant now);
 
 /// The service file was written by this run: what stood there at our start counts no more.
 void learn_upstream(Knowledge& knowledge, std::optional<core::Upstream> upstream);

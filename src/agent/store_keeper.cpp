@@ -87,7 +87,7 @@ Outcome StoreKeeper::round() {
     });
   } else {
     tell_([record = (*read)->value, revision = (*read)->revision, asked_at](Knowledge& k) {
-      learn_record(k, record, revision, boot_now());
+      learn_stored_record(k, record, revision, boot_now());
       // A store that shows less than we know says nothing about what we know.
       if (revision >= k.situation.revision) k.situation.store_read_at = asked_at;
       k.situation.record_missing = false;

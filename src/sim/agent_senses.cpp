@@ -177,7 +177,7 @@ void AgentModel::after_reading(Instant asked_at, const StoreModel::Read& read) {
     s.record_missing = true;
     s.store_read_at = asked_at;
   } else if (read) {
-    agent::learn_record(know_, (*read)->value, (*read)->revision, home_.clock());
+    agent::learn_stored_record(know_, (*read)->value, (*read)->revision, home_.clock());
     // A store that shows less than we know says nothing about what we know.
     if ((*read)->revision >= s.revision) s.store_read_at = asked_at;
     s.record_missing = false;

@@ -25,6 +25,30 @@ TEST_F(KnowledgeTest, AnOlderRecordIsIgnored) {
   EXPECT_EQ(know_.situation.revision, Revision{9});
 }
 
+// A peer of an older version drops what it does not know: a claim on what it told would be refused
+// for ever, since the store has another record.
+TEST_F(KnowledgeTest, AtOneRevisionTheStoreIsBelievedBeforeAPeer) {
+  core::Record stored = claimed_by("other");
+  stored.request = core::Request{"r1", {}, NodeName{"n2"}, false, 0};
+  core::Record told = stored;
+  told.request.reset();
+  learn_record(know_, told, Revision{9}, Instant{1});
+  learn_stored_record(know_, stored, Revision{9}, Instant{2});
+  EXPECT_EQ(know_.situation.record, stored);
+  learn_record(know_, told, Revision{9}, Instant{3});
+  EXPECT_EQ(know_.situation.record, stored) << "and a peer changes nothing of it";
+  learn_stored_record(know_, told, Revision{8}, Instant{4});
+  EXPECT_EQ(know_.situation.record, stored) << "an older reading neither";
+}
+
+TEST_F(KnowledgeTest, AStoreWithAnotherHistoryIsNotTakenForTheSameRecord) {
+  core::Record known = claimed_by("other");
+  learn_record(know_, known, Revision{9}, Instant{1});
+  core::Record lost = fresh_record();
+  learn_stored_record(know_, lost, Revision{9}, Instant{2});
+  EXPECT_EQ(know_.situation.record, known);
+}
+
 TEST_F(KnowledgeTest, ANewTermWithOurClaimIsOursAlsoIfTheReplyWasLost) {
   learn_record(know_, fresh_record(), Revision{1}, Instant{1});
   learn_record(know_, claimed_by("mine"), Revision{2}, Instant{5});
