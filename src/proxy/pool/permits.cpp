@@ -8,7 +8,8 @@
 namespace evergres::proxy {
 namespace {
 
-constexpr std::size_t served_at_once = 8;
+constexpr std::size_t served_at_once = 8;       ///< at each limit
+constexpr std::size_t served_in_a_review = 64;  ///< at all of them
 constexpr std::size_t excess_at_once = 64;
 constexpr Millis patience{500};
 
@@ -243,8 +244,15 @@ void Permits::review(Instant now) {
   }
   std::stable_sort(first.begin(), first.end(),
                    [](const auto& a, const auto& b) { return a->held_ < b->held_; });
-  if (first.size() > served_at_once) first.resize(served_at_once);
-  for (const auto& account : first) ask_for(*account, now);
+  // Counted at each limit: many who wait at one of them do not hide those at another.
+  std::map<const Account::Count*, std::size_t> asked;
+  std::size_t in_all = 0;
+  for (const auto& account : first) {
+    const auto reached = full(*account);
+    if (!reached || asked[account->counts_[place_of(*reached)].get()]++ >= served_at_once) continue;
+    if (++in_all > served_in_a_review) return;
+    ask_for(*account, now);
+  }
 }
 
 std::optional<Level> Permits::let_in(PermitAccount& account) {

@@ -228,6 +228,35 @@ TEST(Permits, OneServerGoesRound) {
   EXPECT_EQ(order.substr(0, 6), "abcabc");
 }
 
+TEST(Permits, ThoseWhoWaitAtOneLimitDoNotHideThoseAtAnother) {
+  Permits permits;
+  const Limits one = at_most(0, 0, 0, 1, 0);
+  const Limits three = at_most(0, 0, 0, 3, 0);
+  // Its only server is busy for good, and very many wait for it.
+  Hungry busy(permits, {"stuck", "busy"}, one);
+  busy.eat(at(0));
+  std::vector<std::unique_ptr<Hungry>> crowd;
+  for (int i = 0; i < 20; ++i) {
+    crowd.push_back(
+        std::make_unique<Hungry>(permits, PoolName{"stuck", "u" + std::to_string(i)}, one));
+    crowd.back()->eat(at(0));
+  }
+  Hungry rich(permits, {"app", "rich"}, three);
+  Hungry poor(permits, {"app", "poor"}, three);
+  rich.eat(at(0));
+  poor.eat(at(0));
+  ASSERT_TRUE(rich.transaction_ends());
+  run_posted();
+  poor.eat(at(1));
+  ASSERT_EQ(rich.held, 2U);
+  ASSERT_EQ(poor.held, 1U);
+  permits.review(at(3000));
+  run_posted();
+  EXPECT_TRUE(rich.transaction_ends()) << "its turn is over, and somebody waits for it";
+  run_posted();
+  EXPECT_EQ(poor.held, 2U);
+}
+
 TEST(Permits, WhoHasLeftIsNotServed) {
   Permits permits;
   const Limits limits = at_most(0, 0, 0, 0, 1);
