@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/json.hpp>
 #include <filesystem>
+#include <thread>
 
 #include "net/local_client.hpp"
 #include "proxy/control/control.hpp"
@@ -118,6 +119,33 @@ TEST_F(ControlTest, DoesNotWaitForEverForThreadsThatAreStuck) {
   const auto answer = ask({{"verb", "metrics"}});
   ASSERT_FALSE(answer);
   EXPECT_EQ(ErrorCode::timed_out, answer.error().code());
+}
+
+/// A replaced process leaves the socket while its shards may be about to answer.
+TEST_F(ControlTest, AnAnswerThatComesAfterItWasShutDoesNoHarm) {
+  std::function<void(std::shared_ptr<const Snapshot>)> late;
+  std::atomic<bool> asked{false};
+  const auto answers = options_.look;
+  options_.look = [&](bool, auto then) {
+    late = std::move(then);
+    asked = true;
+  };
+  const auto older = Control::start(options_);
+  while (!std::filesystem::exists(options_.socket)) ::usleep(1000);
+  std::thread asking([this] {
+    const json::value request{{"verb", "metrics"}};
+    EXPECT_FALSE(net::LocalClient::ask(options_.socket, request, Millis{10'000}));
+  });
+  const Instant deadline = boot_now() + Millis{10'000};
+  while (!asked && boot_now() < deadline) ::usleep(1000);
+  ASSERT_TRUE(asked);
+  older->shut();
+  asking.join();
+  options_.look = answers;
+  const auto successor = Control::start(options_);
+  EXPECT_TRUE(ask({{"verb", "metrics"}})) << "the socket is free";
+  late(std::make_shared<const Snapshot>(snapshot_));
+  EXPECT_TRUE(ask({{"verb", "metrics"}}));
 }
 
 TEST_F(ControlTest, TakesOverWhenTheOlderOneIsGone) {
