@@ -15,6 +15,10 @@ constexpr Millis store_step{1000};
 }  // namespace
 
 void AgentModel::take_status(const supervisor::Status& status) {
+  if (know_.supervisor.state != status.state) {
+    world_.trace.mark(Mark::Kind::server, home_.place, home_.place,
+                      "PostgreSQL: " + std::string(word_of(status.state)));
+  }
   agent::learn_status(know_, status);
   think_soon();
 }

@@ -14,7 +14,7 @@ Choices Choices::of_seed(std::uint64_t seed) {
 
 Choices Choices::of_recording(std::vector<std::uint32_t> answers) {
   Choices choices;
-  choices.source_ = Source::answers;
+  choices.source_ = Source::recording;
   choices.answers_ = std::move(answers);
   return choices;
 }
@@ -26,15 +26,38 @@ Choices Choices::of_bytes(std::span<const std::uint8_t> bytes) {
     const std::uint32_t high = i + 1 < bytes.size() ? bytes[i + 1] : 0U;
     answers.push_back(low | high << 8U);
   }
-  return of_recording(std::move(answers));
+  Choices choices = of_recording(std::move(answers));
+  choices.source_ = Source::bytes;
+  return choices;
 }
 
 Result<Choices> Choices::of_text(const std::string& text) {
-  std::istringstream in(text);
+  std::istringstream lines(text);
   std::vector<std::uint32_t> answers;
-  for (std::uint32_t answer = 0; in >> answer;) answers.push_back(answer);
-  if (!in.eof()) return Error(ErrorCode::data_invalid, "a recorded run holds only numbers");
+  std::size_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    std::istringstream words(line);
+    for (std::uint32_t answer = 0; words >> answer;) answers.push_back(answer);
+    if (words.eof()) continue;
+    return Error(ErrorCode::data_invalid, "a recorded run holds only numbers",
+                 "Line " + std::to_string(number) + " holds something else.");
+  }
   return of_recording(std::move(answers));
+}
+
+std::vector<std::uint32_t> Choices::recorded_between() const {
+  std::vector<std::uint32_t> between;
+  std::size_t at = 0;
+  const auto take = [&](std::size_t until) {
+    for (; at < until; ++at) between.push_back(recorded_[at]);
+  };
+  for (const auto& [from, to] : asides_) {
+    take(from);
+    at = to;
+  }
+  take(recorded_.size());
+  return between;
 }
 
 std::string Choices::text() const {
@@ -54,12 +77,12 @@ std::uint64_t Choices::next() {
 
 std::uint32_t Choices::below(std::uint32_t limit) {
   CHECK(limit > 0);
-  ++asked_;
   std::uint32_t answer = 0;
   if (source_ == Source::seed) {
     answer = static_cast<std::uint32_t>((next() >> 32U) * limit >> 32U);
   } else if (position_ < answers_.size()) {
-    answer = answers_[position_++] % limit;
+    answer = answers_[position_++];
+    if (answer >= limit) answer = source_ == Source::bytes ? answer % limit : 0;
   }
   if (recording_) recorded_.push_back(answer);
   return answer;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/instant.hpp"
@@ -12,13 +13,17 @@ namespace evergres::sim {
 
 /// Where every random decision of a simulated world comes from: a seed, a recorded run, or the
 /// bytes of a fuzzer. Same source, same world. What a recorded source or a fuzzer does not say any
-/// more is 0, which by convention is the quiet alternative.
+/// more is 0, which by convention is the quiet alternative; so is a recorded answer that is none to
+/// the question, because something before it was taken away.
 class Choices {
  public:
   static Choices of_seed(std::uint64_t seed);
   static Choices of_bytes(std::span<const std::uint8_t> bytes);
   static Choices of_recording(std::vector<std::uint32_t> answers);
-  /// A file of numbers as text() writes it. Error data_invalid if it holds anything else.
+  /// Each question is answered with 0.
+  static Choices quiet() { return of_recording({}); }
+  /// A file of numbers as text() writes it. Error data_invalid, with the line, if it holds anything
+  /// else.
   static Result<Choices> of_text(const std::string& text);
 
   /// 0 … limit-1; `limit` is at least 1.
@@ -36,11 +41,26 @@ class Choices {
   /// From here on the answers are kept, for of_recording().
   void record() { recording_ = true; }
   [[nodiscard]] const std::vector<std::uint32_t>& recorded() const { return recorded_; }
+  /// The same without what was drawn while an Aside lived: what is left to chance once the world
+  /// and its faults are given.
+  [[nodiscard]] std::vector<std::uint32_t> recorded_between() const;
   [[nodiscard]] std::string text() const;
-  [[nodiscard]] std::uint64_t asked() const { return asked_; }
+
+  /// While it lives, what is drawn is a part of the plan of a run: shape, faults.
+  class Aside {
+   public:
+    explicit Aside(Choices& choices) : choices_(choices), from_(choices.recorded_.size()) {}
+    ~Aside() { choices_.asides_.emplace_back(from_, choices_.recorded_.size()); }
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+
+   private:
+    Choices& choices_;
+    std::size_t from_;
+  };
 
  private:
-  enum class Source { seed, answers };
+  enum class Source { seed, bytes, recording };
   std::uint64_t next();
 
   Source source_ = Source::seed;
@@ -49,7 +69,7 @@ class Choices {
   std::size_t position_ = 0;
   bool recording_ = false;
   std::vector<std::uint32_t> recorded_;
-  std::uint64_t asked_ = 0;
+  std::vector<std::pair<std::size_t, std::size_t>> asides_;  ///< from, and up to but not included
 };
 
 }  // namespace evergres::sim

@@ -7,6 +7,10 @@ namespace evergres::sim {
 Hands::Hands(AgentModel& at_agent, std::weak_ptr<int> token)
     : agent(at_agent), known(at_agent.know_), run(std::move(token)) {}
 
+void Hands::mark(Mark::Kind kind, std::string what) {
+  world().trace.mark(kind, agent.home_.place, agent.home_.place, std::move(what));
+}
+
 void Hands::learn(agent::Learn change) {
   change(agent.know_);
   agent.think_soon();
@@ -108,6 +112,7 @@ void Hands::write_names(const std::string& names) {
 
 Task<Outcome> Hands::set_names(std::string names, Instant deadline) {
   write_names(names);
+  mark(Mark::Kind::names, "names '" + names + "'");
   postgres().reload();
   while (postgres().names_shown() != names || !postgres().answers()) {
     if (now() >= deadline) co_return Error(ErrorCode::timed_out, "the names are not in force");
@@ -175,6 +180,7 @@ Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {
     co_return Error(ErrorCode::no_space, "the promise could not be written");
   }
   hands.state().promise = promise;
+  hands.mark(Mark::Kind::promise, "promises term " + std::to_string(term.value));
   hands.learn([promise](agent::Knowledge& k) { k.situation.promise = promise; });
   co_return Outcome{};
 }

@@ -29,6 +29,8 @@ class Hands {
   [[nodiscard]] Choices& choices() { return agent.world_.choices; }
   [[nodiscard]] const Surroundings& world() const { return agent.world_; }
   [[nodiscard]] Process& process() { return agent.home_.process; }
+  /// For a drawing of the run.
+  void mark(Mark::Kind kind, std::string what);
   /// A change of knowledge, on the control thread: after this step.
   void learn(agent::Learn change);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/quorum.hpp"
 #include "core/transition.hpp"
 
 namespace evergres::sim {
@@ -21,6 +22,7 @@ void Judge::complain(const std::string& what) {
   if (!violation_.empty()) return;
   violation_ = what;
   trace_.say("judge", what);
+  trace_.mark(Mark::Kind::broken, machines_.size() + 1, machines_.size() + 1, what);
 }
 
 const Machine& Judge::of(const NodeName& name) const {
@@ -61,8 +63,41 @@ void Judge::recorded(const core::Record& record) {
     complain("I9: the record contradicts itself: " + trouble);
   }
   check_terms(record);
+  draw(record);
   if (record.phase == core::Phase::leading && record.leader) check_opening(record);
   last_ = record;
+}
+
+// A term, an opening, a policy. Who may take the next step has written it.
+void Judge::draw(const core::Record& record) {
+  const Place store = machines_.size();
+  const auto wrote = std::find_if(machines_.begin(), machines_.end(),
+                                  [&](const auto& each) { return each->name == record.claimant; });
+  const Place from = wrote == machines_.end() ? store : (*wrote)->place;
+  const std::string term = "term " + number(record.term.value);
+  const bool fresh = !last_ || record.term > last_->term;
+  if (fresh) trace_.mark(Mark::Kind::term, from, store, term + ": " + record.why);
+  const auto& book = record.policy;
+  if (last_ && book.unproven.size() > last_->policy.unproven.size()) {
+    trace_.mark(Mark::Kind::names, from, store,
+                term + ": " + core::describe(book.unproven.back()) + ", not proven yet");
+  }
+  const bool leads = record.phase == core::Phase::leading && record.leader;
+  if (!leads) return;
+  const Place leader = of(record.leader->node).place;
+  if (fresh || last_->phase != core::Phase::leading) {
+    trace_.mark(Mark::Kind::opened, leader, store,
+                "opens " + term + " with " + core::describe(book.current));
+  } else if (book.current != last_->policy.current) {
+    trace_.mark(Mark::Kind::names, leader, store, "proven: " + core::describe(book.current));
+  }
+}
+
+/// The moment in which what is missed now was acknowledged.
+void Judge::draw_lost(std::uint64_t record) {
+  const Acknowledged& how = acknowledged_.at(record);
+  trace_.mark_then({how.at, Mark::Kind::acknowledged, how.node, machines_.size() + 1,
+                    "record " + number(record) + " is acknowledged"});
 }
 
 // I5, I8: whoever opens holds everything that was ever acknowledged. I1: one per term.
@@ -78,6 +113,7 @@ void Judge::check_opening(const core::Record& record) {
   const Machine& leader = of(record.leader->node);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
+    draw_lost(id);
     return complain("I5: " + leader.name.value + " opened term " + number(record.term.value) +
                     " without record " + number(id) + ", which " + name_of(how.node) +
                     " had acknowledged");
@@ -101,6 +137,7 @@ void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
   if (opened_by_.empty()) return complain("I2: a commit was acknowledged before anybody led");
   const Machine& leader = of(opened_by_.rbegin()->second);
   if (leader.place == node || holds(leader, record, end)) return;
+  draw_lost(record);
   complain("I2: " + name_of(node) + " acknowledged record " + number(record) + ", which " +
            leader.name.value + " lacks, the leader of term " +
            number(opened_by_.rbegin()->first.value));
@@ -108,8 +145,10 @@ void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
 
 // I10: an id names one history.
 void Judge::promoted(Place node, const core::Fork& fork) {
-  trace_.say(name_of(node), "promoted to timeline " + number(fork.timeline.value) + " at " +
-                                number(fork.at.value));
+  const std::string what =
+      "promoted to timeline " + number(fork.timeline.value) + " at " + number(fork.at.value);
+  trace_.say(name_of(node), what);
+  trace_.mark(Mark::Kind::promoted, node, node, what);
   const auto [known, fresh] = timelines_.emplace(fork.timeline, std::pair{node, fork});
   if (!fresh) {
     complain("I10: timeline " + number(fork.timeline.value) + " began on " +
@@ -135,6 +174,7 @@ bool Judge::may_count(const std::string& name, Place sender) const {
 // I12: under a name that counts nobody attaches with WAL that the sender lacks.
 void Judge::attached(Place receiver, Place sender, const std::string& name) {
   trace_.say(name_of(receiver), "streams from " + name_of(sender) + " as " + name);
+  trace_.mark(Mark::Kind::server, receiver, sender, "streams as " + name);
   if (!may_count(name, sender)) return;
   const Wal& own = machines_[receiver]->postgres.disk.wal;
   const Wal& theirs = machines_[sender]->postgres.disk.wal;
@@ -149,6 +189,7 @@ void Judge::attached(Place receiver, Place sender, const std::string& name) {
 // I11: no data directory with the only copy of something acknowledged is overwritten.
 void Judge::destroys(Place node) {
   trace_.say(name_of(node), "gives up its data");
+  trace_.mark(Mark::Kind::server, node, node, "gives up its data");
   for (const auto& [id, how] : acknowledged_) {
     if (!holds(*machines_[node], id, how.end)) continue;
     const auto elsewhere = [&, record = id, end = how.end](const auto& machine) {
@@ -188,6 +229,7 @@ void Judge::finish(const core::Record& record) {
   const Machine& leader = of(record.leader->node);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
+    draw_lost(id);
     return complain("I5: in the end " + leader.name.value + " lacks record " + number(id) +
                     ", which " + name_of(how.node) + " had acknowledged");
   }

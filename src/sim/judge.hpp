@@ -48,6 +48,8 @@ class Judge {
   };
   [[nodiscard]] const Machine& of(const NodeName& name) const;
   [[nodiscard]] bool holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const;
+  void draw(const core::Record& record);
+  void draw_lost(std::uint64_t record);
   void check_terms(const core::Record& record);
   void check_opening(const core::Record& record);
   [[nodiscard]] bool may_count(const std::string& name, Place sender) const;

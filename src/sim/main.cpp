@@ -3,11 +3,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "sim/commands.hpp"
 #include "sim/report.hpp"
 
 /// evergres-sim: runs simulated clusters.
@@ -24,6 +24,12 @@ constexpr const char* usage =
     "  --plant BUG     plant a mistake; `--plant list` names them\n"
     "  --choices FILE  replay recorded choices instead of a seed\n"
     "  --record FILE   write the choices of the last run to FILE\n"
+    "  --story FILE    tell a story (docs/stories.md)\n"
+    "  --faults        name the faults that a story can have\n"
+    "  --draw HOW      the run as a message sequence: text or svg\n"
+    "  --shrink SEED   make a seed that breaks something a small story that breaks the same\n"
+    "                  (with --choices: the recorded run), for --minutes M at most (5)\n"
+    "  --keep FILE     where the small story goes (tests/sim/stories/seed_SEED.story)\n"
     "\n"
     "Exit status: 0 if every run kept every invariant, 1 if not, 2 for a wrong command line.\n";
 
@@ -35,14 +41,11 @@ struct Orders {
   Planted planted;
   std::string choices;
   std::string record;
+  std::string story;
+  std::string keep;
+  Draw draw = Draw::no;
+  bool shrink = false;
 };
-
-std::optional<Bug> bug_named(const std::string& name) {
-  for (const auto& word : words(static_cast<const Bug*>(nullptr))) {
-    if (word.word == name) return word.value;
-  }
-  return std::nullopt;
-}
 
 void list_bugs() {
   for (const auto& word : words(static_cast<const Bug*>(nullptr))) {
@@ -69,8 +72,18 @@ std::optional<Orders> read(const std::vector<std::string>& given) {
       orders.choices = value;
     } else if (given[i] == "--record") {
       orders.record = value;
+    } else if (given[i] == "--story") {
+      orders.story = value;
+    } else if (given[i] == "--keep") {
+      orders.keep = value;
+    } else if (given[i] == "--draw") {
+      if (value != "text" && value != "svg") return std::nullopt;
+      orders.draw = value == "svg" ? Draw::svg : Draw::text;
+    } else if (given[i] == "--shrink") {
+      orders.shrink = true;
+      orders.seed = std::strtoull(value.c_str(), nullptr, 10);
     } else if (given[i] == "--plant") {
-      const auto bug = bug_named(value);
+      const auto bug = bug_called(value);
       if (!bug) return std::nullopt;
       orders.planted.insert(*bug);
     } else {
@@ -83,11 +96,25 @@ std::optional<Orders> read(const std::vector<std::string>& given) {
 
 std::optional<Choices> source_of(const Orders& orders, std::uint64_t seed) {
   if (orders.choices.empty()) return Choices::of_seed(seed);
-  std::ifstream file(orders.choices);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto choices = Choices::of_text(text);
-  if (!file.good() && !file.eof()) return std::nullopt;
-  return choices ? std::optional(std::move(*choices)) : std::nullopt;
+  return choices_in(orders.choices);
+}
+
+/// One run that is looked at: shrunk or drawn.
+int look_at(const Orders& orders) {
+  auto choices = source_of(orders, orders.seed);
+  if (!choices) return 2;
+  std::string name =
+      orders.choices.empty() ? "seed " + std::to_string(orders.seed) : orders.choices;
+  std::string file = "seed_" + std::to_string(orders.seed);
+  for (const Bug bug : orders.planted) {
+    name += " with " + std::string(word_of(bug));
+    file += "_" + std::string(word_of(bug));
+  }
+  if (!orders.shrink) return draw_run(std::move(*choices), orders.planted, name, orders.draw);
+  const std::string keep =
+      orders.keep.empty() ? "tests/sim/stories/" + file + ".story" : orders.keep;
+  const double minutes = orders.minutes > 0 ? orders.minutes : 5;
+  return shrink_run(std::move(*choices), orders.planted, name, keep, minutes);
 }
 
 int run(const Orders& orders) {
@@ -130,10 +157,15 @@ int main(int count, char** values) {
     list_bugs();
     return 0;
   }
+  if (given.size() == 1 && given[0] == "--faults") {
+    list_faults();
+    return 0;
+  }
   const auto orders = read(given);
   if (!orders) {
     fmt::print(stderr, "{}", usage);
     return 2;
   }
-  return run(*orders);
+  if (!orders->story.empty()) return tell_file(orders->story, orders->trace, orders->draw);
+  return orders->shrink || orders->draw != Draw::no ? look_at(*orders) : run(*orders);
 }

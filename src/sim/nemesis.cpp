@@ -66,7 +66,7 @@ void ask(World& world, core::RequestKind kind, const NodeName& to) {
   const auto current = world.store().read_now();
   if (!current) return;
   core::Request wish;
-  wish.id = "op" + std::to_string(world.choices().asked());
+  wish.id = "op" + std::to_string(world.events().done());
   wish.kind = kind;
   wish.to = to;
   if (auto asked = core::ask(current->value, wish)) {

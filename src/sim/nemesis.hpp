@@ -24,7 +24,7 @@ std::span<const FaultKind> fault_kinds();
 /// One fault of a plan. The plan is drawn before the chaos begins, so that it can be shortened.
 struct PlannedFault {
   Nanos after{0};  ///< from the begin of the chaos
-  Nanos lasts{0};
+  Nanos lasts{0};  ///< 0: until somebody ends it, at the healing at the latest
   std::size_t kind = 0;
   Place a = 0;
   Place b = 0;

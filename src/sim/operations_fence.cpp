@@ -95,6 +95,10 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
   auto fencing = is_stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   const auto fenced = co_await fencing;
   if (!fenced) co_return fenced.error();
+  hands.mark(Mark::Kind::promise, "fenced, WAL ends at " +
+                                      std::to_string(fenced->position->lsn.value) +
+                                      " of timeline " +
+                                      std::to_string(fenced->position->timeline.value));
   const std::uint64_t start_id = hands.known.supervisor.start_id;
   hands.learn([answer = *fenced, start_id, at = hands.now()](agent::Knowledge& k) {
     if (k.supervisor.start_id != start_id) return;  // it is about an earlier run of the server

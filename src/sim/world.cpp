@@ -5,6 +5,8 @@
 
 #include "core/transition.hpp"
 #include "core/view.hpp"
+#include "sim/story.hpp"
+#include "sim/telling.hpp"
 
 namespace evergres::sim {
 namespace {
@@ -14,6 +16,7 @@ constexpr Millis quiet_time{3000};
 constexpr Millis settle{180'000};
 
 Shape draw_shape(Choices& choices) {
+  const Choices::Aside aside(choices);
   Shape shape;
   const std::vector<std::size_t> sizes{3, 3, 3, 2, 4, 5, 3, 5, 2, 7};
   shape.machines = choices.one_of(sizes);
@@ -44,15 +47,30 @@ std::string without_numbers(const std::string& text) {
 }  // namespace
 
 World::World(Choices choices, Planted planted, std::size_t trace_lines)
+    : World(std::move(choices), std::move(planted), Keep{trace_lines, false}) {}
+
+World::World(Choices choices, Planted planted, Keep keep)
+    : World(std::move(choices), std::move(planted), nullptr) {
+  trace_.keep(keep.lines);
+  if (keep.marks) trace_.keep_marks();
+}
+
+World::World(const Story& story, Choices choices, Keep keep)
+    : World(std::move(choices), story.planted, &story) {
+  trace_.keep(keep.lines);
+  if (keep.marks) trace_.keep_marks();
+}
+
+World::World(Choices choices, Planted planted, const Story* story)
     : choices_(std::move(choices)),
       planted_(std::move(planted)),
-      shape_(draw_shape(choices_)),
+      shape_(story != nullptr ? story->shape : draw_shape(choices_)),
       trace_(events_),
       network_(events_, choices_, shape_.machines + 1),
       store_(events_, network_, choices_, shape_.machines),
       judge_(events_, machines_, trace_),
-      surroundings_(surroundings()) {
-  trace_.keep(trace_lines);
+      surroundings_(surroundings()),
+      story_(story) {
   core::Wanted wanted;
   wanted.durability = shape_.mode;
   wanted.acknowledgements = shape_.acknowledgements;
@@ -74,9 +92,7 @@ Surroundings World::surroundings() {
       *this,
       [this](Place place) { return &machines_[place]->postgres; },
       [this](Place place) { return &machines_[place]->agent; },
-      [](const NodeName& name) {
-        return static_cast<Place>(std::stoul(name.value.substr(1)) - 1);
-      },
+      [](const NodeName& name) { return static_cast<Place>(std::stoul(name.value.substr(1)) - 1); },
       [this](const NodeName& node, const core::Decision& decision) { note(node, decision); },
       [this](Place place) { judge_.destroys(place); }};
 }
@@ -86,6 +102,7 @@ void World::note(const NodeName& node, const core::Decision& decision) {
   ++verdict_.reasons[decision.rule + ": " + without_numbers(decision.why)];
   const bool acts = !std::holds_alternative<core::StayPut>(decision.intent) &&
                     !std::holds_alternative<core::Wait>(decision.intent);
+  const Choices::Aside aside(choices_);
   if (!acts || !in_chaos_ || !choices_.chance(shape_.step_faults)) return;
   const PlannedFault fault =
       draw_step_fault(choices_, shape_.machines, surroundings_.place_of(node));
@@ -105,9 +122,8 @@ void World::bootstrap() {
   disk.clean = true;
   const Claim claim{"init"};
   const core::Record begun = core::claim_bootstrap(ClusterId{"c"}, machines_[0]->name, claim);
-  const auto record = core::finish_bootstrap(begun, claim, SystemId{77},
-                                             core::Seat{machines_[0]->name, disk.incarnation},
-                                             shape_.mode);
+  const auto record = core::finish_bootstrap(
+      begun, claim, SystemId{77}, core::Seat{machines_[0]->name, disk.incarnation}, shape_.mode);
   store_.watch([this](const core::Record& written) { judge_.recorded(written); });
   static_cast<void>(store_.put_now(*record));
   for (const auto& machine : machines_) machine->power_on();
@@ -180,12 +196,15 @@ void World::unleash(const std::vector<PlannedFault>& plan) {
 void World::begin_fault(const PlannedFault& fault) {
   const FaultKind& kind = fault_kinds()[fault.kind];
   trace_.say("nemesis", describe(fault));
+  const std::string lasts = fault.lasts == Nanos{0} ? "" : " for " + text_of(fault.lasts);
+  trace_.mark(Mark::Kind::fault, fault.a, fault.a, phrase_of(fault) + lasts);
+  verdict_.begun.push_back({events_.now(), fault});
   ++verdict_.faults[std::string(kind.name)];
   kind.begin(*this, fault.a, fault.b);
   if (kind.end == nullptr) return;
   const std::size_t number = ++begun_;
   active_.emplace_back(number, fault);
-  events_.after(fault.lasts, [this, number] { end_fault(number); });
+  if (fault.lasts > Nanos{0}) events_.after(fault.lasts, [this, number] { end_fault(number); });
 }
 
 void World::end_fault(std::size_t number) {
@@ -195,6 +214,7 @@ void World::end_fault(std::size_t number) {
   const PlannedFault over = found->second;
   active_.erase(found);
   trace_.say("nemesis", "over: " + describe(over));
+  trace_.mark(Mark::Kind::fault, over.a, over.a, "over: " + phrase_of(over));
   fault_kinds()[over.kind].end(*this, over.a, over.b);
 }
 
@@ -216,6 +236,19 @@ void World::heal() {
   for (const auto& machine : machines_) machine->power_on();
 }
 
+void World::suffer() {
+  if (story_ != nullptr) {
+    verdict_.unmet = Telling(*this, *story_).tell();
+    return;
+  }
+  const auto plan = [&] {
+    const Choices::Aside aside(choices_);
+    return draw_plan(choices_, machines_.size(), shape_.chaos);
+  };
+  unleash(plan());
+  run_for(shape_.chaos);
+}
+
 Verdict World::run() {
   bootstrap();
   watch();
@@ -226,11 +259,11 @@ Verdict World::run() {
   judge_.expect_quiet(false);
   if (judge_.violation().empty()) {
     in_chaos_ = true;
-    unleash(draw_plan(choices_, machines_.size(), shape_.chaos));
-    run_for(shape_.chaos);
+    verdict_.chaos_began = events_.now();
+    suffer();
     in_chaos_ = false;
   }
-  if (judge_.violation().empty()) {
+  if (judge_.violation().empty() && verdict_.unmet.empty()) {
     heal();
     const auto healthy = run_until_healthy(settle);
     if (healthy) verdict_.healthy_after = std::chrono::duration_cast<Millis>(*healthy);
@@ -245,6 +278,7 @@ Verdict World::run() {
   verdict_.leaderships = judge_.leaderships();
   verdict_.gaps = judge_.gaps();
   verdict_.trace.assign(trace_.kept().begin(), trace_.kept().end());
+  verdict_.marks = trace_.marks();
   return verdict_;
 }
 

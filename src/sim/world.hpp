@@ -18,14 +18,29 @@ struct Shape {
   std::uint32_t acknowledgements = 1;
   core::Tuning tuning;
   std::size_t writers = 6;
-  Nanos pause{0};  ///< of a writer between two writes
+  Nanos pause{0};                 ///< of a writer between two writes
   std::uint32_t step_faults = 0;  ///< permille of decisions to act that a fault follows
   Nanos chaos{0};
+};
+
+struct Story;
+
+/// A fault that began, with the moment in which it did.
+struct BegunFault {
+  Moment at;
+  PlannedFault fault;
+};
+
+/// How much of a run is kept to be looked at.
+struct Keep {
+  std::size_t lines = 0;  ///< of the trace, the last ones
+  bool marks = false;     ///< for a drawing
 };
 
 /// How a run ended.
 struct Verdict {
   std::string violation;  ///< a safety or liveness invariant; empty if none was broken
+  std::string unmet;      ///< the step of a told story that did not come true, and why
   std::uint64_t hash = 0;
   std::uint64_t events = 0;
   Nanos simulated{0};
@@ -37,12 +52,18 @@ struct Verdict {
   std::map<std::string, int> rules;
   std::map<std::string, int> reasons;  ///< rule and the words of its why, without numbers
   std::vector<std::string> trace;      ///< the last lines, if any were to be kept
+  std::vector<Mark> marks;
+  Moment chaos_began;
+  std::vector<BegunFault> begun;
 };
 
 /// One cluster from its first start through chaos to health again, all from one source of choices.
 class World : private PostgresWatcher {
  public:
   World(Choices choices, Planted planted, std::size_t trace_lines = 0);
+  World(Choices choices, Planted planted, Keep keep);
+  /// Shape, mistakes and faults are those of the story, which must outlive this.
+  World(const Story& story, Choices choices, Keep keep);
   Verdict run();
 
   // For the nemesis.
@@ -53,8 +74,11 @@ class World : private PostgresWatcher {
   [[nodiscard]] Judge::Machines& machines() { return machines_; }
   [[nodiscard]] Place store_place() const { return shape_.machines; }
   [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] const Planted& planted() const { return planted_; }
 
  private:
+  friend class Telling;
+  World(Choices choices, Planted planted, const Story* story);
   void promoted(Place node, const core::Fork& fork) override { judge_.promoted(node, fork); }
   void attached(Place receiver, Place sender, const std::string& name) override {
     judge_.attached(receiver, sender, name);
@@ -71,6 +95,8 @@ class World : private PostgresWatcher {
   [[nodiscard]] PlannedFault aimed(PlannedFault fault);
   void begin_fault(const PlannedFault& fault);
   void end_fault(std::size_t number);
+  /// The faults of the plan, or the steps of the story.
+  void suffer();
   void heal();
   [[nodiscard]] std::string missing();
   void note(const NodeName& node, const core::Decision& decision);
@@ -90,6 +116,7 @@ class World : private PostgresWatcher {
   std::vector<std::pair<std::size_t, PlannedFault>> active_;
   std::size_t begun_ = 0;
   bool in_chaos_ = false;
+  const Story* story_ = nullptr;
   Verdict verdict_;
 };
 

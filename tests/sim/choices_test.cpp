@@ -31,7 +31,30 @@ TEST(Choices, ARecordingAnswersAsTheSeedDid) {
   ASSERT_TRUE(again);
   EXPECT_EQ(answers, some_of(*again));
   EXPECT_EQ(again->below(10), 0U) << "what is not recorded is the quiet alternative";
-  EXPECT_EQ(Choices::of_text("1 2 x").error().message(), "a recorded run holds only numbers");
+  const auto wrong = Choices::of_text("1 2\n3 x\n");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message(), "a recorded run holds only numbers");
+  EXPECT_EQ(wrong.error().detail(), "Line 2 holds something else.");
+}
+
+TEST(Choices, ARecordedAnswerToAnotherQuestionIsTheDefault) {
+  Choices choices = Choices::of_recording({7, 3, 5});
+  EXPECT_EQ(choices.below(4), 0U);
+  EXPECT_EQ(choices.below(4), 3U);
+  EXPECT_EQ(choices.below(5), 0U);
+}
+
+TEST(Choices, WhatIsDrawnAsideBelongsToThePlan) {
+  Choices choices = Choices::of_seed(1);
+  choices.record();
+  std::vector<std::uint32_t> between{choices.below(100)};
+  {
+    const Choices::Aside aside(choices);
+    static_cast<void>(choices.below(100));
+  }
+  between.push_back(choices.below(100));
+  EXPECT_EQ(choices.recorded().size(), 3U);
+  EXPECT_EQ(choices.recorded_between(), between);
 }
 
 TEST(Choices, BytesOfAFuzzerAreASource) {
