@@ -50,7 +50,10 @@ class Choices {
   class Aside {
    public:
     explicit Aside(Choices& choices) : choices_(choices), from_(choices.recorded_.size()) {}
-    ~Aside() { choices_.asides_.emplace_back(from_, choices_.recorded_.size()); }
+    ~Aside() {
+      const std::size_t to = choices_.recorded_.size();
+      if (to > from_) choices_.asides_.emplace_back(from_, to);
+    }
     Aside(const Aside&) = delete;
     Aside& operator=(const Aside&) = delete;
 

@@ -298,10 +298,4 @@ std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nano
   return plan;
 }
 
-std::string describe(const PlannedFault& fault) {
-  return std::string(kinds[fault.kind].name) + " (n" + std::to_string(fault.a + 1) + ", n" +
-         std::to_string(fault.b + 1) + ") for " +
-         std::to_string(std::chrono::duration_cast<Millis>(fault.lasts).count()) + " ms";
-}
-
 }  // namespace evergres::sim

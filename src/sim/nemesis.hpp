@@ -37,6 +37,4 @@ std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nano
 /// A fault at a step (F32): it hits the node `here`, which has just decided something, or another.
 PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here);
 
-std::string describe(const PlannedFault& fault);
-
 }  // namespace evergres::sim

@@ -69,14 +69,14 @@ void Shrinker::cut_tail(const Verdict& verdict) {
 
 // Every change moves the choices behind it to other questions, so that a few other ones are a fair
 // try of the same story.
-bool Shrinker::accept(Story candidate, const std::string& doing) {
+bool Shrinker::accept(Story candidate, const std::string& doing, std::uint64_t seeds) {
   doing_ = doing;
   if (candidate.recorded && breaks(candidate, Choices::of_recording(*candidate.recorded))) {
     best_ = std::move(candidate);
     cut_tail(last_);
     return true;
   }
-  return try_seeds(std::move(candidate), 6, doing);
+  return try_seeds(std::move(candidate), seeds, doing);
 }
 
 bool Shrinker::try_seeds(Story candidate, std::uint64_t most, const std::string& doing) {
@@ -154,7 +154,8 @@ bool Shrinker::less_time() {
       if (less < Millis{100}) break;
       for (std::size_t j = i; j < candidate.steps.size(); ++j) *candidate.steps[j].at -= less;
       candidate.shape.chaos = std::max(candidate.shape.chaos - less, Nanos(Millis{1000}));
-      if (accept(std::move(candidate), "earlier")) {
+      // The time before the first fault is worth more tries: it makes every run after it longer.
+      if (accept(std::move(candidate), "earlier", i == 0 ? 40 : 6)) {
         better = true;
         break;
       }

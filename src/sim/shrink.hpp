@@ -32,7 +32,7 @@ class Shrinker {
  private:
   bool breaks(const Story& candidate, Choices choices);
   /// Becomes the story if it breaks the same with these choices, or with others.
-  bool accept(Story candidate, const std::string& doing);
+  bool accept(Story candidate, const std::string& doing, std::uint64_t seeds = 6);
   bool try_seeds(Story candidate, std::uint64_t most, const std::string& doing);
   bool fewer_faults();
   bool fewer_machines();

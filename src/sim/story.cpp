@@ -110,9 +110,8 @@ int machines_of_fault(std::size_t kind) {
 }
 
 std::optional<std::size_t> fault_called(std::string_view name) {
-  const auto kinds = fault_kinds();
-  for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
-    if (kinds[kind].name == name) return kind;
+  for (std::size_t kind = 0; kind < fault_kinds().size(); ++kind) {
+    if (fault_kinds()[kind].name == name) return kind;
   }
   return std::nullopt;
 }

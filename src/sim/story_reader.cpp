@@ -90,7 +90,10 @@ using Trouble = std::optional<Complaint>;
 
 class Reader {
  public:
-  explicit Reader(std::string file) { story_.file = std::move(file); }
+  explicit Reader(std::string file) {
+    story_.file = std::move(file);
+    story_.shape.pause = Millis{300};
+  }
 
   Trouble line(std::string_view text, std::size_t number) {
     number_ = number;

@@ -83,12 +83,12 @@ std::string Telling::expect(const Step& step) {
 }
 
 std::string Telling::await(const std::function<bool()>& came, const std::string& what,
-                           Nanos patience) {
+                           Nanos most) {
   constexpr Millis period{20};
-  const Moment end = world_.events_.now() + patience;
+  const Moment end = world_.events_.now() + most;
   while (!came()) {
     if (!world_.judge_.violation().empty()) return {};
-    if (world_.events_.now() >= end) return "waited " + text_of(patience) + " for " + what;
+    if (world_.events_.now() >= end) return "waited " + text_of(most) + " for " + what;
     world_.run_for(period);
   }
   return {};

@@ -17,7 +17,7 @@ class Telling {
 
  private:
   std::string take(const Step& step);
-  std::string await(const std::function<bool()>& came, const std::string& what, Nanos patience);
+  std::string await(const std::function<bool()>& came, const std::string& what, Nanos most);
   std::string await_leader(const Step& step);
   std::string expect(const Step& step);
   void mend(const Step& step);

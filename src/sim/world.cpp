@@ -193,12 +193,24 @@ void World::unleash(const std::vector<PlannedFault>& plan) {
   }
 }
 
+// Across those whom it hits.
+void World::draw_fault(const PlannedFault& fault, std::string text) {
+  const int named = machines_of_fault(fault.kind);
+  const bool at_store = named == 0 && phrase_of(fault).find("store") != std::string::npos;
+  Place from = fault.a;
+  Place to = named == 2 ? fault.b : fault.a;
+  if (named == 0) from = at_store ? store_place() : 0;
+  if (named == 0) to = at_store ? store_place() : shape_.machines - 1;
+  trace_.mark(Mark::Kind::fault, from, to, std::move(text));
+}
+
 void World::begin_fault(const PlannedFault& fault) {
   const FaultKind& kind = fault_kinds()[fault.kind];
-  trace_.say("nemesis", describe(fault));
-  const std::string lasts = fault.lasts == Nanos{0} ? "" : " for " + text_of(fault.lasts);
-  trace_.mark(Mark::Kind::fault, fault.a, fault.a, phrase_of(fault) + lasts);
-  verdict_.begun.push_back({events_.now(), fault});
+  const bool passes = kind.end == nullptr || fault.lasts == Nanos{0};
+  const std::string what = phrase_of(fault) + (passes ? "" : " for " + text_of(fault.lasts));
+  trace_.say("nemesis", what);
+  draw_fault(fault, what);
+  verdict_.begun.push_back({events_.now(), fault, begun_ + 1});
   ++verdict_.faults[std::string(kind.name)];
   kind.begin(*this, fault.a, fault.b);
   if (kind.end == nullptr) return;
@@ -213,8 +225,13 @@ void World::end_fault(std::size_t number) {
   if (found == active_.end()) return;  // the healing was quicker
   const PlannedFault over = found->second;
   active_.erase(found);
-  trace_.say("nemesis", "over: " + describe(over));
-  trace_.mark(Mark::Kind::fault, over.a, over.a, "over: " + phrase_of(over));
+  for (BegunFault& each : verdict_.begun) {
+    if (each.number == number && each.fault.kind == over.kind) {
+      each.fault.lasts = events_.now() - each.at;
+    }
+  }
+  trace_.say("nemesis", "over: " + phrase_of(over));
+  draw_fault(over, "over: " + phrase_of(over));
   fault_kinds()[over.kind].end(*this, over.a, over.b);
 }
 
@@ -228,6 +245,7 @@ PlannedFault World::aimed(PlannedFault fault) {
 
 void World::heal() {
   trace_.say("nemesis", "all is healed");
+  trace_.mark(Mark::Kind::fault, 0, shape_.machines - 1, "all is healed");
   while (!active_.empty()) {
     const PlannedFault over = active_.back().second;
     active_.pop_back();

@@ -25,10 +25,11 @@ struct Shape {
 
 struct Story;
 
-/// A fault that began, with the moment in which it did.
+/// A fault that began, with the moment in which it did. One that has ended has lasted as it says.
 struct BegunFault {
   Moment at;
   PlannedFault fault;
+  std::size_t number = 0;  ///< among those that end
 };
 
 /// How much of a run is kept to be looked at.
@@ -94,6 +95,7 @@ class World : private PostgresWatcher {
   void unleash(const std::vector<PlannedFault>& plan);
   [[nodiscard]] PlannedFault aimed(PlannedFault fault);
   void begin_fault(const PlannedFault& fault);
+  void draw_fault(const PlannedFault& fault, std::string text);
   void end_fault(std::size_t number);
   /// The faults of the plan, or the steps of the story.
   void suffer();
