@@ -82,8 +82,7 @@ std::string Telling::expect(const Step& step) {
   }
 }
 
-std::string Telling::await(const std::function<bool()>& came, const std::string& what,
-                           Nanos most) {
+std::string Telling::await(const std::function<bool()>& came, const std::string& what, Nanos most) {
   constexpr Millis period{20};
   const Moment end = world_.events_.now() + most;
   while (!came()) {

@@ -189,8 +189,8 @@ TEST(Drawing, ShowsWhatDecides) {
   const std::string text = as_text(drawing, told.verdict);
   for (const char* wanted :
        {"    1000  |       !       |", "power loss: n1 for 15 s", "promises term 2",
-        "fenced, WAL ends at", "promoted to timeline", "opens term 2 with n",
-        "all is healed", "streams as evg_n", "names 'ANY 1 (\"evg_n"}) {
+        "fenced, WAL ends at", "promoted to timeline", "opens term 2 with n", "all is healed",
+        "streams as evg_n", "names 'ANY 1 (\"evg_n"}) {
     EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\n" << text;
   }
   const std::string svg = as_svg(drawing, told.verdict);

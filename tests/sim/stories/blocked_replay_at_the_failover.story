@@ -2,7 +2,7 @@
 # they have flushed, and the promotion ends what blocks it.
 world 3 nodes, quorum
 writers 6, every 50 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s a blocked replay: n2 for 30 s
 a blocked replay: n3 for 30 s

@@ -2,7 +2,7 @@
 world 5 nodes, quorum
 acknowledgements 2
 writers 6, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 2 s cold and dark
 await 20 writes within 120 s

@@ -3,7 +3,7 @@
 # a name that counts it would acknowledge commits that it does not have.
 world 3 nodes, quorum
 writers 6, every 50 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s one node is cut off: n1 for 12 s
 await a leader other than n1 within 20 s

@@ -2,7 +2,7 @@
 # handover does not: here the heir cannot get the end of the WAL either, and the old leader leads on.
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s frozen walsenders: n1 for 5 s
 an operator's switchover: n2

@@ -2,7 +2,7 @@
 # that the others hear.
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s one node is cut off but not from the store: n3 for 20 s
 after 15 s expect the same term

@@ -2,7 +2,7 @@
 # itself and lock the healthy majority out.
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s one node is cut off but not from the store: n1 for 60 s
 await a leader other than n1 within 40 s

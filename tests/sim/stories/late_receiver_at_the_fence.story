@@ -2,7 +2,7 @@
 # the service file when it connects, so that it finds no upstream.
 world 3 nodes, quorum
 writers 6, every 50 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s receivers come late: n2 for 20 s
 receivers come late: n3 for 20 s

@@ -5,7 +5,7 @@ world 2 nodes, quorum
 acknowledgements 1
 writers 3, every 300 ms
 plant attach_without_comparing
-choices seeds 1 to 100
+choices seeds 1 to 300
 lasts 2 s
 
 at 0 ms two machines lose power: n2, n1 for 430 ms

@@ -3,7 +3,7 @@
 tags real
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s the store is away
 after 6 s expect the same term

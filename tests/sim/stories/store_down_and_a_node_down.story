@@ -2,7 +2,7 @@
 # also without the store.
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s power loss: n3
 await 1 voters within 30 s

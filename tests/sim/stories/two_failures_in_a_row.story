@@ -2,7 +2,7 @@
 # leads alone in the end only if the policy says that it may.
 world 3 nodes, quorum
 writers 4, every 100 ms
-choices seeds 1 to 2
+choices seeds 1 to 5
 
 at 1 s power loss: n1
 await a leader other than n1 within 30 s
