@@ -1,8 +1,10 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: sim build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
+.PHONY: sim sim-long build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
 args ?=
 SEED ?= 1
+MINUTES ?= 60
+STATES ?= 4M
 
 build: ## Build everything for daily work (build/dev)
 	@test -f build/dev/build.ninja || cmake --preset dev
@@ -41,6 +43,16 @@ sim: ## One simulated cluster, with its story; SEED=7, args="--plant no_end_of_g
 	@test -f build/dev/build.ninja || cmake --preset dev
 	@cmake --build --preset dev --target evergres-sim
 	@build/dev/evergres-sim --seed $(SEED) --trace $(args)
+
+sim-long: ## An hour of simulation and 52 million states of small worlds, counted; MINUTES=5 STATES=1M
+	@test -f build/dev/build.ninja || cmake --preset dev
+	@cmake --build --preset dev --target evergres-sim evergres-explore
+	@mkdir -p build/long
+	@build/dev/evergres-sim --seed $$(date +%s) --minutes $(MINUTES) >build/long/sim.log; \
+	  sim=$$?; tail -n 3 build/long/sim.log; exit $$sim
+	@build/dev/evergres-explore --states $(STATES) --memory 8192 >build/long/explore.log; \
+	  walk=$$?; cat build/long/explore.log; exit $$walk
+	@tools/count-walks build/long/sim.log build/long/explore.log
 
 asan: ## The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@test -f build/asan/build.ninja || cmake --preset asan
