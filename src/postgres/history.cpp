@@ -77,8 +77,7 @@ Result<std::vector<HistoryStep>> parse_history(std::string_view text) {
     line.remove_prefix(begin);
     const auto step = parse_step(line);
     if (!step) return step.error();
-    if (!steps.empty() &&
-        (steps.back().parent >= step->parent || steps.back().switch_lsn > step->switch_lsn)) {
+    if (!steps.empty() && steps.back().parent >= step->parent) {
       return malformed(line, "goes backwards");
     }
     steps.push_back(*step);

@@ -22,8 +22,10 @@ struct HistoryStep {
 /// The line that marks a placeholder. The supervisor removes such files before a start.
 inline constexpr std::string_view reserved_mark = "# evergres reserved";
 
-/// Oldest first. Comments and blank lines are skipped; ids and positions must grow
-/// (timeline.c readTimeLineHistory).
+/// Oldest first. Comments and blank lines are skipped; ids must grow (timeline.c
+/// readTimeLineHistory). Positions need not: a standby that had fetched the history of timeline 3
+/// and was promoted before it got to where that one leaves timeline 2 writes "2 until there" and
+/// "3 until here" (xlog.c names recoveryTargetTLI as the parent), and has nothing of timeline 3.
 Result<std::vector<HistoryStep>> parse_history(std::string_view text);
 
 /// "00000003.history".

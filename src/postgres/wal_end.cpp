@@ -139,11 +139,12 @@ Result<std::vector<Descendant>> descendants_of(const Server& server, TimelineId 
     if (!std::filesystem::exists(server.wal() / history_file_name(child), failed)) continue;
     const auto history = read_history(server, child);
     if (!history) return history.error();
-    const bool descends =
-        std::any_of(history->begin(), history->end(), [&](const HistoryStep& step) {
-          return step.parent == timeline && step.switch_lsn >= from;
-        });
-    if (descends) found.push_back(Descendant{child, history->back().switch_lsn});
+    Lsn left{UINT64_MAX};  // a later timeline may have been left before an earlier one
+    for (auto step = history->rbegin(); step != history->rend(); ++step) {
+      left = std::min(left, step->switch_lsn);
+      if (step->parent != timeline || left < from) continue;
+      found.push_back(Descendant{child, history->back().switch_lsn});
+    }
   }
   return found;
 }

@@ -51,24 +51,8 @@ Task<Outcome> copy_from(Hands& hands, Place source, Nanos takes) {
       co_return Error(ErrorCode::postgres_failed, "the copy broke off");
     }
   }
-  DataDirectory& disk = own.disk;
-  disk.wal.assign(other.disk.wal.begin(),
-                  other.disk.wal.begin() + static_cast<std::ptrdiff_t>(other.disk.flushed));
-  disk.flushed = disk.durable = disk.end();
-  disk.redo = std::min(other.disk.redo, disk.end());
-  disk.oldest = other.disk.oldest;
-  disk.histories = other.disk.histories;
-  disk.signal = true;
-  disk.begun.clear();
-  disk.cut.clear();
-  disk.fresh_segments.clear();
-  disk.placeholders.clear();
-  disk.slots.clear();
-  disk.clean = false;
-  disk.led = false;
-  disk.names = core::names_nobody;
-  disk.upstream.reset();
-  disk.kind = DataDirectory::Kind::valid;
+  own.disk.become_copy_of(other.disk);
+  own.disk.names = core::names_nobody;
   co_return Outcome{};
 }
 

@@ -27,6 +27,24 @@ std::vector<core::Fork> DataDirectory::history_of(TimelineId timeline) const {
   return chain;
 }
 
+void DataDirectory::become_copy_of(const DataDirectory& other) {
+  wal.assign(other.wal.begin(), other.wal.begin() + static_cast<std::ptrdiff_t>(other.flushed));
+  flushed = durable = end();
+  redo = std::min(other.redo, end());
+  oldest = other.oldest;
+  histories = other.histories;
+  signal = true;
+  begun.clear();
+  cut.clear();
+  fresh_segments.clear();
+  placeholders.clear();
+  slots.clear();
+  clean = false;
+  led = false;
+  upstream.reset();
+  kind = Kind::valid;
+}
+
 PostgresModel::PostgresModel(EventQueue& events, Network& network, Choices& choices, Place place,
                              Find find, PostgresWatcher& watcher)
     : events_(events),
@@ -48,13 +66,14 @@ Nanos PostgresModel::disk_time() {
 
 namespace {
 
-/// Whether a server that ends at `end` can recover along `target`'s history: every fork that it
-/// would have passed is one that its WAL passed as well.
+/// Whether a server can recover along `target`'s history: what it recovers from is on it, the last
+/// checkpoint of a crashed primary, the end of recovery of a standby (minRecoveryPoint). WAL behind
+/// may well be on another.
 bool is_child(const DataDirectory& disk, TimelineId target) {
-  const TimelineId own = disk.timeline_at(disk.end());
-  if (target == own) return true;
+  const TimelineId own = disk.timeline_at(disk.redo);
+  if (target == own || target == disk.timeline_at(disk.end())) return true;
   for (const core::Fork& fork : disk.history_of(target)) {
-    if (fork.parent == own) return fork.at.value >= disk.end();
+    if (fork.parent == own) return fork.at.value >= disk.redo;
   }
   return false;
 }
@@ -90,6 +109,7 @@ Outcome PostgresModel::start(bool as_primary) {
   loaded_ = SyncNames::parse(disk.names);
   gate_ = disk.gate_open;
   sync_defined_ = !loaded_.empty();
+  ails.replay_paused = false;
   // "requested timeline N is not a child of this server's history": FATAL at every start.
   const TimelineId newest = disk.newest();
   const bool placeholder = !disk.placeholders.empty() && *disk.placeholders.rbegin() > newest;
@@ -157,6 +177,15 @@ void PostgresModel::reap() {
 void PostgresModel::kill_postmaster() {
   if (!postmaster_) return;
   postmaster_ = false;
+  // Whoever waits for anything notices it (WL_POSTMASTER_DEATH): a commit that waits is not
+  // answered any more, walsenders and the receiver end. What computes goes on, and may commit.
+  processes_.after(Nanos{1'000'000}, [this] {
+    waiting_.clear();
+    if (ails.senders_frozen == 0) {
+      for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
+    }
+    end_receiver();
+  });
   if (on_exit) on_exit();
 }
 
@@ -224,11 +253,13 @@ void PostgresModel::unblock_replay() {
   replay();
 }
 
-// The receiver ends, what was received is replayed, then the timeline is the newest that has a
+// The startup process hears of it when it has nothing more to replay: until then the receiver goes
+// on. Then that one ends, what it left is replayed, and the timeline is the newest that has a
 // history file here, plus one. Nothing that the asker does meanwhile stops it.
 void PostgresModel::try_to_promote() {
   if (!promote_asked_ || promoting_ || state_ != State::standby) return;
-  if (receiver_) end_receiver();
+  replay();
+  if (ails.replay_blocked == 0) end_receiver();
   if (replayed_ < disk.end() || ails.replay_blocked > 0) {
     processes_.after(Millis{50}, [this] { try_to_promote(); });
     return;
@@ -249,7 +280,8 @@ void PostgresModel::try_to_promote() {
 
 void PostgresModel::begin_timeline(TimelineId fresh) {
   if (ails.disk_full > 0) return panic();
-  const core::Fork fork{fresh, disk.timeline_at(disk.end()), Lsn{disk.end()}};
+  // The parent is what recovery followed, even if it never got to where that one begins.
+  const core::Fork fork{fresh, target_, Lsn{disk.end()}};
   disk.histories[fresh] = fork;
   processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}) * ails.slow_disk, [this, fork] {
     disk.placeholders.clear();

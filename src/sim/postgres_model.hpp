@@ -34,6 +34,7 @@ using Wal = std::vector<WalRecord>;
 struct ServiceFile {
   Place node = 0;
   std::string application_name;
+  std::string slot = {};  ///< of the upstream; "": none
 };
 
 /// What is on disk. A power loss cuts `wal` at `durable`.
@@ -73,18 +74,21 @@ struct DataDirectory {
   };
   [[nodiscard]] Begun what_began() const;
   void note_begun();
+  /// What pg_basebackup and pg_rewind leave here: all of the other's that is flushed.
+  void become_copy_of(const DataDirectory& other);
 };
 
 /// What may ail a server.
 struct Ailments {
   int disk_full = 0;
-  int hung = 0;               ///< accepts connections, answers nobody
-  int late_receivers = 0;     ///< a walreceiver is forked long after it was wanted
-  int senders_frozen = 0;     ///< walsenders are stopped, everybody else runs
-  int replay_blocked = 0;     ///< a query or a pause holds up the replay
-  int checkpointer_busy = 0;  ///< a restartpoint: settings are published when it is over
-  int rewind_lacks_wal = 0;   ///< the WAL back to the last common checkpoint is gone
-  bool fsync_lies = false;    ///< negative control
+  int hung = 0;                ///< accepts connections, answers nobody
+  int late_receivers = 0;      ///< a walreceiver is forked long after it was wanted
+  int senders_frozen = 0;      ///< walsenders are stopped, everybody else runs
+  int replay_blocked = 0;      ///< a query holds up the replay, and with it a promotion
+  bool replay_paused = false;  ///< pg_wal_replay_pause: until a promotion or the next start
+  int checkpointer_busy = 0;   ///< a restartpoint: settings are published when it is over
+  int rewind_lacks_wal = 0;    ///< the WAL back to the last common checkpoint is gone
+  bool fsync_lies = false;     ///< negative control
   std::int64_t slow_disk = 1;
 };
 
@@ -164,6 +168,8 @@ class PostgresModel {
   struct Refusals {
     std::optional<Moment> removed;
     std::optional<Moment> diverged;
+    std::optional<Moment> behind;
+    std::optional<Moment> slot;  ///< it is in use, or there is none
   };
   [[nodiscard]] const Refusals& refusals() const { return refusals_; }
 
@@ -194,6 +200,7 @@ class PostgresModel {
     std::uint64_t id = 0;
     Place node = 0;
     std::string name;
+    std::string slot;
     bool streaming = false;
     bool moving = false;
     bool ended = false;  ///< the end of the historic timeline was sent
@@ -221,11 +228,15 @@ class PostgresModel {
   struct Request {
     Place node = 0;
     std::string name;
+    std::string slot;
     TimelineId timeline;
     std::uint64_t start = 0;
+    /// The sender's answer: history files from that timeline on, fetched before anything is
+    /// streamed.
+    std::map<TimelineId, core::Fork> newer = {};
     std::shared_ptr<Connection> connection;
   };
-  enum class Refusal { none, unreachable, removed, diverged, behind };
+  enum class Refusal { none, unreachable, removed, diverged, behind, slot };
 
   void become_ready(bool as_primary);
   void panic();
@@ -239,11 +250,14 @@ class PostgresModel {
   void release(const Sender& by);
   void wake(std::uint64_t up_to);
   // The sending side (walsender.c).
+  [[nodiscard]] TimelineId own_timeline() const;
+  [[nodiscard]] bool lends(const std::string& slot) const;
   Refusal judge(const Request& request, std::optional<core::Fork>& until) const;
   void accept(const Request& request);
   void push(Sender& sender);
   void push_all();
   void take_reply(std::uint64_t sender, std::uint64_t flush);
+  [[nodiscard]] std::string sync_state(const Sender& sender) const;
   Sender* find_sender(std::uint64_t id);
   void watch_sender(std::uint64_t id);
   void drop_sender(std::uint64_t id);
@@ -264,6 +278,7 @@ class PostgresModel {
   void try_to_promote();
   void begin_timeline(TimelineId fresh);
   void keep_status(std::uint64_t receiver);
+  void take_histories(const std::map<TimelineId, core::Fork>& histories);
   void adopt_newest();
   [[nodiscard]] TimelineId timeline_to_request() const;
   void check_stop();

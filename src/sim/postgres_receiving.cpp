@@ -70,8 +70,13 @@ void PostgresModel::connect(const ServiceFile& upstream) {
   own.phase = ReceiverPhase::connecting;
   own.connection = std::make_shared<Connection>(events_, network_, upstream.node, place_);
   own.connection->receiver = own.id;
-  Request request{place_, upstream.application_name, timeline_to_request(),
-                  replayed_ / segment * segment, own.connection};
+  Request request;
+  request.node = place_;
+  request.name = upstream.application_name;
+  request.slot = upstream.slot;
+  request.timeline = timeline_to_request();
+  request.start = replayed_ / segment * segment;
+  request.connection = own.connection;
   PostgresModel* there = find_(upstream.node);
   own.connection->up.send([there, request] {
     if (!there->powered || there->ails.hung > 0) return;
@@ -93,7 +98,13 @@ void PostgresModel::answered(std::uint64_t id, Refusal refusal, const Request& r
   if (!receiver_ || receiver_->id != id) return;
   if (refusal == Refusal::removed) refusals_.removed = events_.now();
   if (refusal == Refusal::diverged) refusals_.diverged = events_.now();
-  if (refusal != Refusal::none) return receiver_gone(id);
+  if (refusal == Refusal::behind) refusals_.behind = events_.now();
+  if (refusal == Refusal::slot) refusals_.slot = events_.now();
+  take_histories(request.newer);
+  if (refusal != Refusal::none) {
+    receiver_gone(id);
+    return adopt_newest();
+  }
   Receiver& own = *receiver_;
   own.phase = ReceiverPhase::streaming;
   own.timeline = request.timeline;
@@ -170,14 +181,18 @@ void PostgresModel::keep_status(std::uint64_t id) {
   });
 }
 
-void PostgresModel::timeline_ended(std::uint64_t id, const core::Fork& next,
-                                   const std::map<TimelineId, core::Fork>& histories) {
-  if (!receiver_ || receiver_->id != id) return;
-  flush_received(id);
+void PostgresModel::take_histories(const std::map<TimelineId, core::Fork>& histories) {
   for (const auto& [timeline, fork] : histories) {
     disk.histories.emplace(timeline, fork);  // a file that is here is not fetched again
     disk.placeholders.erase(timeline);
   }
+}
+
+void PostgresModel::timeline_ended(std::uint64_t id, const core::Fork& next,
+                                   const std::map<TimelineId, core::Fork>& histories) {
+  if (!receiver_ || receiver_->id != id) return;
+  flush_received(id);
+  take_histories(histories);
   static_cast<void>(next);
   receiver_gone(id);
   adopt_newest();
@@ -232,6 +247,7 @@ void PostgresModel::receiver_gone(std::uint64_t id) {
 
 void PostgresModel::replay() {
   if (state_ != State::standby || ails.replay_blocked > 0) return;
+  if (ails.replay_paused && !promote_asked_) return;
   if (replayed_ >= disk.flushed) return;
   replayed_ = disk.flushed;
   push_all();
@@ -249,6 +265,7 @@ std::optional<postgres::Observation> PostgresModel::observe(Instant now) const {
   if (seen.in_recovery) {
     if (received_end_) seen.receive = Lsn{*received_end_};
     seen.replay = Lsn{replayed_};
+    seen.replay_paused = ails.replay_paused;
   } else {
     seen.flush = Lsn{disk.flushed};
     seen.sync_waits = waiting_.size();
@@ -267,6 +284,7 @@ std::optional<postgres::Observation> PostgresModel::observe(Instant now) const {
     facts.pid = static_cast<pid_t>(sender.id);
     facts.application_name = sender.name;
     facts.state = sender.streaming ? "streaming" : "catchup";
+    facts.sync_state = sync_state(sender);
     if (sender.flush) facts.flushed = Lsn{*sender.flush};
     facts.reply_age_ms = (events_.now() - sender.replied).count() / 1'000'000;
     seen.senders.push_back(std::move(facts));

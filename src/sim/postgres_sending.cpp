@@ -45,6 +45,7 @@ void PostgresModel::begin_to_wait(Waiter waiter) {
   if (!sync_defined_ || waiter.lsn <= released_) {
     return waiter.done(Answer::acknowledged, waiter.record, waiter.lsn);
   }
+  if (!postmaster_) return;  // an orphan that would have to wait ends, and answers nobody
   waiting_.push_back(std::move(waiter));
 }
 
@@ -195,22 +196,40 @@ void PostgresModel::push(Sender& sender) {
   });
 }
 
-// What START_REPLICATION looks at: the timeline must be ours or an ancestor that we left behind the
-// starting point, which is the beginning of a segment, and the WAL must still be there.
+TimelineId PostgresModel::own_timeline() const {
+  return disk.timeline_at(state_ == State::primary ? disk.end() : replayed_);
+}
+
+bool PostgresModel::lends(const std::string& slot) const {
+  if (slot.empty()) return true;
+  return disk.slots.contains(slot) &&
+         std::none_of(senders_.begin(), senders_.end(),
+                      [&](const Sender& sender) { return sender.slot == slot; });
+}
+
+// What START_REPLICATION looks at: the slot must be there and free, the timeline must be ours or an
+// ancestor that we left behind the starting point, which is the beginning of a segment, and the WAL
+// must still be there.
 PostgresModel::Refusal PostgresModel::judge(const Request& request,
                                             std::optional<core::Fork>& until) const {
   if (!answers() && !(postmaster_ && processes_.acts() && state_ == State::stopping)) {
     return Refusal::unreachable;
   }
   if (state_ == State::stopping) return Refusal::unreachable;
-  const bool leads = state_ == State::primary;
-  const TimelineId own = leads ? disk.timeline_at(disk.end()) : disk.timeline_at(replayed_);
+  const TimelineId own = own_timeline();
   if (request.timeline > own) return Refusal::behind;
+  if (!lends(request.slot)) return Refusal::slot;
   if (request.timeline < own) {
+    Lsn left{UINT64_MAX};
     for (const core::Fork& fork : disk.history_of(own)) {
-      if (fork.parent == request.timeline) until = fork;
+      left = std::min(left, fork.at);
+      if (fork.parent != request.timeline) continue;
+      until = fork;
+      break;
     }
     if (!until || request.start > until->at.value) return Refusal::diverged;
+    // We left before a later timeline of our history began, and never had that one's segments.
+    if (left < until->at) return Refusal::removed;
   } else if (request.start > send_limit()) {
     return Refusal::diverged;
   }
@@ -224,6 +243,7 @@ void PostgresModel::accept(const Request& request) {
   sender.id = ++next_id_;
   sender.node = request.node;
   sender.name = request.name;
+  sender.slot = request.slot;
   sender.sent = request.start;
   sender.timeline = request.timeline;
   sender.names = loaded_;
@@ -232,9 +252,14 @@ void PostgresModel::accept(const Request& request) {
   const Refusal refusal = judge(request, sender.until);
   if (refusal == Refusal::none) request.connection->sender = sender.id;
   PostgresModel* there = find_(request.node);
-  request.connection->down.send([there, refusal, request] {
+  Request answer = request;
+  if (refusal != Refusal::unreachable && refusal != Refusal::behind) {
+    answer.newer.insert(disk.histories.lower_bound(request.timeline),
+                        disk.histories.upper_bound(own_timeline()));
+  }
+  request.connection->down.send([there, refusal, answer = std::move(answer)] {
     there->processes_.deliver(
-        [=] { there->answered(request.connection->receiver, refusal, request); });
+        [=] { there->answered(answer.connection->receiver, refusal, answer); });
   });
   if (refusal != Refusal::none) return;
   senders_.push_back(std::move(sender));
@@ -252,6 +277,13 @@ void PostgresModel::watch_sender(std::uint64_t id) {
     }
     watch_sender(id);
   });
+}
+
+// As the session that asks sees it: whether a standby is a candidate is what its own walsender says
+// (pg_stat_get_wal_senders).
+std::string PostgresModel::sync_state(const Sender& sender) const {
+  if (!sender.flush || !sender.names.match(sender.name)) return "async";
+  return sender.streaming && !loaded_.empty() ? "quorum" : "potential";
 }
 
 bool PostgresModel::counts(const std::string& name) const {

@@ -89,7 +89,8 @@ TEST(History, Table) {
       {"1\t3000000\n", std::nullopt},
       {"4\t0/3000000\n1\t0/4000000\n", std::nullopt},
       {"1\t0/3000000\n1\t0/4000000\n", std::nullopt},
-      {"1\t0/4000000\n2\t0/3000000\n", std::nullopt},
+      {"1\t0/5000028\n2\t0/3000000\n",
+       std::vector<HistoryStep>{{TimelineId{1}, Lsn{0x5000028}}, {TimelineId{2}, Lsn{0x3000000}}}},
       {"99999999999\t0/3000000\n", std::nullopt},
   };
   for (const auto& [text, steps] : cases) {
@@ -184,8 +185,7 @@ TEST(Standstill, EndsWhatShowsNothingForAMinute) {
   EXPECT_EQ(copy.ends_within(100), 60);
   EXPECT_EQ(copy.error->code(), ErrorCode::timed_out);
   EXPECT_EQ(copy.error->message(), "copier stood still and was killed");
-  EXPECT_EQ(copy.error->detail(),
-            "It waited for the source to answer, and nothing came for 60 s.");
+  EXPECT_EQ(copy.error->detail(), "It waited for the source to answer, and nothing came for 60 s.");
 }
 
 TEST(Standstill, ANewLineOrAChangeOfTheFilesIsASignOfLife) {
@@ -254,14 +254,14 @@ TEST(Standstill, OnlyOurOwnDiskMayKeepARewindSilent) {
     return true;
   };
   EXPECT_FALSE(hour_passes()) << "connecting";
-  for (const auto& [line, waits_for_the_source] : std::array{
-           Said{"connected to server", true},
-           Said{"servers diverged at WAL location 0/3000000 on timeline 1", false},
-           Said{"rewinding from last common checkpoint at 0/2000060 on timeline 1", false},
-           Said{"reading source file list", true}, Said{"reading target file list", false},
-           Said{"reading WAL in target", false},
-           Said{"need to copy 52 MB (total source directory size is 70 MB)", true},
-           Said{"syncing target data directory", false}, Said{"Done!", false}}) {
+  for (const auto& [line, waits_for_the_source] :
+       std::array{Said{"connected to server", true},
+                  Said{"servers diverged at WAL location 0/3000000 on timeline 1", false},
+                  Said{"rewinding from last common checkpoint at 0/2000060 on timeline 1", false},
+                  Said{"reading source file list", true}, Said{"reading target file list", false},
+                  Said{"reading WAL in target", false},
+                  Said{"need to copy 52 MB (total source directory size is 70 MB)", true},
+                  Said{"syncing target data directory", false}, Said{"Done!", false}}) {
     rewinding.heard("pg_rewind: " + std::string(line));
     EXPECT_EQ(hour_passes(), !waits_for_the_source) << line;
   }
