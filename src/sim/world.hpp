@@ -101,6 +101,7 @@ class World : private PostgresWatcher {
   void suffer();
   void heal();
   [[nodiscard]] std::string missing();
+  [[nodiscard]] bool needs_a_person();
   void note(const NodeName& node, const core::Decision& decision);
 
   Choices choices_;
