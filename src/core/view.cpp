@@ -192,7 +192,11 @@ std::vector<Fenced> answers_of_the_term(const Situation& s) {
 bool is_taken(const std::vector<TimelineId>& ids, const Fenced& by,
               const std::vector<Fenced>& answers, const std::vector<Lineage>& lineage) {
   const auto has = [&](TimelineId id) { return std::ranges::find(ids, id) != ids.end(); };
-  if (std::ranges::any_of(lineage, has, &Lineage::timeline)) return true;
+  // A leader that went on from a timeline of nobody has made its id known as a parent.
+  const auto known = [&](const Lineage& given) {
+    return has(given.timeline) || (has(given.parent) && given.node != by.seat.node);
+  };
+  if (std::ranges::any_of(lineage, known)) return true;
   return std::ranges::any_of(answers, [&](const Fenced& other) {
     return other.seat != by.seat && std::ranges::any_of(other.history, has, &Fork::timeline);
   });

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,24 +34,40 @@ using Ids = std::vector<TimelineId>;
 /// What the file says.
 struct Noted {
   Ids begun;  ///< ascending
-  Ids cut;    ///< of promotions that were cut off: only segments are left of them; ascending
+  /// Of promotions that were cut off, of which only segments are left, and the newest timeline with
+  /// a history file at that time: as long as that is the newest nothing has happened since.
+  std::map<TimelineId, TimelineId> cut;
   auto operator<=>(const Noted&) const = default;
 };
 
 Error damaged(const fs::path& path) {
-  return Error(ErrorCode::data_invalid, path.string() + " is damaged",
-               "It must have the line \"node <name>\" and lines \"timeline <id>\" or \"cut <id>\".",
-               "Clone this node again.");
+  return Error(
+      ErrorCode::data_invalid, path.string() + " is damaged",
+      "It must have the line \"node <name>\" and lines \"timeline <id>\" or \"cut <id> <id>\".",
+      "Clone this node again.");
 }
 
-/// The id behind the word, if the line is of that word.
-std::optional<TimelineId> id_after(std::string_view word, std::string_view line) {
-  if (!line.starts_with(word)) return std::nullopt;
-  line.remove_prefix(word.size());
+std::optional<TimelineId> id_in(std::string_view text) {
   TimelineId id;
-  const auto read = std::from_chars(line.data(), line.data() + line.size(), id.value);
-  const bool whole = read.ec == std::errc{} && read.ptr == line.data() + line.size();
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), id.value);
+  const bool whole = read.ec == std::errc{} && read.ptr == text.data() + text.size();
   return whole && id.value != 0 ? std::optional(id) : std::nullopt;
+}
+
+/// Whether the line is one of those that follow the node's.
+bool read_line(std::string_view line, Noted& found) {
+  if (line.starts_with(timeline_word)) {
+    const auto id = id_in(line.substr(timeline_word.size()));
+    if (id) found.begun.push_back(*id);
+    return id.has_value();
+  }
+  if (!line.starts_with(cut_word)) return false;
+  line.remove_prefix(cut_word.size());
+  const auto blank = line.find(' ');
+  if (blank == std::string_view::npos) return false;
+  const auto id = id_in(line.substr(0, blank));
+  const auto newest = id_in(line.substr(blank + 1));
+  return id && newest && found.cut.emplace(*id, *newest).second;
 }
 
 Result<Noted> noted(const Server& server) {
@@ -69,26 +86,20 @@ Result<Noted> noted(const Server& server) {
     if (first && !line.starts_with("node ")) return damaged(path);
     if (first && line != own) return found;  // a copy of another node's
     if (first) continue;
-    if (const auto id = id_after(timeline_word, line)) {
-      found.begun.push_back(*id);
-    } else if (const auto cut = id_after(cut_word, line)) {
-      found.cut.push_back(*cut);
-    } else {
-      return damaged(path);
-    }
+    if (!read_line(line, found)) return damaged(path);
   }
   return found;
 }
 
 Outcome write(const Server& server, const Noted& what) {
   std::string text = "node " + server.node.value + "\n";
-  const auto add = [&text](std::string_view word, const Ids& ids) {
-    for (const TimelineId id : ids) {
-      text.append(word).append(std::to_string(id.value)).append(1, '\n');
-    }
-  };
-  add(timeline_word, what.begun);
-  add(cut_word, what.cut);
+  for (const TimelineId id : what.begun) {
+    text.append(timeline_word).append(std::to_string(id.value)).append(1, '\n');
+  }
+  for (const auto& [id, newest] : what.cut) {
+    text.append(cut_word).append(std::to_string(id.value)).append(1, ' ');
+    text.append(std::to_string(newest.value)).append(1, '\n');
+  }
   return write_file_durably(begun_file(server.data), text, 0600);
 }
 
@@ -108,10 +119,12 @@ Outcome read_promotion(const Server& server, Noted& known) {
     if (!std::ranges::binary_search(*reserved, id)) newest = id;
   }
   bool cut_off = false;
+  const TimelineId last = newest.value_or(TimelineId{1});
   for (const TimelineId id : files->segments) {
-    if (id <= newest.value_or(TimelineId{1}) || std::ranges::binary_search(known.cut, id)) continue;
-    cut_off = true;
-    insert(known.cut, id);
+    if (id <= last) continue;
+    // The start that was to follow the first look may have failed: it is looked again.
+    const auto [noted_before, first_look] = known.cut.emplace(id, last);
+    cut_off = cut_off || first_look || noted_before->second == last;
   }
   if (!cut_off && newest) insert(known.begun, *newest);
   return {};

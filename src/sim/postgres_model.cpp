@@ -86,7 +86,9 @@ DataDirectory::Begun DataDirectory::what_began() const {
   const TimelineId last = histories.empty() ? TimelineId{1} : histories.rbegin()->first;
   bool cut_off = false;
   for (const TimelineId id : fresh_segments) {
-    if (id > last && known.cut.insert(id).second) cut_off = true;
+    if (id <= last) continue;
+    const auto [noted, first_look] = known.cut.emplace(id, last);
+    cut_off = cut_off || first_look || noted->second == last;
   }
   if (!cut_off && !histories.empty()) known.begun.insert(last);
   return known;

@@ -53,7 +53,7 @@ struct DataDirectory {
   std::map<TimelineId, core::Fork> histories;  ///< real history files
   bool signal = false;                         ///< standby.signal
   std::set<TimelineId> begun;                  ///< evergres.begun: timelines of promotions here
-  std::set<TimelineId> cut;                    ///< in it too: of promotions that were cut off
+  std::map<TimelineId, TimelineId> cut;        ///< in it too: of promotions that were cut off
   std::set<TimelineId> fresh_segments;         ///< the first segment that a promotion makes
   std::set<TimelineId> placeholders;           ///< reserved ones, which end nowhere
   std::string names = "ANY 1 (\"~nobody\")";   ///< postgresql.auto.conf
@@ -70,7 +70,7 @@ struct DataDirectory {
   /// What postgres/begun.hpp finds in these files; kept before each start.
   struct Begun {
     std::set<TimelineId> begun;
-    std::set<TimelineId> cut;
+    std::map<TimelineId, TimelineId> cut;
   };
   [[nodiscard]] Begun what_began() const;
   void note_begun();
