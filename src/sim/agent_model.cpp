@@ -52,7 +52,8 @@ void AgentModel::remember() {
   s.started_at = home_.clock();
   s.tuning = home_.tuning;
   know_.settings.node_wanted = home_.wanted;
-  s.tags = core::Tags{};
+  know_.settings.store_read = true;
+  s.tags = home_.tags;
   s.promise = home_.state.promise;
   const DataDirectory& disk = home_.postgres.disk;
   if (disk.kind != DataDirectory::Kind::absent) {
@@ -77,19 +78,20 @@ void AgentModel::end(bool told) {
   if (!told || !home_.process.lives()) return;
   for (Place place = 0; place + 1 < world_.network.places(); ++place) {
     if (place == home_.place) continue;
-    world_.network.send(home_.place, place, Traffic::peers,
-                        [this, place, run = runs_, name = home_.name] {
-                          AgentModel* there = world_.agent_at(place);
-                          there->home_.process.deliver(
-                              [there, name, run] { there->peer_closed(name, run); });
-                        });
+    world_.network.send(
+        home_.place, place, Traffic::peers, [this, place, run = runs_, name = home_.name] {
+          AgentModel* there = world_.agent_at(place);
+          there->home_.process.deliver([there, name, run] { there->peer_closed(name, run); });
+        });
   }
 }
 
 void AgentModel::note_run() {
   const std::string run =
       know_.supervisor.supervisor_run + "/" + std::to_string(know_.supervisor.start_id);
-  if (home_.state.asked_to_promote.contains(run)) know_.situation.server.asked_to_promote = true;
+  const bool forgets = world_.planted.contains(Bug::asked_to_promote_is_forgotten);
+  const bool asked = home_.state.asked_to_promote.contains(run);
+  if (asked && !forgets) know_.situation.server.asked_to_promote = true;
 }
 
 void AgentModel::think_soon() {
@@ -106,8 +108,8 @@ void AgentModel::think_soon() {
       pursue(decision.intent);
     }
     const core::Situation& after = agent::look(know_, home_.clock());
-    const bool leads = after.record && core::record_names_me(after) &&
-                       after.record->phase == core::Phase::leading;
+    const bool leads =
+        after.record && core::record_names_me(after) && after.record->phase == core::Phase::leading;
     calm_ = after.record && after.record->phase == core::Phase::leading &&
             !after.nobody_in_charge_since && !after.operation;
     look_period_ = !calm_ ? Millis{25} : leads ? Millis{500} : Millis{1000};
@@ -157,6 +159,7 @@ void AgentModel::start_operation(const core::Intent& intent) {
   const Term term = know_.situation.record ? know_.situation.record->term : Term{0};
   running_ = intent;
   stop_requested_ = false;
+  steps_ = 0;
   know_.situation.operation = core::Operation{kind, term, home_.clock()};
   operation_.reset();
   run_token_ = std::make_shared<int>(0);
@@ -193,35 +196,12 @@ void AgentModel::operation_ended(const std::string& kind, Term term, const Outco
   attempt.error = outcome ? "" : outcome.error().message();
   world_.trace.say(home_.name.value,
                    (outcome ? "done: " : "not done: ") + kind + " " + attempt.error);
+  world_.ended(home_.name, kind, bool(outcome));
   know_.situation.operation.reset();
   operation_.reset();
   run_token_.reset();
   hands_.reset();
   think_soon();
-}
-
-// Planted: what the deciding code is shown is not what is true.
-core::Situation AgentModel::twisted(core::Situation s) const {
-  if (!s.record) return s;
-  if (world_.planted.contains(Bug::lsn_without_term)) {
-    for (core::Lineage& entry : s.record->lineage) entry.term = Term{0};
-  }
-  if (world_.planted.contains(Bug::too_few_fenced)) {
-    const auto loosen = [](core::Policy& policy) {
-      policy.k = static_cast<std::uint32_t>(policy.voters.size());
-    };
-    const bool electing = s.record->phase != core::Phase::leading;
-    if (electing) {
-      loosen(s.record->policy.current);
-      for (core::Policy& policy : s.record->policy.unproven) loosen(policy);
-    }
-  }
-  if (world_.planted.contains(Bug::attach_without_comparing) && s.fenced && s.record->leader &&
-      s.record->leader->node != s.me && s.record->phase == core::Phase::leading) {
-    s.fenced->position = core::Position{TimelineId{1}, Lsn{0}};
-    s.server.diverged = false;
-  }
-  return s;
 }
 
 void AgentModel::keep_grant() {
@@ -236,12 +216,14 @@ void AgentModel::extend_grant() {
     home_.supervisor.revoke();
   } else if (wish.kind) {
     const bool same = granted_ && granted_->kind == wish.kind && granted_->term == wish.term;
-    if (!same || wish.counted_from - granted_->counted_from >= Millis{900}) {
+    const bool endless = world_.planted.contains(Bug::async_without_a_lease);
+    if (!same || endless || wish.counted_from - granted_->counted_from >= Millis{900}) {
       supervisor::AskGrant ask;
       ask.kind = *wish.kind == core::GrantKind::lead ? supervisor::GrantKind::lead
                                                      : supervisor::GrantKind::promote;
       ask.term = wish.term;
       ask.asked_at = wish.counted_from;
+      if (world_.planted.contains(Bug::async_without_a_lease)) ask.asked_at = home_.clock();
       ask.length = wish.length;
       ask.start_id = know_.supervisor.start_id;
       if (home_.supervisor.grant(ask)) granted_ = wish;

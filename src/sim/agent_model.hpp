@@ -41,6 +41,10 @@ struct Surroundings {
   std::function<Place(const NodeName&)> place_of;
   /// Each decision that differs from the agent's last one.
   std::function<void(const NodeName&, const core::Decision&)> decided;
+  /// An operation of this kind ended; whether it was done.
+  std::function<void(const NodeName&, const std::string& kind, bool done)> ended;
+  /// An operation of this kind is about to take its next step, the first one is 1.
+  std::function<void(Place, const std::string& kind, int step)> stepped;
   /// WAL is about to be destroyed here by a rewind or a clone.
   std::function<void(Place)> destroys;
 };
@@ -65,6 +69,7 @@ class AgentModel {
     std::function<Instant()> clock;
     core::Tuning tuning;
     core::Wanted wanted;
+    core::Tags tags;
   };
   AgentModel(const Surroundings& world, Home home);
   ~AgentModel();
@@ -73,6 +78,11 @@ class AgentModel {
   void begin();
   /// The process is gone; `told`: its connections were closed by its machine.
   void end(bool told);
+  /// The operator's settings say another mode from now on.
+  void want(core::Durability mode) {
+    home_.wanted.durability = mode;
+    know_.settings.node_wanted = home_.wanted;
+  }
   /// The supervisor saw the loop turn.
   [[nodiscard]] Moment last_turn() const { return last_turn_; }
 
@@ -133,6 +143,7 @@ class AgentModel {
   std::uint64_t letters_ = 0;
   std::optional<core::Intent> running_;
   bool stop_requested_ = false;
+  int steps_ = 0;  ///< of the running operation
   std::shared_ptr<int> run_token_;
   std::unique_ptr<Hands> hands_;
   std::optional<Task<int>> operation_;

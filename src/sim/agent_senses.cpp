@@ -26,8 +26,7 @@ void AgentModel::take_status(const supervisor::Status& status) {
 // --- peers -------------------------------------------------------------------------------------
 
 void AgentModel::speak(bool to_all_at_once) {
-  const bool open =
-      know_.situation.record && know_.situation.record->phase == core::Phase::leading;
+  const bool open = know_.situation.record && know_.situation.record->phase == core::Phase::leading;
   core::Heartbeat now = agent::what_matters(agent::heartbeat_of(know_), !open);
   bool news = now != told_;
   const auto& record = know_.situation.record;
@@ -80,7 +79,10 @@ void AgentModel::hear(const Letter& letter) {
   if (std::pair{letter.run, letter.number} <= last) return;
   last = {letter.run, letter.number};
   last_sent_of_[letter.from] = letter.sent;
-  if (agent::learn_word(know_, letter.from, letter.word, home_.clock())) think_soon();
+  agent::Word word = letter.word;
+  // Planted: a confirmation counts from its arrival.
+  if (world_.planted.contains(Bug::counted_from_the_reply)) word.echo = home_.clock();
+  if (agent::learn_word(know_, letter.from, word, home_.clock())) think_soon();
 }
 
 void AgentModel::peer_closed(const NodeName& name, unsigned run) {
@@ -141,11 +143,11 @@ void AgentModel::read_the_log(Instant now) {
 }
 
 void AgentModel::look_at_stopped() {
-  const std::string run = know_.supervisor.supervisor_run + "/" +
-                          std::to_string(know_.supervisor.start_id);
+  const std::string run =
+      know_.supervisor.supervisor_run + "/" + std::to_string(know_.supervisor.start_id);
   const auto& operation = know_.situation.operation;
-  const bool in_flux = operation && (operation->kind == core::Clone::kind ||
-                                     operation->kind == core::Rewind::kind);
+  const bool in_flux =
+      operation && (operation->kind == core::Clone::kind || operation->kind == core::Rewind::kind);
   if (in_flux || files_seen_of_ == run) return;
   files_seen_of_ = run;
   const DataDirectory& disk = home_.postgres.disk;
@@ -167,10 +169,9 @@ void AgentModel::look_at_stopped() {
 
 void AgentModel::store_round() {
   const Instant asked_at = home_.clock();
-  world_.store.read_record(home_.process, home_.place, store_step,
-                           [this, asked_at](const StoreModel::Read& read) {
-                             after_reading(asked_at, read);
-                           });
+  world_.store.read_record(
+      home_.process, home_.place, store_step,
+      [this, asked_at](const StoreModel::Read& read) { after_reading(asked_at, read); });
   home_.process.after(store_round_length, [this] { store_round(); });
 }
 
@@ -181,9 +182,12 @@ void AgentModel::after_reading(Instant asked_at, const StoreModel::Read& read) {
     s.record_missing = true;
     s.store_read_at = asked_at;
   } else if (read) {
+    const bool older = s.record && (*read)->revision < s.revision;
+    if (older && world_.planted.contains(Bug::older_records_are_believed)) s.revision = Revision{};
     agent::learn_stored_record(know_, (*read)->value, (*read)->revision, home_.clock());
     // A store that shows less than we know says nothing about what we know.
-    if ((*read)->revision >= s.revision) s.store_read_at = asked_at;
+    const bool late = world_.planted.contains(Bug::counted_from_the_reply);
+    if ((*read)->revision >= s.revision) s.store_read_at = late ? home_.clock() : asked_at;
     s.record_missing = false;
   }
   think_soon();

@@ -8,7 +8,9 @@ namespace evergres::sim {
 
 Choices Choices::of_seed(std::uint64_t seed) {
   Choices choices;
-  choices.state_ = seed * 0x9E3779B97F4A7C15ULL + 0x1234567ULL;
+  // Mixed first: the states of two seeds that were a step apart would give one sequence, shifted.
+  choices.state_ = seed;
+  choices.state_ = choices.next();
   return choices;
 }
 

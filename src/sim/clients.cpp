@@ -11,8 +11,9 @@ constexpr Millis route_period{100};
 Clients::Clients(const Surroundings& world, const Judge::Machines& machines, Judge& judge)
     : world_(world), machines_(machines), judge_(judge), routes_(machines.size()) {}
 
-void Clients::begin(std::size_t writers, Nanos pause) {
+void Clients::begin(std::size_t writers, Nanos pause, bool procedures) {
   pause_ = pause;
+  procedures_ = procedures;
   for (Place proxy = 0; proxy < machines_.size(); ++proxy) learn_routes(proxy);
   for (std::size_t client = 0; client < writers; ++client) over(client);
 }
@@ -54,7 +55,45 @@ void Clients::write(std::size_t client) {
     ++counts_.held;
     return over(client);
   }
-  send(client, proxy, world_.place_of(*route.leader));
+  const Place server = world_.place_of(*route.leader);
+  const bool calls = procedures_ && client % 5 == 4;
+  if (calls && world_.choices.chance(400)) return call_procedure(client, proxy, server);
+  send(client, proxy, server);
+}
+
+bool Clients::is_done(PostgresModel::Answer answer) const {
+  const bool warned = answer == PostgresModel::Answer::warned &&
+                      world_.planted.contains(Bug::warnings_count_as_done);
+  return warned || answer == PostgresModel::Answer::acknowledged;
+}
+
+// Its session needs neither this client nor the postmaster. Each commit counts: a procedure may act
+// on what it knows to be committed.
+void Clients::call_procedure(std::size_t client, Place proxy, Place server) {
+  world_.events.after(patience, [this, client] { over(client); });
+  PostgresModel& there = machines_[server]->postgres;
+  const std::uint32_t commits = 5 + world_.choices.below(40);
+  world_.network.send(proxy, server, Traffic::clients, [this, server, &there, commits] {
+    there.processes().deliver([this, server, commits] { run_procedure(server, commits); });
+  });
+}
+
+void Clients::run_procedure(Place server, std::uint32_t commits) {
+  if (machines_[server]->postgres.admits()) commit_again(server, commits);
+}
+
+void Clients::commit_again(Place server, std::uint32_t left) {
+  PostgresModel& there = machines_[server]->postgres;
+  const bool local = world_.planted.contains(Bug::commits_locally);
+  const auto done = [this, server, &there, left](PostgresModel::Answer answer, std::uint64_t record,
+                                                 std::uint64_t lsn) {
+    if (!is_done(answer)) return;
+    judge_.acknowledged(server, record, lsn);
+    ++counts_.acknowledged;
+    const Nanos pause = world_.choices.skewed(Millis{2}, Millis{60});
+    if (left > 0) there.processes().after(pause, [=, this] { commit_again(server, left - 1); });
+  };
+  there.commit_in_session(done, local);
 }
 
 // I16 by construction: a proxy sends only to the open leader of the highest term that it knows.
@@ -82,12 +121,13 @@ void Clients::send(std::size_t client, Place proxy, Place server) {
     }
     there.processes().deliver([this, server, &there, back] {
       if (!there.admits()) return back(counts_.refused);
-      there.commit(true, [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
-                                              std::uint64_t lsn) {
-        if (answer != PostgresModel::Answer::acknowledged) return;
+      const auto done = [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
+                                             std::uint64_t lsn) {
+        if (!is_done(answer)) return;
         judge_.acknowledged(server, record, lsn);
         back(counts_.acknowledged);
-      });
+      };
+      there.commit_in_session(done, world_.planted.contains(Bug::commits_locally));
     });
   });
 }

@@ -16,7 +16,13 @@ void Hands::learn(agent::Learn change) {
   agent.think_soon();
 }
 
+void Hands::step() {
+  const auto& operation = agent.know_.situation.operation;
+  if (operation) world().stepped(agent.home_.place, operation->kind, ++agent.steps_);
+}
+
 Answered<int> Hands::pause_for(Nanos span) {
+  step();
   return Answered<int>(run, [this, span](const Answered<int>::Reply& reply) {
     process().after(span, [reply] { reply(0); });
   });
@@ -27,6 +33,7 @@ Answered<int> Hands::write_file() {
 }
 
 Task<StoreModel::Read> Hands::read_record() {
+  step();
   using Reply = Answered<StoreModel::Read>::Reply;
   Answered<StoreModel::Read> reading(run, [this](const Reply& reply) {
     world().store.read_record(process(), agent.home_.place, store_deadline, reply);
@@ -36,9 +43,14 @@ Task<StoreModel::Read> Hands::read_record() {
 }
 
 Task<StoreModel::Write> Hands::write_record(core::Record record, Revision expected) {
+  step();
   using Reply = Answered<StoreModel::Write>::Reply;
   Answered<StoreModel::Write> writing(run, [this, &record, expected](const Reply& reply) {
-    world().store.write_record(process(), agent.home_.place, record, expected, store_deadline,
+    Revision expects = expected;
+    if (planted(Bug::writes_blindly)) {
+      if (const auto there = world().store.read_now()) expects = there->revision;
+    }
+    world().store.write_record(process(), agent.home_.place, record, expects, store_deadline,
                                reply);
   });
   auto written = co_await writing;
@@ -62,6 +74,13 @@ Task<Result<core::Record>> Hands::change_record(Transition transition) {
     }
     auto writing = write_record(*wanted, current.revision);
     auto outcome = co_await writing;
+    if (!outcome && planted(Bug::silence_is_success)) {
+      const Revision guess{current.revision.value + 1};
+      learn([record = *wanted, guess, at = now()](agent::Knowledge& k) {
+        agent::learn_record(k, record, guess, at);
+      });
+      co_return *wanted;
+    }
     if (!outcome) co_return outcome.error();
     if (const auto* applied = std::get_if<cluster::RecordApplied>(&*outcome)) {
       learn([record = *wanted, revision = applied->revision, at = now()](agent::Knowledge& k) {
@@ -146,6 +165,7 @@ std::string Hands::name_of(const core::Seat& seat, Term term) const {
 std::string Hands::names_of(const core::Policy& policy) const {
   if (planted(Bug::async_taken_for_quorum)) return "";
   std::string names = core::synchronous_standby_names(policy);
+  if (planted(Bug::names_with_smaller_k) && policy.k > 1) names.replace(4, 1, "1");
   if (!planted(Bug::names_without_term)) return names;
   for (const core::Seat& voter : policy.voters) {
     const std::string whole = core::application_name(voter, policy.term);
@@ -171,7 +191,8 @@ void set_gate(Hands& hands, bool open) {
 
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {
   const core::Promise promise{term, std::move(claim)};
-  if (promise.term < hands.state().promise.term) {
+  const bool obeys = !hands.planted(Bug::promise_ignored);
+  if (obeys && promise.term < hands.state().promise.term) {
     co_return Error(ErrorCode::refused, "a higher term was promised");
   }
   auto writing = hands.write_file();
@@ -179,7 +200,7 @@ Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {
   if (hands.postgres().ails.disk_full > 0) {
     co_return Error(ErrorCode::no_space, "the promise could not be written");
   }
-  hands.state().promise = promise;
+  if (!hands.planted(Bug::promise_in_memory_only)) hands.state().promise = promise;
   hands.mark(Mark::Kind::promise, "promises term " + std::to_string(term.value));
   hands.learn([promise](agent::Knowledge& k) { k.situation.promise = promise; });
   co_return Outcome{};
@@ -232,8 +253,9 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
   if (hands.postgres().disk.kind == DataDirectory::Kind::absent) {
     co_return Error(ErrorCode::postgres_failed, "there is no data directory");
   }
-  if (!hands.planted(Bug::restart_keeps_names)) hands.write_names(core::names_nobody);
-  hands.postgres().disk.gate_open = false;
+  const std::string resting = hands.planted(Bug::rests_on_empty_names) ? "" : core::names_nobody;
+  if (!hands.planted(Bug::restart_keeps_names)) hands.write_names(resting);
+  if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
   hands.postgres().disk.upstream = std::move(upstream);
   hands.postgres().disk.note_begun();
   if (auto started = hands.supervisor().start(); !started) co_return started;

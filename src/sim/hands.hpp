@@ -52,6 +52,7 @@ class Hands {
   [[nodiscard]] std::string name_of(const core::Seat& seat, Term term) const;
 
  private:
+  void step();
   Task<StoreModel::Write> write_record(core::Record record, Revision expected);
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/loss.hpp"
 #include "core/quorum.hpp"
 #include "core/transition.hpp"
 
@@ -63,6 +64,7 @@ void Judge::recorded(const core::Record& record) {
     complain("I9: the record contradicts itself: " + trouble);
   }
   check_terms(record);
+  if (record.loss) told_at_.emplace(record.loss->term, events_.now());
   draw(record);
   if (record.phase == core::Phase::leading && record.leader) check_opening(record);
   last_ = record;
@@ -110,7 +112,9 @@ void Judge::check_opening(const core::Record& record) {
     return;
   }
   opened_by_[record.term] = record.leader->node;
+  check_tags(record);
   const Machine& leader = of(record.leader->node);
+  excuse_what_was_told(record, leader);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
     draw_lost(id);
@@ -123,7 +127,9 @@ void Judge::check_opening(const core::Record& record) {
 // I2: a server that is no leader any more may still answer what its standbys had flushed before
 // they were fenced; what the leader of a newer term lacks it must not.
 void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
-  acknowledged_[record] = {node, end, events_.now()};
+  const bool async = last_ && core::some_async(last_->policy);
+  acknowledged_[record] = {node, end, events_.now(), async};
+  check_gate(node, end);
   if (machines_[node]->supervisor.status().state == supervisor::State::stopped) {
     complain("I3: " + name_of(node) + " acknowledged record " + number(record) +
              " although it counts as stopped");
@@ -137,6 +143,10 @@ void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
   if (opened_by_.empty()) return complain("I2: a commit was acknowledged before anybody led");
   const Machine& leader = of(opened_by_.rbegin()->second);
   if (leader.place == node || holds(leader, record, end)) return;
+  if (async && woke_up(node)) {
+    acknowledged_.erase(record);
+    return;
+  }
   draw_lost(record);
   complain("I2: " + name_of(node) + " acknowledged record " + number(record) + ", which " +
            leader.name.value + " lacks, the leader of term " +
@@ -175,7 +185,8 @@ bool Judge::may_count(const std::string& name, Place sender) const {
 void Judge::attached(Place receiver, Place sender, const std::string& name) {
   trace_.say(name_of(receiver), "streams from " + name_of(sender) + " as " + name);
   trace_.mark(Mark::Kind::server, receiver, sender, "streams as " + name);
-  if (!may_count(name, sender)) return;
+  // The answer may come when the sender is gone, and its disk with it.
+  if (!machines_[sender]->postgres.anything_alive() || !may_count(name, sender)) return;
   const Wal& own = machines_[receiver]->postgres.disk.wal;
   const Wal& theirs = machines_[sender]->postgres.disk.wal;
   const bool prefix =
@@ -186,18 +197,24 @@ void Judge::attached(Place receiver, Place sender, const std::string& name) {
   }
 }
 
-// I11: no data directory with the only copy of something acknowledged is overwritten.
-void Judge::destroys(Place node) {
-  trace_.say(name_of(node), "gives up its data");
-  trace_.mark(Mark::Kind::server, node, node, "gives up its data");
+std::optional<std::uint64_t> Judge::only_copy(Place node) const {
   for (const auto& [id, how] : acknowledged_) {
     if (!holds(*machines_[node], id, how.end)) continue;
     const auto elsewhere = [&, record = id, end = how.end](const auto& machine) {
       return machine->place != node && holds(*machine, record, end);
     };
-    if (std::any_of(machines_.begin(), machines_.end(), elsewhere)) continue;
-    return complain("I11: " + name_of(node) + " destroys the only copy of record " + number(id));
+    if (std::none_of(machines_.begin(), machines_.end(), elsewhere)) return id;
   }
+  return std::nullopt;
+}
+
+// I11: no data directory with the only copy of something acknowledged is overwritten.
+void Judge::destroys(Place node) {
+  trace_.say(name_of(node), "gives up its data");
+  trace_.mark(Mark::Kind::server, node, node, "gives up its data");
+  const auto only = only_copy(node);
+  if (only)
+    complain("I11: " + name_of(node) + " destroys the only copy of record " + number(*only));
 }
 
 // I3, I4: a primary whose grant ended is stopped, and one that nobody granted anything as well.

@@ -25,6 +25,8 @@ class Judge {
   void attached(Place receiver, Place sender, const std::string& name);
   /// A data directory is about to be overwritten.
   void destroys(Place node);
+  /// Whether others hold everything that was acknowledged and is held there.
+  [[nodiscard]] bool is_spare(Place node) const { return !only_copy(node); }
   /// Ten times a second.
   void look();
   /// At the very end.
@@ -36,6 +38,8 @@ class Judge {
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] std::size_t acknowledgements() const { return acknowledged_.size(); }
   [[nodiscard]] Moment last_acknowledgement() const { return last_acknowledgement_; }
+  /// Acknowledged under async, given up, and told.
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
   [[nodiscard]] int leaderships() const { return static_cast<int>(opened_by_.size()); }
   /// From the last acknowledgement of one leadership to the first of the next.
   [[nodiscard]] const std::vector<Millis>& gaps() const { return gaps_; }
@@ -45,13 +49,22 @@ class Judge {
     Place node = 0;
     std::uint64_t end = 0;
     Moment at;
+    bool may_be_lost = false;  ///< an async policy was in the book
   };
   [[nodiscard]] const Machine& of(const NodeName& name) const;
   [[nodiscard]] bool holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const;
   void draw(const core::Record& record);
   void draw_lost(std::uint64_t record);
+  /// Something acknowledged that is nowhere else.
+  [[nodiscard]] std::optional<std::uint64_t> only_copy(Place node) const;
   void check_terms(const core::Record& record);
   void check_opening(const core::Record& record);
+  /// I6: whether the record tells of this loss, and no more of it than is allowed.
+  [[nodiscard]] bool is_told(const core::Record& record, const Acknowledged& how) const;
+  void excuse_what_was_told(const core::Record& record, const Machine& leader);
+  void check_tags(const core::Record& record);
+  void check_gate(Place node, std::uint64_t record);
+  [[nodiscard]] bool woke_up(Place node) const;
   [[nodiscard]] bool may_count(const std::string& name, Place sender) const;
   std::string name_of(Place place) const { return machines_[place]->name.value; }
 
@@ -63,8 +76,11 @@ class Judge {
   std::optional<core::Record> last_;
   std::map<std::uint64_t, Acknowledged> acknowledged_;
   std::map<Term, NodeName> opened_by_;
+  std::optional<NodeName> last_opened_;
   std::map<TimelineId, std::pair<Place, core::Fork>> timelines_;
   std::map<Place, Moment> primary_without_grant_;
+  std::uint64_t lost_ = 0;
+  std::map<Term, Moment> told_at_;  ///< when the loss of a term's failover stood in the record
   Moment last_acknowledgement_;
   int acknowledged_in_ = 0;  ///< how many leaderships had opened at the last one
   std::vector<Millis> gaps_;

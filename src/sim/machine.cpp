@@ -2,20 +2,24 @@
 
 namespace evergres::sim {
 
-Machine::Machine(const Surroundings& world, Place at, core::Tuning tuning, core::Wanted wanted)
+Machine::Machine(const Surroundings& world, Place at, const Settings& settings)
     : place(at),
       name("n" + std::to_string(at + 1)),
       supervisor_process(world.events),
       agent_process(world.events),
       postgres(world.events, world.network, world.choices, at, world.postgres_at, world.watcher),
-      supervisor(supervisor_process, postgres, world.choices, [this] { return boot_now(); },
-                 world.planted),
+      supervisor(
+          supervisor_process, postgres, world.choices, [this] { return boot_now(); },
+          world.planted),
       agent(world, AgentModel::Home{name, at, agent_process, postgres, supervisor, state,
-                                    [this] { return boot_now(); }, tuning, wanted}),
+                                    [this] { return boot_now(); }, settings.tuning, settings.wanted,
+                                    settings.tags}),
       world_(world),
       offset_nanos_(std::int64_t{1 + world.choices.below(1'000'000)} * 1'000'000'000) {
   postgres.powered = false;
   postgres.conninfo_is_copied_early = world.planted.contains(Bug::conninfo_copied_early);
+  postgres.reports_written = world.planted.contains(Bug::answers_before_the_flush);
+  postgres.ails.fsync_lies = world.planted.contains(Bug::fsync_off);
   supervisor.on_change = [this] {
     agent_process.after(Nanos{100'000}, [this] { agent.take_status(supervisor.status()); });
   };
@@ -47,12 +51,18 @@ void Machine::power_off(bool dirty) {
   }
 }
 
+void Machine::lose_disk() {
+  power_off(true);
+  postgres.disk = DataDirectory{};
+}
+
 void Machine::freeze() {
   for (Process* each : {&supervisor_process, &agent_process, &postgres.processes()}) each->freeze();
 }
 
 // Whoever the kernel lets run first: a backend may answer before the supervisor ends a grant.
 void Machine::thaw() {
+  woke_at = world_.events.now();
   for (Process* each : {&postgres.processes(), &supervisor_process, &agent_process}) each->thaw();
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,7 +17,13 @@ namespace evergres::sim {
 /// A machine of the cluster with everything that runs on it.
 class Machine {
  public:
-  Machine(const Surroundings& world, Place place, core::Tuning tuning, core::Wanted wanted);
+  /// What the configuration of a node says.
+  struct Settings {
+    core::Tuning tuning;
+    core::Wanted wanted;
+    core::Tags tags;
+  };
+  Machine(const Surroundings& world, Place place, const Settings& settings);
 
   const Place place;
   const NodeName name;
@@ -32,6 +39,8 @@ class Machine {
   void power_on();
   /// Everything ends at once, and nobody is told. `dirty`: what was not on disk is lost.
   void power_off(bool dirty);
+  /// The data directory is gone when the machine boots again, the agent's state is not.
+  void lose_disk();
   void freeze();
   void thaw();
   /// SIGKILL of the agent; the supervisor starts another one.
@@ -39,7 +48,10 @@ class Machine {
   /// CLOCK_BOOTTIME here.
   [[nodiscard]] Instant boot_now() const;
 
+  std::optional<Moment> woke_at;  ///< thaw(), the last time
   std::int64_t drift_ppm = 0;
+  int flapping = 0;         ///< by how many faults a link of it comes and goes
+  int senders_falling = 0;  ///< by how many faults its walsenders die again and again
 
  private:
   void start_agent();

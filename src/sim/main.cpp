@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "sim/commands.hpp"
+#include "sim/oracle.hpp"
 #include "sim/report.hpp"
 
 /// evergres-sim: runs simulated clusters.
@@ -22,6 +25,10 @@ constexpr const char* usage =
     "  --minutes M     as many seeds as fit into M minutes, instead of --runs\n"
     "  --trace         print what happened (of one seed)\n"
     "  --plant BUG     plant a mistake; `--plant list` names them\n"
+    "  --oracle        hunt each planted mistake, and print how many seeds that takes\n"
+    "  --hunts N       so often (5)\n"
+    "  --within N      in so many seeds at most (200)\n"
+    "  --reasons       print every reason that a rule gave\n"
     "  --choices FILE  replay recorded choices instead of a seed\n"
     "  --record FILE   write the choices of the last run to FILE\n"
     "  --story FILE    tell a story (docs/stories.md)\n"
@@ -45,6 +52,10 @@ struct Orders {
   std::string keep;
   Draw draw = Draw::no;
   bool shrink = false;
+  bool oracle = false;
+  bool reasons = false;
+  std::size_t hunts = 5;
+  std::uint64_t within = 200;
 };
 
 void list_bugs() {
@@ -60,6 +71,11 @@ std::optional<Orders> read(const std::vector<std::string>& given) {
       orders.trace = true;
       continue;
     }
+    const bool oracle = given[i] == "--oracle";
+    const bool reasons = given[i] == "--reasons";
+    orders.oracle = orders.oracle || oracle;
+    orders.reasons = orders.reasons || reasons;
+    if (oracle || reasons) continue;
     if (i + 1 == given.size()) return std::nullopt;
     const std::string& value = given[i + 1];
     if (given[i] == "--seed") {
@@ -82,6 +98,10 @@ std::optional<Orders> read(const std::vector<std::string>& given) {
     } else if (given[i] == "--shrink") {
       orders.shrink = true;
       orders.seed = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (given[i] == "--hunts") {
+      orders.hunts = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (given[i] == "--within") {
+      orders.within = std::strtoull(value.c_str(), nullptr, 10);
     } else if (given[i] == "--plant") {
       const auto bug = bug_called(value);
       if (!bug) return std::nullopt;
@@ -92,6 +112,31 @@ std::optional<Orders> read(const std::vector<std::string>& given) {
     ++i;
   }
   return orders;
+}
+
+/// The table of docs/RELIABILITY.md.
+int consult(const Orders& orders) {
+  fmt::print("| planted | breaks | found | median | by |\n|---|---|---|---|---|\n");
+  std::vector<std::uint64_t> medians;
+  int missed = 0;
+  for (const Mistake& mistake : mistakes()) {
+    const bool meant = orders.planted.empty() || orders.planted.contains(mistake.bug);
+    if (!meant) continue;
+    const Hunted hunted = hunt_again(mistake, orders.seed, orders.hunts, orders.within);
+    const auto middle = median(hunted);
+    if (middle) medians.push_back(*middle);
+    if (hunted.needed.empty()) ++missed;
+    const std::string invariant = hunted.violation.substr(0, hunted.violation.find(':'));
+    fmt::print("| `{}` | {} | {} of {} | {} | {} |\n", name_of(mistake), mistake.breaks,
+               hunted.needed.size(), hunted.hunts, middle ? std::to_string(*middle) : "more",
+               invariant);
+    std::fflush(stdout);
+  }
+  std::sort(medians.begin(), medians.end());
+  fmt::print("{} mistakes; {} found in half of the hunts, after {} seeds in the median; {} never\n",
+             mistakes().size(), medians.size(), medians.empty() ? 0 : medians[medians.size() / 2],
+             missed);
+  return missed == 0 ? 0 : 1;
 }
 
 std::optional<Choices> source_of(const Orders& orders, std::uint64_t seed) {
@@ -143,6 +188,7 @@ int run(const Orders& orders) {
     if (orders.trace || orders.runs == 1) fmt::print("seed {} hash {:016x}\n", seed, verdict.hash);
   }
   fmt::print("{}", report.text());
+  if (orders.reasons) fmt::print("{}", report.reasons());
   for (const std::uint64_t seed : report.failed()) fmt::print("failed: seed {}\n", seed);
   return report.failed().empty() ? 0 : 1;
 }
@@ -166,6 +212,7 @@ int main(int count, char** values) {
     fmt::print(stderr, "{}", usage);
     return 2;
   }
+  if (orders->oracle) return consult(*orders);
   if (!orders->story.empty()) return tell_file(orders->story, orders->trace, orders->draw);
   return orders->shrink || orders->draw != Draw::no ? look_at(*orders) : run(*orders);
 }

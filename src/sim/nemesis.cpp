@@ -149,11 +149,10 @@ constexpr std::array kinds{
     FaultKind{"messages come twice and out of order", "F11",
               [](World& w, Place, Place) { make_lossy(w, 20, 300, Millis{150}); },
               [](World& w, Place, Place) { make_lossy(w, 0, 0, Nanos{400'000}); }},
-    FaultKind{"a slow link", "F12",
-              [](World& w, Place a, Place b) { slow_link(w, a, b, Millis{150}, Millis{900}); },
-              [](World& w, Place a, Place b) {
-                slow_link(w, a, b, Nanos{50'000}, Nanos{400'000});
-              }},
+    FaultKind{
+        "a slow link", "F12",
+        [](World& w, Place a, Place b) { slow_link(w, a, b, Millis{150}, Millis{900}); },
+        [](World& w, Place a, Place b) { slow_link(w, a, b, Nanos{50'000}, Nanos{400'000}); }},
     FaultKind{"a frozen agent", "F19",
               [](World& w, Place a, Place) { at(w, a).agent_process.freeze(); },
               [](World& w, Place a, Place) { at(w, a).agent_process.thaw(); }},
@@ -228,11 +227,10 @@ constexpr std::array kinds{
               [](World& w, Place a, Place) { --at(w, a).postgres.ails.rewind_lacks_wal; }},
     FaultKind{"promoted behind our back", "F58",
               [](World& w, Place a, Place) { promote_by_hand(w, a); }, nullptr},
-    FaultKind{"an operator's switchover", "operator",
-              [](World& w, Place a, Place) {
-                ask(w, core::RequestKind::switchover, at(w, a).name);
-              },
-              nullptr},
+    FaultKind{
+        "an operator's switchover", "operator",
+        [](World& w, Place a, Place) { ask(w, core::RequestKind::switchover, at(w, a).name); },
+        nullptr},
     FaultKind{"an operator's restart", "operator",
               [](World& w, Place a, Place) { ask(w, core::RequestKind::restart, at(w, a).name); },
               nullptr},
@@ -241,21 +239,33 @@ constexpr std::array kinds{
               nullptr},
     FaultKind{"an operator's pause", "operator", [](World& w, Place, Place) { pause(w, true); },
               [](World& w, Place, Place) { pause(w, false); }},
-    FaultKind{"a drifting clock", "F36",
-              [](World& w, Place a, Place) { at(w, a).drift_ppm = 300; }, nullptr},
+    FaultKind{"a drifting clock", "F36", [](World& w, Place a, Place) { at(w, a).drift_ppm = 300; },
+              nullptr},
 };
 
 }  // namespace
 
 std::span<const FaultKind> fault_kinds() {
-  return kinds;
+  static const std::vector<FaultKind> all = [] {
+    std::vector<FaultKind> both(kinds.begin(), kinds.end());
+    const auto more = recurring_fault_kinds();
+    both.insert(both.end(), more.begin(), more.end());
+    return both;
+  }();
+  return all;
 }
 
 PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here) {
-  constexpr std::array<std::string_view, 8> names{
-      "a frozen agent",        "kill -9 of an agent", "kill -9 of a postmaster",
-      "a frozen machine",      "power loss",          "an agent is cut off, its PostgreSQL is not",
-      "replication alone is cut", "a frozen agent"};
+  constexpr std::array<std::string_view, 10> names{"a frozen agent",
+                                                   "kill -9 of an agent",
+                                                   "kill -9 of a postmaster",
+                                                   "a frozen machine",
+                                                   "power loss",
+                                                   "an agent is cut off, its PostgreSQL is not",
+                                                   "replication alone is cut",
+                                                   "walsenders die",
+                                                   "kill -9 of a supervisor",
+                                                   "agents hear nothing of one"};
   const std::string_view name = names[choices.below(names.size())];
   const auto size = static_cast<std::uint32_t>(machines);
   PlannedFault fault;
@@ -272,11 +282,14 @@ PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here)
 std::vector<PlannedFault> draw_plan(Choices& choices, std::size_t machines, Nanos chaos) {
   std::vector<std::size_t> chosen;
   const std::uint32_t rate = 60 + choices.below(300);
-  for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+  const auto all = fault_kinds();
+  for (std::size_t kind = 0; kind < all.size(); ++kind) {
     if (choices.chance(rate)) chosen.push_back(kind);
   }
   if (chosen.empty()) chosen.push_back(choices.below(10));  // one of the network's
-  const Nanos pause = choices.between(Millis{400}, Millis{6000});
+  const bool dense = choices.chance(500);
+  const Nanos pause = dense ? choices.between(Millis{100}, Millis{1200})
+                            : choices.between(Millis{400}, Millis{6000});
   const auto size = static_cast<std::uint32_t>(machines);
   std::vector<PlannedFault> plan;
   const std::uint32_t bursts = choices.below(600);

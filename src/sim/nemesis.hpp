@@ -20,6 +20,8 @@ struct FaultKind {
   void (*end)(World& world, Place a, Place b);  ///< null: it passes by itself
 };
 std::span<const FaultKind> fault_kinds();
+/// Those of recurring_faults.cpp, part of them.
+std::span<const FaultKind> recurring_fault_kinds();
 
 /// One fault of a plan. The plan is drawn before the chaos begins, so that it can be shortened.
 struct PlannedFault {

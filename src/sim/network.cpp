@@ -13,7 +13,7 @@ Network::Network(EventQueue& events, Choices& choices, std::size_t places)
 }
 
 bool Network::open(Place from, Place to, Traffic kind) const {
-  return from == to || ways_[from][to].cut[static_cast<std::size_t>(kind)] == 0;
+  return from == to || ways_[from][to].cut[static_cast<std::size_t>(kind)] <= 0;
 }
 
 void Network::cut(Place from, Place to, int by) {

@@ -92,6 +92,7 @@ Task<Outcome> choose_leader(core::ChooseLeader intent, Hands& hands) {
     const auto word = core::last_word_of_the_unread(hands.situation());
     choice.loss->silent_ms = core::silence_since(word, hands.now());
   }
+  if (hands.planted(Bug::loss_not_told)) choice.loss.reset();
   const Claim mine = hands.situation().agent;
   auto changing = change(hands, intent.term, [&](core::Record record) {
     return core::choose_leader(std::move(record), mine, choice, intent.replace_book);

@@ -57,7 +57,7 @@ Task<Result<core::Fenced>> fence_running(Hands& hands, Term term) {
     hands.postgres().disk.upstream.reset();
     hands.learn([](agent::Knowledge& k) { note_own_upstream(k, std::nullopt); });
     if (hands.planted(Bug::read_before_the_cut)) {
-      auto pause = hands.pause_for(Millis{40});
+      auto pause = hands.pause_for(hands.choices().between(Millis{40}, Millis{1200}));
       co_await pause;
     }
     auto cutting = cut_receiver(hands, hands.now() + Millis{3000});

@@ -43,7 +43,9 @@ Task<Outcome> ask_to_promote(Hands& hands) {
   auto noting = hands.write_file();
   co_await noting;
   hands.state().asked_to_promote.insert(hands.supervisor().run());
-  hands.learn([](agent::Knowledge& k) { k.situation.server.asked_to_promote = true; });
+  hands.learn([forgets = hands.planted(Bug::asked_to_promote_is_forgotten)](agent::Knowledge& k) {
+    k.situation.server.asked_to_promote = !forgets;
+  });
   hands.postgres().promote();
   const Instant until = hands.now() + hands.situation().tuning.promote_timeout;
   while (hands.postgres().state() != PostgresModel::State::primary) {
@@ -72,7 +74,7 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
   auto connecting = hands.connect(deadline);
   const Outcome connected = co_await connecting;
   if (!connected) co_return connected;
-  hands.postgres().disk.gate_open = false;
+  if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
   const std::string of_policy = hands.names_of(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
   auto setting = hands.set_names(names, deadline);
@@ -90,14 +92,14 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
   auto asking = ask_to_promote(hands);
   const Outcome promoted = co_await asking;
   if (!promoted) co_return promoted;
-  hands.learn([timeline = intent.timeline, nodes = others(hands),
-               at = hands.now()](agent::Knowledge& k) {
-    k.situation.server.slots_of = nodes;
-    k.slots_changed_at = at;
-    k.situation.server.state = core::ServerState::primary;
-    if (k.situation.server.position) k.situation.server.position->timeline = timeline;
-    k.server_changed_at = at;
-  });
+  hands.learn(
+      [timeline = intent.timeline, nodes = others(hands), at = hands.now()](agent::Knowledge& k) {
+        k.situation.server.slots_of = nodes;
+        k.slots_changed_at = at;
+        k.situation.server.state = core::ServerState::primary;
+        if (k.situation.server.position) k.situation.server.position->timeline = timeline;
+        k.server_changed_at = at;
+      });
   co_return Outcome{};
 }
 
@@ -313,8 +315,14 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   };
   hands.learn([names](agent::Knowledge& k) { k.applied_names = names; });
   settle();
-  auto proving = prove(hands, request);
-  const Outcome proof = co_await proving;
+  Outcome proof;
+  if (hands.planted(Bug::policy_without_proof)) {
+    hands.write_names(names);
+    hands.postgres().reload();
+  } else {
+    auto proving = prove(hands, request);
+    proof = co_await proving;
+  }
   settle();
   if (!proof) co_return proof;
   auto recording = hands.change_record([&](core::Record record) -> Result<core::Record> {

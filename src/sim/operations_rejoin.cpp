@@ -21,8 +21,8 @@ Task<Incarnation> begin_rebuild(Hands& hands) {
   co_await writing;
   DataDirectory& disk = hands.postgres().disk;
   Incarnation fresh{"i" + std::to_string(hands.world().watcher.next_record())};
-  if (hands.planted(Bug::same_incarnation_after_rewind) && !disk.incarnation.empty()) {
-    fresh = disk.incarnation;
+  if (hands.planted(Bug::same_incarnation_after_rewind)) {
+    fresh = Incarnation{"i-" + hands.situation().me.value};
   }
   hands.world().destroys(hands.postgres().place());
   disk.sentinel = true;

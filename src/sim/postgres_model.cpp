@@ -183,8 +183,8 @@ void PostgresModel::kill_postmaster() {
   // answered any more, walsenders and the receiver end. What computes goes on, and may commit.
   processes_.after(Nanos{1'000'000}, [this] {
     waiting_.clear();
-    if (ails.senders_frozen == 0) {
-      for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
+    for (const Sender& sender : std::vector<Sender>(senders_)) {
+      if (!is_frozen(sender)) drop_sender(sender.id);
     }
     end_receiver();
   });

@@ -81,10 +81,11 @@ struct DataDirectory {
 /// What may ail a server.
 struct Ailments {
   int disk_full = 0;
-  int hung = 0;                ///< accepts connections, answers nobody
-  int late_receivers = 0;      ///< a walreceiver is forked long after it was wanted
-  int senders_frozen = 0;      ///< walsenders are stopped, everybody else runs
-  int replay_blocked = 0;      ///< a query holds up the replay, and with it a promotion
+  int hung = 0;                           ///< accepts connections, answers nobody
+  int late_receivers = 0;                 ///< a walreceiver is forked long after it was wanted
+  int senders_frozen = 0;                 ///< walsenders are stopped, everybody else runs
+  std::multiset<Place> sender_to_frozen;  ///< the walsender of one receiver is stopped
+  int replay_blocked = 0;                 ///< a query holds up the replay, and with it a promotion
   bool replay_paused = false;  ///< pg_wal_replay_pause: until a promotion or the next start
   int checkpointer_busy = 0;   ///< a restartpoint: settings are published when it is over
   int rewind_lacks_wal = 0;    ///< the WAL back to the last common checkpoint is gone
@@ -115,6 +116,7 @@ class PostgresModel {
   bool powered = true;            ///< the machine is on: what does not listen refuses at once
   bool promoted_by_hand = false;  ///< the next promotion is somebody's behind our back
   bool conninfo_is_copied_early = false;  ///< planted: the address is not read at connect
+  bool reports_written = false;           ///< planted: a receiver reports before it flushes
   /// The postmaster ended (its pidfd is readable). Not called for what stop() ends itself.
   std::function<void()> on_exit;
 
@@ -135,6 +137,8 @@ class PostgresModel {
   Outcome start(bool as_primary = false);
   /// SIGKILL of the postmaster alone: its children go on until reap().
   void kill_postmaster();
+  /// The same, and the supervisor knows.
+  void lose_postmaster() { postmaster_ = false; }
   /// All processes end at once (immediate stop and SIGKILL of what is left).
   void reap();
   /// Ends sessions, sends everything to whoever still streams, and writes a shutdown checkpoint.
@@ -144,9 +148,14 @@ class PostgresModel {
   void lose_power();
 
   // What a session may ask.
+  using Answered = std::function<void(Answer, std::uint64_t record, std::uint64_t end)>;
   /// `has_wal` false: a transaction that has only an xid, which neither flushes nor waits.
-  void commit(bool has_wal,
-              std::function<void(Answer, std::uint64_t record, std::uint64_t end)> done);
+  void commit(bool has_wal, Answered done);
+  /// The same in a session that is there already: it needs no postmaster (a procedure that commits
+  /// goes on after a SIGKILL of it). `local`: synchronous_commit is local there.
+  void commit_in_session(Answered done, bool local = false);
+  /// So much WAL of a transaction that has not committed.
+  void load(std::uint64_t records);
   /// The process reads its files: names and gate.
   void reload();
   /// What a new connection shows.
@@ -245,6 +254,7 @@ class PostgresModel {
   std::uint64_t append();
   void flush_up_to(std::uint64_t lsn);
   // Synchronous replication (syncrep.c).
+  void write_commit(bool local, Answered done);
   void begin_to_wait(Waiter waiter);
   void publish_names();
   void release(const Sender& by);
@@ -259,6 +269,9 @@ class PostgresModel {
   void take_reply(std::uint64_t sender, std::uint64_t flush);
   [[nodiscard]] std::string sync_state(const Sender& sender) const;
   Sender* find_sender(std::uint64_t id);
+  [[nodiscard]] bool is_frozen(const Sender& sender) const {
+    return ails.senders_frozen > 0 || ails.sender_to_frozen.contains(sender.node);
+  }
   void watch_sender(std::uint64_t id);
   void drop_sender(std::uint64_t id);
   [[nodiscard]] std::uint64_t send_limit() const;

@@ -137,6 +137,10 @@ void PostgresModel::take_wal(std::uint64_t id, std::uint64_t from, const Wal& re
     disk.wal.push_back(records[i]);
   }
   own.written = std::max(own.written, from + records.size());
+  if (reports_written) {
+    own.received = std::max(own.received, own.written);
+    reply(id);
+  }
   if (std::exchange(own.flushing, true)) return;
   processes_.after(disk_time(), [this, id] { flush_received(id); });
 }

@@ -25,17 +25,37 @@ void PostgresModel::flush_up_to(std::uint64_t lsn) {
   if (disk.flushed > disk.redo + between_checkpoints) disk.redo = disk.flushed - 50;
 }
 
-void PostgresModel::commit(bool has_wal,
-                           std::function<void(Answer, std::uint64_t, std::uint64_t)> done) {
+void PostgresModel::commit(bool has_wal, Answered done) {
   if (!answers() || state_ != State::primary) return done(Answer::refused, 0, 0);
   if (!has_wal) return done(Answer::acknowledged, 0, disk.flushed);
-  if (ails.disk_full > 0) return panic();  // "could not write to file": PANIC
-  const std::uint64_t id = append();
-  const std::uint64_t lsn = disk.end();
-  processes_.after(disk_time(), [this, id, lsn, done = std::move(done)] {
+  write_commit(false, std::move(done));
+}
+
+void PostgresModel::commit_in_session(Answered done, bool local) {
+  const bool runs = processes_.acts() && ails.hung == 0;
+  if (!runs || state_ != State::primary) return done(Answer::refused, 0, 0);
+  write_commit(local, std::move(done));
+}
+
+void PostgresModel::load(std::uint64_t records) {
+  if (!answers() || state_ != State::primary) return;
+  for (std::uint64_t i = 0; i < records; ++i) append();
+  processes_.after(disk_time(), [this, lsn = disk.end()] {
     flush_up_to(lsn);
     replayed_ = std::max(replayed_, disk.flushed);
     push_all();
+  });
+}
+
+void PostgresModel::write_commit(bool local, Answered done) {
+  if (ails.disk_full > 0) return panic();  // "could not write to file": PANIC
+  const std::uint64_t id = append();
+  const std::uint64_t lsn = disk.end();
+  processes_.after(disk_time(), [this, local, id, lsn, done = std::move(done)] {
+    flush_up_to(lsn);
+    replayed_ = std::max(replayed_, disk.flushed);
+    push_all();
+    if (local) return done(Answer::acknowledged, id, lsn);
     begin_to_wait({lsn, id, done});
   });
 }
@@ -77,10 +97,10 @@ void PostgresModel::reload() {
     processes_.after(choices_.skewed(Nanos{100'000}, Millis{30}), [this] { publish_names(); });
     for (const Sender& sender : senders_) {
       const auto copy = [this, id = sender.id](const auto& again) -> void {
-        if (ails.senders_frozen > 0) {
-          return processes_.after(Millis{100}, [again] { again(again); });
-        }
-        if (Sender* own = find_sender(id)) own->names = loaded_;
+        Sender* own = find_sender(id);
+        if (own == nullptr) return;
+        if (is_frozen(*own)) return processes_.after(Millis{100}, [again] { again(again); });
+        own->names = loaded_;
       };
       processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}), [copy] { copy(copy); });
     }
@@ -124,9 +144,9 @@ std::vector<std::string> PostgresModel::lagging(const std::vector<std::string>& 
 }
 
 void PostgresModel::end_senders(const std::function<bool(const std::string&)>& which) {
-  if (ails.senders_frozen > 0) return;  // a stopped process does not see the signal
+  // A stopped process does not see the signal.
   for (const Sender& sender : std::vector<Sender>(senders_)) {
-    if (which(sender.name)) drop_sender(sender.id);
+    if (!is_frozen(sender) && which(sender.name)) drop_sender(sender.id);
   }
 }
 
@@ -161,7 +181,7 @@ void PostgresModel::push_all() {
 }
 
 void PostgresModel::push(Sender& sender) {
-  if (ails.senders_frozen > 0) {
+  if (is_frozen(sender)) {
     if (std::exchange(sender.moving, true)) return;
     processes_.after(Millis{100}, [this, id = sender.id] {
       Sender* own = find_sender(id);
@@ -272,7 +292,7 @@ void PostgresModel::watch_sender(std::uint64_t id) {
   processes_.after(Millis{1000}, [this, id] {
     const Sender* own = find_sender(id);
     if (own == nullptr) return;
-    if (events_.now() - own->replied > sender_timeout && ails.senders_frozen == 0) {
+    if (events_.now() - own->replied > sender_timeout && !is_frozen(*own)) {
       return drop_sender(id);
     }
     watch_sender(id);
@@ -293,11 +313,11 @@ bool PostgresModel::counts(const std::string& name) const {
 }
 
 void PostgresModel::take_reply(std::uint64_t id, std::uint64_t flush) {
-  if (ails.senders_frozen > 0) {
-    return processes_.after(Millis{100}, [this, id, flush] { take_reply(id, flush); });
-  }
   Sender* sender = find_sender(id);
   if (sender == nullptr) return;
+  if (is_frozen(*sender)) {
+    return processes_.after(Millis{20}, [this, id, flush] { take_reply(id, flush); });
+  }
   sender->flush = flush;
   sender->replied = events_.now();
   release(*sender);

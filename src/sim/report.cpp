@@ -21,6 +21,15 @@ std::string percentiles(std::vector<Millis> times) {
                      part(100), times.size());
 }
 
+int times_of(const std::map<std::string, int>& all, std::string_view name) {
+  const auto found = all.find(std::string(name));
+  return found == all.end() ? 0 : found->second;
+}
+
+std::string table_line(std::string_view name, std::string_view number, int times) {
+  return fmt::format("  {:<46} {:<18} {:>7}\n", name, number, times);
+}
+
 }  // namespace
 
 void Report::add(std::uint64_t seed, const Verdict& verdict) {
@@ -36,6 +45,8 @@ void Report::add(std::uint64_t seed, const Verdict& verdict) {
   gaps_.insert(gaps_.end(), verdict.gaps.begin(), verdict.gaps.end());
   if (verdict.healthy_after) healthy_after_.push_back(*verdict.healthy_after);
   add_to(faults_, verdict.faults);
+  add_to(scenes_, verdict.scenes);
+  lost_ += verdict.lost;
   add_to(rules_, verdict.rules);
   add_to(reasons_, verdict.reasons);
 }
@@ -45,29 +56,34 @@ std::string Report::summary() const {
   for (const auto& [name, times] : faults_) faults += times;
   return fmt::format(
       "{} seeds, {:.2f} simulated hours, {} events, {} faults of {} kinds, {} leaderships, {} "
-      "writes acknowledged, {} unknown; {} failed",
+      "writes acknowledged, {} unknown, {} lost and told (async); {} failed",
       runs_, static_cast<double>(simulated_.count()) / 3.6e12, events_, faults, faults_.size(),
-      leaderships_, writes_.acknowledged, writes_.unknown, failed_.size());
+      leaderships_, writes_.acknowledged, writes_.unknown, lost_, failed_.size());
 }
 
 std::string Report::text() const {
   std::string text = "Faults\n";
   for (const FaultKind& kind : fault_kinds()) {
-    const auto found = faults_.find(std::string(kind.name));
-    text += fmt::format("  {:<46} {:<18} {:>7}\n", kind.name, kind.number,
-                        found == faults_.end() ? 0 : found->second);
+    text += table_line(kind.name, kind.number, times_of(faults_, kind.name));
   }
+  text += "\nScenes\n";
+  for (const Scene& scene : sim::scenes())
+    text += table_line(scene.name, "", times_of(scenes_, scene.name));
   text += "\nRules (decisions that were another than the one before)\n";
   for (const core::Rule& rule : core::rules()) {
-    const auto found = rules_.find(std::string(rule.name));
-    text += fmt::format("  {:<46} {:>26}\n", rule.name,
-                        found == rules_.end() ? 0 : found->second);
+    text += table_line(rule.name, "", times_of(rules_, rule.name));
   }
   text += fmt::format("\n{} different reasons\n", reasons_.size());
   text += "From the last acknowledgement of a leadership to the first of the next: " +
           percentiles(gaps_) + "\n";
   text += "From the end of all faults to health: " + percentiles(healthy_after_) + "\n";
   text += summary() + "\n";
+  return text;
+}
+
+std::string Report::reasons() const {
+  std::string text;
+  for (const auto& [reason, times] : reasons_) text += fmt::format("{:>7}  {}\n", times, reason);
   return text;
 }
 

@@ -14,12 +14,15 @@ class Report {
   void add(std::uint64_t seed, const Verdict& verdict);
   [[nodiscard]] std::size_t runs() const { return runs_; }
   [[nodiscard]] const std::vector<std::uint64_t>& failed() const { return failed_; }
-  /// Faults, rules, failover times; what was never seen is said by name. Several lines.
+  /// Faults, scenes, rules, failover times; what was never seen is said by name. Several lines.
   [[nodiscard]] std::string text() const;
+  /// Each rule with what it says, without numbers, and how often.
+  [[nodiscard]] std::string reasons() const;
   /// One line: seeds, hours, faults, leaderships, writes.
   [[nodiscard]] std::string summary() const;
   [[nodiscard]] const std::map<std::string, int>& faults() const { return faults_; }
   [[nodiscard]] const std::map<std::string, int>& rules() const { return rules_; }
+  [[nodiscard]] const std::map<std::string, int>& scenes() const { return scenes_; }
 
  private:
   std::size_t runs_ = 0;
@@ -31,6 +34,8 @@ class Report {
   std::vector<Millis> gaps_;
   std::vector<Millis> healthy_after_;
   std::map<std::string, int> faults_;
+  std::map<std::string, int> scenes_;
+  std::uint64_t lost_ = 0;
   std::map<std::string, int> rules_;
   std::map<std::string, int> reasons_;
 };

@@ -61,6 +61,7 @@ void StoreModel::ask(Process& caller, Place from, bool changes, Nanos deadline, 
 }
 
 void StoreModel::note(const core::Record& record, Revision revision) {
+  if (!past_.empty() && past_.back().value.term < record.term) of_last_term_ = past_.back();
   past_.push_back({record, revision});
   if (past_.size() > most_past) past_.erase(past_.begin());
   if (watcher_) watcher_(record);
@@ -68,11 +69,12 @@ void StoreModel::note(const core::Record& record, Revision revision) {
 
 void StoreModel::read_record(Process& caller, Place from, Nanos deadline,
                              std::function<void(Read)> done) {
-  const auto work = [this, done](cluster::ClusterStore& store) -> EventQueue::Action {
+  const auto work = [this, from, done](cluster::ClusterStore& store) -> EventQueue::Action {
     Read read = store.read_record(Millis{0});
     if (!past_.empty() && choices_.chance(health.stale)) {
       read = Read(std::optional(past_[choices_.below(static_cast<std::uint32_t>(past_.size()))]));
     }
+    if (of_last_term_ && health.of_yesterday.contains(from)) read = Read(of_last_term_);
     return [done, read = std::move(read)] { done(read); };
   };
   ask(caller, from, false, deadline, work, [done](const Error& error) { done(Read(error)); });

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "cluster/cluster_store.hpp"
 #include "sim/network.hpp"
@@ -16,8 +17,9 @@ struct StoreHealth {
   int down = 0;       ///< by how many faults: nothing is answered
   int read_only = 0;  ///< changes are refused
   std::int64_t slowness = 1;
-  std::uint32_t lost_answers = 0;  ///< permille of changes that are made and not confirmed
-  std::uint32_t stale = 0;         ///< permille of reads that show an older record
+  std::uint32_t lost_answers = 0;     ///< permille of changes that are made and not confirmed
+  std::uint32_t stale = 0;            ///< permille of reads that show an older record
+  std::multiset<Place> of_yesterday;  ///< who is shown the last record of the term before
 };
 
 /// The store of the cluster: real keys, values and revisions behind the real typed view, one change
@@ -59,6 +61,7 @@ class StoreModel {
   cluster::ClusterStore store_;
   Watcher watcher_;
   std::vector<cluster::Versioned<core::Record>> past_;
+  std::optional<cluster::Versioned<core::Record>> of_last_term_;
 };
 
 }  // namespace evergres::sim

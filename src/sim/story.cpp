@@ -96,12 +96,13 @@ std::string phrase_of(const PlannedFault& fault) {
 
 // One that is not listed here is written with both machines, which says too much at worst.
 int machines_of_fault(std::size_t kind) {
-  constexpr std::array<std::string_view, 6> pairs{
-      "a bridge",    "a one-way cut",          "replication alone is cut", "agents alone are cut",
-      "a slow link", "two machines lose power"};
-  constexpr std::array<std::string_view, 6> everybody{
-      "messages ",     "the store ",          "answers of the store ",
-      "cold and dark", "an operator's pause", "two halves"};
+  constexpr std::array<std::string_view, 8> pairs{
+      "a bridge",    "a one-way cut",           "replication alone is cut", "agents alone are cut",
+      "a slow link", "two machines lose power", "a link comes and goes",    "one frozen walsender"};
+  constexpr std::array<std::string_view, 9> everybody{
+      "messages ",     "the store is ",       "the store reads ",     "answers of the store ",
+      "cold and dark", "an operator's pause", "a ring of majorities", "another durability ",
+      "two halves"};
   const std::string_view name = fault_kinds()[kind].name;
   if (std::find(pairs.begin(), pairs.end(), name) != pairs.end()) return 2;
   const bool all = std::any_of(everybody.begin(), everybody.end(),
@@ -138,6 +139,19 @@ std::string invariant_of(const std::string& violation) {
   return violation.substr(0, violation.find(':'));
 }
 
+namespace {
+
+std::string text_of_tags(std::size_t node, const core::Tags& tags) {
+  std::string text = "node " + std::to_string(node);
+  if (tags.nofailover) text += " nofailover";
+  if (tags.nosync) text += " nosync";
+  text += " priority " + std::to_string(tags.failover_priority);
+  if (!tags.zone.empty()) text += " zone " + tags.zone;
+  return text + "\n";
+}
+
+}  // namespace
+
 std::string text_of(const Story& story) {
   std::string text;
   for (const std::string& line : story.about) text += line.empty() ? "#\n" : "# " + line + "\n";
@@ -161,6 +175,11 @@ std::string text_of(const Story& story) {
   text += "writers " + std::to_string(shape.writers) + ", every " + text_of(shape.pause) + "\n";
   for (const Bug bug : story.planted) text += "plant " + std::string(word_of(bug)) + "\n";
   text += text_of_choices(story);
+  if (shape.max_loss > 0) text += "max_loss " + std::to_string(shape.max_loss) + "\n";
+  if (shape.procedures) text += "procedures\n";
+  for (std::size_t node = 0; node < shape.tags.size(); ++node) {
+    text += text_of_tags(node + 1, shape.tags[node]);
+  }
   if (shape.chaos > Nanos{0}) text += "lasts " + text_of(shape.chaos) + "\n";
   text += "\n";
   for (const Step& step : story.steps) text += when(step) + sentence_of(step) + "\n";
@@ -171,6 +190,9 @@ std::string text_of(const Story& story) {
 Story story_of(World& world, const Verdict& verdict) {
   Story story;
   story.shape = world.shape();
+  story.shape.step_crashes = 0;
+  story.shape.scenes.clear();
+  story.shape.plan = true;
   story.shape.step_faults = 0;  // those that came are faults like others now
   story.planted = world.planted();
   story.recorded = world.choices().recorded_between();

@@ -160,6 +160,17 @@ class Reader {
       story_.shape.acknowledgements = static_cast<std::uint32_t>(*number);
       return {};
     }
+    if (rest.take("max_loss")) {
+      const auto number = rest.number(1'000'000);
+      if (!number) return Complaint{"max_loss is a number of records", {}};
+      story_.shape.max_loss = *number;
+      return {};
+    }
+    if (rest.take("procedures")) {
+      story_.shape.procedures = true;
+      return {};
+    }
+    if (rest.take("node")) return tags_of_node(rest);
     if (rest.take("lasts")) return span_into(rest, story_.shape.chaos);
     return tuning(rest);
   }
@@ -179,6 +190,21 @@ class Reader {
                fields(static_cast<const core::Tuning*>(nullptr)));
     understood_ = found;
     return trouble;
+  }
+
+  /// "node 2 nofailover nosync priority 3 zone east"
+  Trouble tags_of_node(Rest& rest) {
+    const auto node = rest.number(story_.shape.machines);
+    if (!node || *node == 0) return Complaint{"which node has the tags?", {}};
+    story_.shape.tags.resize(story_.shape.machines);
+    core::Tags& own = story_.shape.tags[*node - 1];
+    own.nofailover = rest.take("nofailover");
+    own.nosync = rest.take("nosync");
+    if (rest.take("priority")) {
+      own.failover_priority = static_cast<std::uint32_t>(rest.number(1000).value_or(1));
+    }
+    if (rest.take("zone")) own.zone = rest.word();
+    return {};
   }
 
   Trouble tags(Rest& rest) {
@@ -201,8 +227,10 @@ class Reader {
     story_.shape.machines = *machines;
     if (rest.take("strict")) {
       story_.shape.mode = core::Durability::strict;
+    } else if (rest.take("async")) {
+      story_.shape.mode = core::Durability::async;
     } else if (!rest.take("quorum")) {
-      return Complaint{"a world is quorum or strict", {}};
+      return Complaint{"a world is quorum, strict or async", {}};
     }
     world_ = true;
     return {};

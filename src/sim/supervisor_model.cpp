@@ -39,7 +39,7 @@ Outcome SupervisorModel::start() {
     return Error(ErrorCode::refused, "PostgreSQL is not stopped");
   }
   // Reserved history files above the newest real one make every start fail.
-  postgres_.disk.placeholders.clear();
+  if (!planted_.contains(Bug::placeholders_stay)) postgres_.disk.placeholders.clear();
   postgres_.disk.signal = true;
   if (auto started = postgres_.start(planted_.contains(Bug::start_as_primary)); !started) {
     return started;
@@ -64,6 +64,10 @@ void SupervisorModel::stop(supervisor::StopMode mode, Nanos deadline,
   if (mode == supervisor::StopMode::immediate) {
     const Nanos patience = choices_.skewed(Millis{3}, Millis{60});
     process_.after(patience, [this] {
+      if (planted_.contains(Bug::stop_leaves_children)) {
+        postgres_.lose_postmaster();
+        return leave_children("signal 3");
+      }
       postgres_.reap();
       finish(false, "signal 3");
     });
@@ -84,17 +88,19 @@ void SupervisorModel::postmaster_ended() {
 
 // Its children came to us as orphans: each is killed before the server counts as stopped.
 void SupervisorModel::sweep() {
-  if (planted_.contains(Bug::running_counts_as_stopped)) {
-    // What is left goes on until it has nothing more to do.
-    process_.after(Millis{3500}, [this] {
-      if (!postgres_.postmaster_lives()) postgres_.reap();
-    });
-    return finish(false, "signal 9");
-  }
+  if (planted_.contains(Bug::running_counts_as_stopped)) return leave_children("signal 9");
   process_.after(choices_.skewed(Millis{1}, Millis{40}), [this] {
     postgres_.reap();
     finish(false, "signal 9");
   });
+}
+
+// Planted: what is left goes on until it has nothing more to do.
+void SupervisorModel::leave_children(std::string how) {
+  process_.after(Millis{3500}, [this] {
+    if (!postgres_.postmaster_lives()) postgres_.reap();
+  });
+  finish(false, std::move(how));
 }
 
 void SupervisorModel::finish(bool clean, std::string how) {

@@ -33,9 +33,7 @@ class SupervisorModel {
   void revoke();
 
   [[nodiscard]] supervisor::Status status() const;
-  [[nodiscard]] std::string run() const {
-    return run_ + "/" + std::to_string(start_id_);
-  }
+  [[nodiscard]] std::string run() const { return run_ + "/" + std::to_string(start_id_); }
   /// When the grant of a server that may be primary ended, if it did and the server still runs.
   [[nodiscard]] std::optional<Moment> overdue_since() const { return overdue_since_; }
   /// Something in the status changed.
@@ -45,6 +43,7 @@ class SupervisorModel {
   void postmaster_ended();
   void finish(bool clean, std::string how);
   void sweep();
+  void leave_children(std::string how);
   void check_grant();
   void check_signal();
 

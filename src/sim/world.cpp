@@ -15,12 +15,44 @@ constexpr Millis warm_up{90'000};
 constexpr Millis quiet_time{3000};
 constexpr Millis settle{180'000};
 
+/// What a failover may lose, in records: nothing, a little, or anything.
+void draw_async(Shape& shape, Choices& choices) {
+  shape.mode = core::Durability::async;
+  const std::vector<std::uint64_t> limits{0, 5, 40, 1000};
+  shape.max_loss = choices.one_of(limits);
+}
+
+void draw_tags(Shape& shape, Choices& choices) {
+  for (std::size_t machine = 0; machine < shape.machines; ++machine) {
+    core::Tags tags;
+    tags.nofailover = choices.chance(250);
+    tags.nosync = choices.chance(120) && shape.mode != core::Durability::strict;
+    tags.failover_priority = choices.chance(300) ? choices.below(4) : 1;
+    if (choices.chance(300)) tags.zone = choices.chance(500) ? "east" : "west";
+    shape.tags.push_back(tags);
+  }
+}
+
+/// Faults at random times, or scenes, or both. Scenes alone leave each other time to come true.
+void draw_course(Shape& shape, Choices& choices) {
+  const std::uint32_t course = choices.below(10);
+  shape.plan = course < 6;
+  if (course < 4) return;
+  const auto all = static_cast<std::uint32_t>(scenes().size());
+  for (std::uint32_t more = 1 + choices.below(3); more > 0; --more) {
+    shape.scenes.push_back(choices.below(all));
+  }
+  if (!shape.plan) shape.step_faults = shape.step_crashes = 0;
+}
+
 Shape draw_shape(Choices& choices) {
   const Choices::Aside aside(choices);
   Shape shape;
   const std::vector<std::size_t> sizes{3, 3, 3, 2, 4, 5, 3, 5, 2, 7};
   shape.machines = choices.one_of(sizes);
   if (choices.chance(200)) shape.mode = core::Durability::strict;
+  if (choices.chance(120)) draw_async(shape, choices);
+  if (choices.chance(250)) draw_tags(shape, choices);
   const bool two = shape.machines >= 4 && choices.chance(400);
   shape.acknowledgements = two ? 2 : 1;
   shape.tuning.suspect_after = Millis{600 + 200 * choices.below(7)};
@@ -29,7 +61,10 @@ Shape draw_shape(Choices& choices) {
   shape.writers = 3 + choices.below(6);
   shape.pause = choices.between(Millis{50}, Millis{900});
   shape.step_faults = choices.chance(500) ? choices.below(120) : 0;
+  shape.procedures = choices.chance(600);
+  shape.step_crashes = choices.chance(300) ? 2 + choices.below(15) : 0;
   shape.chaos = choices.between(Millis{20'000}, Millis{70'000});
+  draw_course(shape, choices);
   return shape;
 }
 
@@ -69,14 +104,17 @@ World::World(Choices choices, Planted planted, const Story* story)
       network_(events_, choices_, shape_.machines + 1),
       store_(events_, network_, choices_, shape_.machines),
       judge_(events_, machines_, trace_),
+      bounds_(events_, machines_, network_, judge_, shape_.tuning),
       surroundings_(surroundings()),
       story_(story) {
   core::Wanted wanted;
   wanted.durability = shape_.mode;
   wanted.acknowledgements = shape_.acknowledgements;
+  wanted.max_loss_bytes = shape_.max_loss;
   for (Place place = 0; place < shape_.machines; ++place) {
-    machines_.push_back(std::make_unique<Machine>(surroundings_, place, shape_.tuning, wanted));
-    machines_.back()->postgres.ails.fsync_lies = planted_.contains(Bug::fsync_off);
+    const Machine::Settings settings{
+        shape_.tuning, wanted, place < shape_.tags.size() ? shape_.tags[place] : core::Tags{}};
+    machines_.push_back(std::make_unique<Machine>(surroundings_, place, settings));
   }
   clients_ = std::make_unique<Clients>(surroundings_, machines_, judge_);
 }
@@ -94,6 +132,10 @@ Surroundings World::surroundings() {
       [this](Place place) { return &machines_[place]->agent; },
       [](const NodeName& name) { return static_cast<Place>(std::stoul(name.value.substr(1)) - 1); },
       [this](const NodeName& node, const core::Decision& decision) { note(node, decision); },
+      [this](const NodeName& node, const std::string& kind, bool) {
+        if (stage_) stage_->note(place_of(node), kind, true);
+      },
+      [this](Place place, const std::string&, int number) { step(place, number); },
       [this](Place place) { judge_.destroys(place); }};
 }
 
@@ -102,6 +144,7 @@ void World::note(const NodeName& node, const core::Decision& decision) {
   ++verdict_.reasons[decision.rule + ": " + without_numbers(decision.why)];
   const bool acts = !std::holds_alternative<core::StayPut>(decision.intent) &&
                     !std::holds_alternative<core::Wait>(decision.intent);
+  if (acts && stage_) stage_->note(place_of(node), std::string(kind_of(decision.intent)), false);
   const Choices::Aside aside(choices_);
   if (!acts || !in_chaos_ || !choices_.chance(shape_.step_faults)) return;
   const PlannedFault fault =
@@ -109,6 +152,47 @@ void World::note(const NodeName& node, const core::Decision& decision) {
   events_.after(fault.after, [this, fault] {
     if (in_chaos_) begin_fault(fault);
   });
+}
+
+// A fault before a certain step of an operation (F32). The operation is in the middle of its turn:
+// the fault comes a moment later, and the step with it.
+void World::step(Place place, int number) {
+  constexpr int last = 60;  // what goes on for longer only polls
+  const Choices::Aside aside(choices_);
+  if (!in_chaos_ || shape_.step_crashes == 0 || number > last) return;
+  if (!choices_.chance(shape_.step_crashes)) return;
+  PlannedFault fault = draw_step_fault(choices_, shape_.machines, place);
+  fault.after = Nanos{1000};
+  events_.after(fault.after, [this, fault] {
+    if (in_chaos_) begin_fault(fault);
+  });
+}
+
+core::Durability World::other_mode() const {
+  using core::Durability;
+  return shape_.mode == Durability::quorum ? Durability::strict : Durability::quorum;
+}
+
+bool World::may_lose_disk(Place place) {
+  const auto current = store_.read_now();
+  // Who is tagged nofailover could not replace it.
+  if (disk_lost_ || !shape_.tags.empty() || !current) return false;
+  if (current->value.phase != core::Phase::leading) return false;
+  const core::Record& record = current->value;
+  const bool alone = record.policy.current.voters.empty();
+  if (alone || !record.policy.unproven.empty() || !judge_.is_spare(place)) return false;
+  disk_lost_ = true;
+  return true;
+}
+
+bool World::is_whole() {
+  const auto current = store_.read_now();
+  return current && current->value.phase == core::Phase::leading && everybody_votes(current->value);
+}
+
+void World::scene_begins(std::string_view name) {
+  trace_.mark(Mark::Kind::fault, 0, shape_.machines - 1, "scene: " + std::string(name));
+  ++verdict_.scenes[std::string(name)];
 }
 
 // What `init` leaves behind on the first machine: a stopped server on timeline 1 and a record of
@@ -122,9 +206,15 @@ void World::bootstrap() {
   disk.clean = true;
   const Claim claim{"init"};
   const core::Record begun = core::claim_bootstrap(ClusterId{"c"}, machines_[0]->name, claim);
-  const auto record = core::finish_bootstrap(
-      begun, claim, SystemId{77}, core::Seat{machines_[0]->name, disk.incarnation}, shape_.mode);
-  store_.watch([this](const core::Record& written) { judge_.recorded(written); });
+  // Async is recorded by the first leader.
+  const bool async = shape_.mode == core::Durability::async;
+  const auto record = core::finish_bootstrap(begun, claim, SystemId{77},
+                                             core::Seat{machines_[0]->name, disk.incarnation},
+                                             async ? core::Durability::quorum : shape_.mode);
+  store_.watch([this](const core::Record& written) {
+    judge_.recorded(written);
+    bounds_.recorded(written);
+  });
   static_cast<void>(store_.put_now(*record));
   for (const auto& machine : machines_) machine->power_on();
 }
@@ -132,6 +222,7 @@ void World::bootstrap() {
 void World::watch() {
   events_.after(Millis{100}, [this] {
     judge_.look();
+    bounds_.look();
     watch();
   });
 }
@@ -159,6 +250,18 @@ std::optional<Nanos> World::run_until_healthy(Nanos patience) {
   return std::nullopt;
 }
 
+// With async nobody votes, and tags are there to keep nodes out.
+bool World::everybody_votes(const core::Record& record) const {
+  const core::Policy& policy = record.policy.current;
+  if (policy.mode != shape_.mode) return false;
+  if (policy.mode == core::Durability::async) return true;
+  return std::all_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
+    const core::Tags tags =
+        machine->place < shape_.tags.size() ? shape_.tags[machine->place] : core::Tags{};
+    return tags.nofailover || tags.nosync || core::counts_node(policy, machine->name);
+  });
+}
+
 // I21, I24, I25: somebody leads and takes writes, everybody follows, every policy is proven.
 std::string World::missing() {
   const auto current = store_.read_now();
@@ -180,10 +283,9 @@ std::string World::missing() {
     }
   }
   if (!record.policy.unproven.empty()) return "I24: a policy is unproven";
-  const std::size_t voters = record.policy.current.voters.size();
-  if (voters + 1 < machines_.size()) return "I24: not everybody votes";
+  if (!everybody_votes(record)) return "I24: not everybody votes";
   const bool waits = events_.now() - judge_.last_acknowledgement() > Millis{5000};
-  if (waits) return "I25: commits hang";
+  if (waits && !core::acknowledges_nothing(record.policy.current)) return "I25: commits hang";
   return {};
 }
 
@@ -204,7 +306,7 @@ void World::draw_fault(const PlannedFault& fault, std::string text) {
   trace_.mark(Mark::Kind::fault, from, to, std::move(text));
 }
 
-void World::begin_fault(const PlannedFault& fault) {
+std::size_t World::begin_fault(const PlannedFault& fault) {
   const FaultKind& kind = fault_kinds()[fault.kind];
   const bool passes = kind.end == nullptr || fault.lasts == Nanos{0};
   const std::string what = phrase_of(fault) + (passes ? "" : " for " + text_of(fault.lasts));
@@ -212,11 +314,13 @@ void World::begin_fault(const PlannedFault& fault) {
   draw_fault(fault, what);
   verdict_.begun.push_back({events_.now(), fault, begun_ + 1});
   ++verdict_.faults[std::string(kind.name)];
+  bounds_.disturbed();
   kind.begin(*this, fault.a, fault.b);
-  if (kind.end == nullptr) return;
+  if (kind.end == nullptr) return 0;
   const std::size_t number = ++begun_;
   active_.emplace_back(number, fault);
   if (fault.lasts > Nanos{0}) events_.after(fault.lasts, [this, number] { end_fault(number); });
+  return number;
 }
 
 void World::end_fault(std::size_t number) {
@@ -225,6 +329,7 @@ void World::end_fault(std::size_t number) {
   if (found == active_.end()) return;  // the healing was quicker
   const PlannedFault over = found->second;
   active_.erase(found);
+  bounds_.disturbed();
   for (BegunFault& each : verdict_.begun) {
     if (each.number == number && each.fault.kind == over.kind) {
       each.fault.lasts = events_.now() - each.at;
@@ -247,6 +352,7 @@ void World::heal() {
   trace_.say("nemesis", "all is healed");
   trace_.mark(Mark::Kind::fault, 0, shape_.machines - 1, "all is healed");
   while (!active_.empty()) {
+    bounds_.disturbed();
     const PlannedFault over = active_.back().second;
     active_.pop_back();
     fault_kinds()[over.kind].end(*this, over.a, over.b);
@@ -263,8 +369,15 @@ void World::suffer() {
     const Choices::Aside aside(choices_);
     return draw_plan(choices_, machines_.size(), shape_.chaos);
   };
-  unleash(plan());
+  if (shape_.plan) unleash(plan());
+  if (!shape_.scenes.empty()) {
+    stage_ = std::make_unique<Stage>(*this);
+    play_.emplace(play(*stage_, shape_.scenes));
+    play_->start();
+  }
   run_for(shape_.chaos);
+  play_.reset();
+  stage_.reset();
 }
 
 // Nobody may lead while the only server that holds everything was promoted by hand, onto an id that
@@ -292,7 +405,7 @@ bool World::needs_a_person() {
 Verdict World::run() {
   bootstrap();
   watch();
-  clients_->begin(shape_.writers, shape_.pause);
+  clients_->begin(shape_.writers, shape_.pause, shape_.procedures);
   if (!run_until_healthy(warm_up)) judge_.complain("it never came up: " + missing());
   judge_.expect_quiet(true);
   run_for(quiet_time);
@@ -318,6 +431,7 @@ Verdict World::run() {
   verdict_.simulated = events_.now() - Moment{};
   verdict_.writes = clients_->counts();
   verdict_.leaderships = judge_.leaderships();
+  verdict_.lost = judge_.lost();
   verdict_.gaps = judge_.gaps();
   verdict_.trace.assign(trace_.kept().begin(), trace_.kept().end());
   verdict_.marks = trace_.marks();

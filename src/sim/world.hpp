@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "sim/bounds.hpp"
 #include "sim/clients.hpp"
 #include "sim/nemesis.hpp"
+#include "sim/stage.hpp"
 
 namespace evergres::sim {
 
@@ -18,8 +20,14 @@ struct Shape {
   std::uint32_t acknowledgements = 1;
   core::Tuning tuning;
   std::size_t writers = 6;
-  Nanos pause{0};                 ///< of a writer between two writes
-  std::uint32_t step_faults = 0;  ///< permille of decisions to act that a fault follows
+  Nanos pause{0};                   ///< of a writer between two writes
+  std::uint32_t step_faults = 0;    ///< permille of decisions to act that a fault follows
+  std::uint32_t step_crashes = 0;   ///< permille of steps of operations before which one begins
+  bool procedures = false;          ///< some applications call procedures that commit
+  std::uint64_t max_loss = 0;       ///< async: what a failover may lose
+  std::vector<core::Tags> tags;     ///< of each machine
+  std::vector<std::size_t> scenes;  ///< played one after the other; empty: none
+  bool plan = true;                 ///< faults at random times as well
   Nanos chaos{0};
 };
 
@@ -50,6 +58,8 @@ struct Verdict {
   int leaderships = 0;
   std::vector<Millis> gaps;
   std::map<std::string, int> faults;
+  std::map<std::string, int> scenes;
+  std::uint64_t lost = 0;  ///< acknowledged under async, given up and told
   std::map<std::string, int> rules;
   std::map<std::string, int> reasons;  ///< rule and the words of its why, without numbers
   std::vector<std::string> trace;      ///< the last lines, if any were to be kept
@@ -76,6 +86,20 @@ class World : private PostgresWatcher {
   [[nodiscard]] Place store_place() const { return shape_.machines; }
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] const Planted& planted() const { return planted_; }
+  [[nodiscard]] Place place_of(const NodeName& name) const { return surroundings_.place_of(name); }
+  /// A mode that this world does not have.
+  [[nodiscard]] core::Durability other_mode() const;
+  /// Once in a world, and only where everybody else has what is there.
+  [[nodiscard]] bool may_lose_disk(Place place);
+  /// The number is for end_fault(), which may come before its time; 0 if it is over already.
+  std::size_t begin_fault(const PlannedFault& fault);
+  void end_fault(std::size_t number);
+  void run_procedure(Place server, std::uint32_t commits) {
+    clients_->run_procedure(server, commits);
+  }
+  void scene_begins(std::string_view name);
+  /// A leader is open, and everybody who should vote does.
+  [[nodiscard]] bool is_whole();
 
  private:
   friend class Telling;
@@ -94,15 +118,15 @@ class World : private PostgresWatcher {
   std::optional<Nanos> run_until_healthy(Nanos patience);
   void unleash(const std::vector<PlannedFault>& plan);
   [[nodiscard]] PlannedFault aimed(PlannedFault fault);
-  void begin_fault(const PlannedFault& fault);
   void draw_fault(const PlannedFault& fault, std::string text);
-  void end_fault(std::size_t number);
   /// The faults of the plan, or the steps of the story.
   void suffer();
   void heal();
   [[nodiscard]] std::string missing();
   [[nodiscard]] bool needs_a_person();
+  [[nodiscard]] bool everybody_votes(const core::Record& record) const;
   void note(const NodeName& node, const core::Decision& decision);
+  void step(Place place, int number);
 
   Choices choices_;
   Planted planted_;
@@ -113,6 +137,7 @@ class World : private PostgresWatcher {
   StoreModel store_;
   Judge::Machines machines_;
   Judge judge_;
+  Bounds bounds_;
   Surroundings surroundings_;
   std::unique_ptr<Clients> clients_;
   std::uint64_t records_ = 0;
@@ -120,6 +145,9 @@ class World : private PostgresWatcher {
   std::size_t begun_ = 0;
   bool in_chaos_ = false;
   const Story* story_ = nullptr;
+  bool disk_lost_ = false;
+  std::unique_ptr<Stage> stage_;
+  std::optional<Task<int>> play_;
   Verdict verdict_;
 };
 
