@@ -97,7 +97,6 @@ TEST_F(Fence, WithAHistoryThatCannotBeReadHasNoPosition) {
   const std::string name = "00000003.history";
   const std::vector<std::string> unreadable{"garbage\n",
                                             "1\n",
-                                            "1\t0/3000000\n2\t0/2000000\n",
                                             "2\t0/3\n1\t0/4\n",
                                             "3\t0/3000000\n",
                                             "7\t0/3000000\n",
