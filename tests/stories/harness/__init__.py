@@ -1,7 +1,7 @@
 """Real clusters of real processes, faults, clients that remember what was acknowledged."""
 
 from .clock import WallClock
-from .cluster import Cluster, Node
+from .cluster import Cluster, Node, lsn_of
 from .debugger import HeldReceiver
 from .disk import SlowFsync, fill, no_space, small_disk
 from .load import Load, under_load
@@ -11,5 +11,5 @@ from .story import all_stories, story
 from .waits import StoryFailed, expect, wait_until
 
 __all__ = ["Cluster", "Haproxy", "HeldReceiver", "Load", "Network", "Node", "SlowFsync",
-           "StoryFailed", "WallClock", "all_stories", "expect", "fill", "no_space", "small_disk",
-           "story", "under_load", "wait_until"]
+           "StoryFailed", "WallClock", "all_stories", "expect", "fill", "lsn_of", "no_space",
+           "small_disk", "story", "under_load", "wait_until"]

@@ -59,6 +59,12 @@ def free_ports(count, first=21000):
     raise RuntimeError("no block of free ports from 21000 to 32000")
 
 
+def lsn_of(text):
+    """The number of a position that is written as PostgreSQL does, "0/16B3748"."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
 def newest_postgres():
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"),
                    key=lambda path: int(path.parts[-3]))

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from harness import Load, expect, story, under_load, wait_until
+from harness import Load, expect, lsn_of, story, under_load, wait_until
 
 
 def _cluster(new_cluster, max_loss, nodes=3):
@@ -27,7 +27,7 @@ def _stop_the_stream(cluster, load):
     held = max(_received(node) for node in cluster.standbys())
     for node in cluster.standbys():
         wait_until(f"{node} that knows how far both are behind", lambda: any(
-            row["name"] == leader.name and _lsn(row["receive_lsn"] or "0/0") > held + 4096
+            row["name"] == leader.name and lsn_of(row["receive_lsn"] or "0/0") > held + 4096
             for row in (node.status() or {"nodes": []})["nodes"]), 20, cluster.brief)
     return leader
 
@@ -35,11 +35,6 @@ def _stop_the_stream(cluster, load):
 def _received(node):
     """Asked of PostgreSQL: what an agent says of its own server may be half a second old."""
     return int(node.sql("select pg_last_wal_receive_lsn() - '0/0'::pg_lsn", "postgres")[0])
-
-
-def _lsn(text):
-    high, low = text.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def _entry(cluster, term):
@@ -70,7 +65,7 @@ def _assert_nothing_was_given_up(cluster):
 
 def _assert_none_is_missing_before(lost, missing, ends):
     """Rows whose WAL the next leader had."""
-    first = _lsn(lost["from"])
+    first = lsn_of(lost["from"])
     early = [n for n in missing if ends.get(n, first + 1) <= first]
     expect(not early, f"rows {early[:5]} are missing, but lie before {lost}")
 
@@ -78,7 +73,7 @@ def _assert_none_is_missing_before(lost, missing, ends):
 def _assert_loss_is_as_told(cluster, load, lost):
     """A row is missing if and only if its commit lies in the WAL that the history gives up. (The
     WAL ends of rows that were committed at the same moment may include each other.)"""
-    first, last = _lsn(lost["from"]), _lsn(lost["to"])
+    first, last = lsn_of(lost["from"]), lsn_of(lost["to"])
     expect(lost["bytes"] == last - first > 0, f"{lost}")
     acked, ends, truth = load.acked(), load.ends(), load.rows(cluster.wait_leader())
     missing = set(acked) - truth

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
-from harness import expect, processes, story, under_load, wait_until
+from harness import expect, lsn_of, processes, story, under_load, wait_until
 
 
 def _diverge(cluster, load, checkpoint):
@@ -216,6 +217,13 @@ def _hold_while_it_sends(source, node):
     return sender
 
 
+def _heard_at(node, other):
+    """The position of another node's last heartbeat: what the source of a clone is chosen by."""
+    line = re.search(rf"^  {other.name}: .*?, ([0-9A-F]+/[0-9A-F]+) on timeline",
+                     node.explain(), re.MULTILINE)
+    return lsn_of(line[1]) if line else -1
+
+
 @story(own=True)
 def a_clone_whose_source_hangs_is_begun_anew(new_cluster):
     """The process that sends the copy stands still, and its connection lives on, as on a frozen
@@ -231,8 +239,8 @@ def a_clone_whose_source_hangs_is_begun_anew(new_cluster):
                        "generate_series(1, 100000) i", timeout=120)
             cluster.wait_healthy()
             end = leader.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
-            wait_until(f"{source} close behind", lambda: source.sql(
-                f"select pg_last_wal_replay_lsn() >= '{end}'::pg_lsn", "postgres") == ["t"], 60)
+            wait_until(f"{source} close behind, as {node} hears",
+                       lambda: _heard_at(node, source) >= lsn_of(end), 60, node.explain)
             asked = leader.evergres("reinit", node.name, "--force")
             expect(asked.returncode == 0, f"reinit: {asked.stderr}{asked.stdout}")
             sender = _hold_while_it_sends(source, node)
