@@ -8,7 +8,7 @@
 #include "base/check.hpp"
 #include "sim/story.hpp"
 
-/// The simulator behind libFuzzer's door (tests/sim/fuzz/entry.cpp): bytes are the choices of a
+/// The simulator behind libFuzzer's door (tests/fuzz/entry.cpp): bytes are the choices of a
 /// world, or the text of a story.
 namespace evergres::sim::fuzz {
 

@@ -3,11 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sim/fuzz/parsers.hpp"
+#include EVERGRES_FUZZ_PARSERS
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string bytes(data, data + size);
-  evergres::sim::fuzz::EVERGRES_FUZZ_PARSER(bytes);
+  EVERGRES_FUZZ_PARSER(bytes);
   return 0;
 }
 
