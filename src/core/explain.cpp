@@ -295,8 +295,8 @@ std::string explain_election(const Situation& s) {
     text += "fenced: " + answer.seat.node.value + " at " + position_text(answer.position) + "\n";
   }
   for (const Fenced& answer : foreign_answers(s)) {
-    text += "promoted by hand: " + answer.seat.node.value + " at " +
-            position_text(answer.position) + "; what it had before counts\n";
+    text += "off the lineage: " + answer.seat.node.value + " at " + position_text(answer.position) +
+            "; at most what it had before counts\n";
   }
   const Decision decision = decide(s);
   text += "decision here: " + describe(decision) + "\n";

@@ -1,4 +1,3 @@
-#include "postgres/begun.hpp"
 #include "postgres/clone.hpp"
 
 #include <array>
@@ -8,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "net/process.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/standstill.hpp"
 

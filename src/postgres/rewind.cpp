@@ -1,4 +1,3 @@
-#include "postgres/begun.hpp"
 #include "postgres/rewind.hpp"
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 
 #include "base/file.hpp"
 #include "net/process.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/standstill.hpp"
