@@ -24,11 +24,6 @@ std::string senders(const std::string& condition = "true") {
       condition);
 }
 
-std::string text_of(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// A program that runs until it is told to end, or ends.
 class Program {
  public:
@@ -63,8 +58,8 @@ class PlaneReplication : public ::testing::Test {
 
 TEST_F(PlaneReplication, BaseBackup) {
   const std::string to = (directory("backup") / "data").string();
-  EXPECT_EQ(0, run({programs() + "pg_basebackup", "-D", to, "-c", "fast", "-X", "stream", "--no-sync",
-                    "-d", receiver(endpoint)}))
+  EXPECT_EQ(0, run({programs() + "pg_basebackup", "-D", to, "-c", "fast", "-X", "stream",
+                    "--no-sync", "-d", receiver(endpoint)}))
       << text_of(scratch_directory() / "programs.log");
   EXPECT_EQ(0, run({programs() + "pg_verifybackup", "-q", to}))
       << text_of(scratch_directory() / "programs.log");
@@ -79,8 +74,9 @@ TEST_F(PlaneReplication, ReceivesWalUntilTheTermEnds) {
   Program program({programs() + "pg_receivewal", "-D", to.string(), "-n", "--no-sync", "-d",
                    receiver(endpoint)});
   ASSERT_TRUE(eventually([] {
-    return primary().value("SELECT count(*) FROM pg_stat_replication WHERE usename = 'repl' AND "
-                           "state = 'streaming' AND application_name = 'pg_receivewal'") == "1";
+    return primary().value(
+               "SELECT count(*) FROM pg_stat_replication WHERE usename = 'repl' AND "
+               "state = 'streaming' AND application_name = 'pg_receivewal'") == "1";
   }));
   primary().ask("CREATE TABLE received AS SELECT generate_series(1, 200000) AS n");
   primary().ask("DROP TABLE received");
@@ -105,9 +101,8 @@ TEST_F(PlaneReplication, LogicalDecoding) {
   }
   // The program was killed: its server notices.
   EXPECT_TRUE(eventually([] { return senders() == "0"; }));
-  EXPECT_TRUE(eventually([] {
-    return primary().ask("SELECT pg_drop_replication_slot('changes')").fine;
-  }));
+  EXPECT_TRUE(
+      eventually([] { return primary().ask("SELECT pg_drop_replication_slot('changes')").fine; }));
 }
 
 TEST_F(PlaneReplication, WaitsForALeader) {
@@ -169,8 +164,8 @@ TEST_F(PlaneReplication, NobodyCallsHimselfLikeAVoter) {
 /// Whatever sets the name: nothing that was sent behind it is executed.
 TEST_F(PlaneReplication, WhoTakesAVotersNameIsCutOff) {
   primary().ask("SELECT pg_create_logical_replication_slot('grabbed', 'test_decoding')");
-  const std::string start = message('Q', std::string("START_REPLICATION SLOT grabbed LOGICAL 0/0") +
-                                             '\0');
+  const std::string start =
+      message('Q', std::string("START_REPLICATION SLOT grabbed LOGICAL 0/0") + '\0');
   for (const std::string sql :
        {"SET application_name = 'evg_n2'", "SELECT set_config('application_name', 'EvG_n2', false)",
         "DO $$BEGIN EXECUTE 'SET application_name = evg_n2'; END$$"}) {
@@ -184,9 +179,8 @@ TEST_F(PlaneReplication, WhoTakesAVotersNameIsCutOff) {
     EXPECT_EQ(std::string::npos, told.find(std::string("W\0\0\0", 4))) << "it has begun";
     EXPECT_TRUE(eventually([] { return senders() == "0"; }));
   }
-  EXPECT_TRUE(eventually([] {
-    return primary().ask("SELECT pg_drop_replication_slot('grabbed')").fine;
-  }));
+  EXPECT_TRUE(
+      eventually([] { return primary().ask("SELECT pg_drop_replication_slot('grabbed')").fine; }));
 }
 
 }  // namespace

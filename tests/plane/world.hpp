@@ -187,6 +187,8 @@ class Endpoint {
 int listen_somewhere(int& port);
 /// Resident memory of this process in bytes.
 std::size_t resident();
+/// All of a file; "" without one.
+std::string text_of(const std::filesystem::path& file);
 /// A message of the protocol: type, length, body.
 std::string message(char type, std::string_view body);
 

@@ -11,6 +11,8 @@ constexpr std::size_t connects_at_once = 4;
 constexpr std::size_t catalog_bytes = 16U << 20U;
 constexpr std::size_t interned_most = 1000;
 constexpr Millis gate_opens_within{5000};
+constexpr Millis gate_usually_open{100};
+constexpr Millis gate_backoff{5};
 constexpr Millis first_backoff{10};
 constexpr Millis longest_backoff{1000};
 constexpr Millis overdue{200};
@@ -192,8 +194,7 @@ void Pool::offer_now(Server& server) {
       route.node && (name_.port == Port::read_only || *route.node == server.birth().node);
   if (permits_->owes() > 0 && gives_away()) return server.retire();
   if (usable && oldest_ != nullptr && oldest_->bucket != server.birth().bucket &&
-      connecting_ == 0 && lacks_ &&
-      oldest_->since_ + overdue <= around_.reactor.now()) {
+      connecting_ == 0 && lacks_ && oldest_->since_ + overdue <= around_.reactor.now()) {
     // Those who can use this one must not keep the others waiting for ever.
     return server.retire();
   }
@@ -219,7 +220,9 @@ void Pool::grow() {
       continue;
     }
     if (lacks_) return make_room();
-    if (connecting_ >= connects_at_once || around_.reactor.now() < retry_at_) return;
+    // A gate that is still closed turns all away: one knocks for all.
+    const std::size_t at_once = failing_since_ ? 1 : connects_at_once;
+    if (connecting_ >= at_once || around_.reactor.now() < retry_at_) return;
     const Route route = around_.route(name_.port);
     if (!route.node) return;
     lacks_ = around_.permits->take(permits_, around_.reactor.now());
@@ -232,7 +235,7 @@ void Pool::grow() {
 bool Pool::connect(Bucket* bucket, const Route& route) {
   const ServerNode* node = around_.world->node(*route.node);
   if (node == nullptr || node->resolved.empty()) {
-    failed("The address of " + route.node->value + " is not known.");
+    failed("The address of " + route.node->value + " is not known.", around_.reactor.now());
     return false;
   }
   Server::Birth birth{*route.node,
@@ -275,6 +278,7 @@ void Pool::ready(Server& server) {
   server.birth().bucket->welcome = intern(server.settings());
   if (outdated(server)) return server.retire();
   offer(server);
+  if (waiting_ > 0) grow();
 }
 
 void Pool::refused(Server& server, const ServerRefused& why) {
@@ -283,7 +287,10 @@ void Pool::refused(Server& server, const ServerRefused& why) {
     case LoginProblem::retry_later: return;
     case LoginProblem::wrong_credentials:
       // The gate of a server that was promoted opens a moment after its leadership.
-      if (why.sqlstate == "28000" && is_young_failure()) return;
+      if (why.sqlstate == "28000") {
+        if (!failing_since_) failing_since_ = around_.reactor.now();
+        if (is_young_failure()) return;
+      }
       // A password of ours does not become another one by that.
       if (std::holds_alternative<ScramKeys>(credential_)) credential_ = std::monostate{};
       return turn_everybody_away({"28P01", why.error});
@@ -293,19 +300,24 @@ void Pool::refused(Server& server, const ServerRefused& why) {
 }
 
 /// Whether what has begun to fail just now may still come right by itself.
-bool Pool::is_young_failure() {
-  const Instant now = around_.reactor.now();
-  if (!failing_since_) failing_since_ = now;
-  return *failing_since_ + gate_opens_within > now;
+bool Pool::is_young_failure() const {
+  return failing_since_ && *failing_since_ + gate_opens_within > around_.reactor.now();
 }
 
 void Pool::turn_everybody_away(const TurnedAway& why) {
   while (oldest_ != nullptr) turn_away(*oldest_, why);
 }
 
-void Pool::failed(std::string reason) {
-  backoff_ = std::clamp(backoff_ * 2, first_backoff, longest_backoff);
-  retry_at_ = around_.reactor.now() + backoff_;
+/// `begun`: when the attempt was made. Those that were made together fail together, and are one
+/// failure.
+void Pool::failed(std::string reason, Instant begun) {
+  const Instant now = around_.reactor.now();
+  if (begun >= failed_at_) {
+    failed_at_ = now;
+    const bool gate_opens = failing_since_ && *failing_since_ + gate_usually_open > now;
+    backoff_ = gate_opens ? gate_backoff : std::clamp(backoff_ * 2, first_backoff, longest_backoff);
+    retry_at_ = now + backoff_;
+  }
   around_.reactor.call_at(retry_at_, [this, alive = alive_] {
     if (*alive && waiting_ > 0) grow();
   });
@@ -326,7 +338,7 @@ void Pool::ended(Server& server, const ServerEnd& end) {
   CHECK(at != servers_.end());
   if (!server.was_ready()) {
     --connecting_;
-    failed(end.reason);
+    failed(end.reason, server.born);
   }
   servers_.erase(at);
   around_.permits->give_back(*permits_);

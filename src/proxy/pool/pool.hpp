@@ -151,8 +151,8 @@ class Pool final : public ServerKeeper, public PermitHolder {
   void turn_everybody_away(const TurnedAway& why);
   void unlink(Waiter& waiter);
   [[nodiscard]] bool outdated(const Server& server) const;
-  void failed(std::string reason);
-  bool is_young_failure();
+  void failed(std::string reason, Instant begun);
+  [[nodiscard]] bool is_young_failure() const;
   void retire_idle();
 
   Surroundings& around_;
@@ -173,6 +173,7 @@ class Pool final : public ServerKeeper, public PermitHolder {
   Waiter* oldest_ = nullptr;
   Waiter* newest_ = nullptr;
   std::size_t waiting_ = 0;
+  Instant failed_at_;
   Instant retry_at_;
   Millis backoff_{0};
   std::string last_failure_;
