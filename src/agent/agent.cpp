@@ -135,7 +135,11 @@ void Agent::look_around(const core::Situation& s) {
   const bool calm = s.record && s.record->phase == core::Phase::leading &&
                     !s.nobody_in_charge_since && !s.operation && !leader_refuses;
   calm_ = calm;
-  observing_->set_period(!calm ? Millis{25} : leads ? Millis{500} : Millis{1000});
+  const bool inherits =
+      s.record && s.record->phase == core::Phase::handover && s.record->heir == s.me;
+  // Everybody waits until the heir has seen the last WAL of the stopped leader.
+  const Millis hurried{inherits ? 4 : 25};
+  observing_->set_period(!calm ? hurried : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
   observing_->set_settings(know_.settings.applied ? know_.settings.applied : know_.settings.newest);
   observing_->set_local_is_enough(s.record && s.record->durability == core::Durability::async);
