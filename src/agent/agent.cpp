@@ -16,6 +16,7 @@
 #include "agent/store_keeper.hpp"
 #include "agent/supervisor_link.hpp"
 #include "agent/watchers.hpp"
+#include "base/file.hpp"
 #include "core/explain.hpp"
 #include "core/grant.hpp"
 #include "core/view.hpp"
@@ -86,6 +87,8 @@ Outcome Agent::remember() {
   s.tags = core::tags_from(settings.tags);
   auto promise = read_promise(settings.state_directory);
   if (!promise) return promise.error();
+  // What is known is on disk: whoever died may have renamed the file and not more.
+  if (auto synced = sync_directory(settings.state_directory); !synced) return synced;
   s.promise = *promise;
   auto id = node_id(settings.state_directory);
   if (!id) return id.error();
@@ -135,8 +138,9 @@ void Agent::look_around(const core::Situation& s) {
   const bool calm = s.record && s.record->phase == core::Phase::leading &&
                     !s.nobody_in_charge_since && !s.operation && !leader_refuses;
   calm_ = calm;
-  const bool inherits =
-      s.record && s.record->phase == core::Phase::handover && s.record->heir == s.me;
+  const bool inherits = s.record && s.record->phase == core::Phase::handover &&
+                        s.record->heir == s.me && !core::record_names_me(s) &&
+                        s.server.state == core::ServerState::standby && !s.nobody_in_charge_since;
   // Everybody waits until the heir has seen the last WAL of the stopped leader.
   const Millis hurried{inherits ? 4 : 25};
   observing_->set_period(!calm ? hurried : leads ? Millis{500} : Millis{1000});

@@ -58,7 +58,7 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
                  "this node has promised term " + std::to_string(before->term.value) + " already",
                  "It obeys nobody of term " + std::to_string(promise.term.value) + " any more.");
   }
-  if (*before == promise) return {};
+  if (*before == promise) return sync_directory(state_directory);  // a rename may not be durable yet
   const std::string claim = promise.claim.empty() ? no_claim : promise.claim.value;
   if (!is_claim(claim)) {
     return Error(ErrorCode::data_invalid,

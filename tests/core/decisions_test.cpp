@@ -67,6 +67,16 @@ void add_safety(std::vector<Case>& cases) {
 void add_handover(std::vector<Case>& cases) {
   const World handing = World().handing_over_to("n2");
   cases.push_back({"handover: the leader stops", handing.as_seen_by("n1")});
+  cases.push_back(
+      {"handover: the stop has just failed", with(handing.as_seen_by("n1"), [](Situation& s) {
+         s.attempts[StopForHandover::kind] = {Ending::failed, Term{6}, s.now - Millis{20}, 9,
+                                              "disk full"};
+       })});
+  cases.push_back(
+      {"handover: the stop has failed before", with(handing.as_seen_by("n1"), [](Situation& s) {
+         s.attempts[StopForHandover::kind] = {Ending::failed, Term{6}, s.now - Millis{120}, 9,
+                                              "disk full"};
+       })});
   const auto has_slots = [](Situation& s) { s.server.slots_of = {node("n1"), node("n3")}; };
   cases.push_back({"handover: the heir makes slots", handing.as_seen_by("n2")});
   cases.push_back(

@@ -1,7 +1,6 @@
 #include <poll.h>
 
 #include <csignal>
-#include <fstream>
 
 #include "plane/world.hpp"
 
@@ -189,37 +188,6 @@ TEST_F(PlaneFailover, WaitsInTheQueueAndIsLetGoInOrder) {
   EXPECT_TRUE(cancelled.connected());
   endpoint.lead(primary());
   EXPECT_EQ("2", cancelled.value("SELECT 2"));
-}
-
-// The gate of a server that was promoted opens a moment after its leadership is known.
-TEST_F(PlaneFailover, AGateThatOpensLateTurnsNobodyAway) {
-  const auto hba = primary().directory() / "pg_hba.conf";
-  const std::string open = text_of(hba);
-  Endpoint endpoint(usual(PoolMode::transaction));
-  endpoint.lead(primary());
-  std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.push_back(std::make_unique<Client>(endpoint.dsn()));
-    EXPECT_EQ("1", clients.back()->value("SELECT 1"));
-  }
-  endpoint.vacant();
-  for (int i = 0; i < 8; ++i) {
-    clients[static_cast<std::size_t>(i)]->begin("SELECT " + std::to_string(i));
-  }
-  std::ofstream(hba) << "local all all trust\nhost all alice 127.0.0.1/32 reject\n" << open;
-  primary().ask("SELECT pg_reload_conf()");
-  EXPECT_TRUE(eventually([&] {
-    Client direct("host=127.0.0.1 user=alice password=alice dbname=app port=" +
-                  std::to_string(primary().port()));
-    return !direct.connected();
-  }));
-  endpoint.lead(primary());
-  EXPECT_TRUE(eventually([&] { return endpoint.log().find("rejects") != std::string::npos; }));
-  std::ofstream(hba) << open;
-  primary().ask("SELECT pg_reload_conf()");
-  for (int i = 0; i < 8; ++i) {
-    EXPECT_EQ(std::to_string(i), clients[static_cast<std::size_t>(i)]->end().first());
-  }
 }
 
 TEST_F(PlaneFailover, WhoeverWaitedFirstIsServedFirst) {

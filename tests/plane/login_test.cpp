@@ -1,5 +1,7 @@
 #include <poll.h>
 
+#include <fstream>
+
 #include "plane/world.hpp"
 
 namespace evergres::proxy::test {
@@ -91,6 +93,37 @@ TEST(PlaneLogin, IsRefusedWithAHintWhenNobodyLeadsForTooLong) {
   Client client(endpoint.dsn());
   EXPECT_FALSE(client.connected());
   EXPECT_NE(std::string::npos, client.problem().find("no primary")) << client.problem();
+}
+
+// The gate of a server that was promoted opens a moment after its leadership is known.
+TEST(PlaneLogin, AGateThatOpensLateTurnsNobodyAway) {
+  const auto hba = primary().directory() / "pg_hba.conf";
+  const std::string open = text_of(hba);
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<Client>(endpoint.dsn()));
+    EXPECT_EQ("1", clients.back()->value("SELECT 1"));
+  }
+  endpoint.vacant();
+  for (int i = 0; i < 8; ++i) {
+    clients[static_cast<std::size_t>(i)]->begin("SELECT " + std::to_string(i));
+  }
+  std::ofstream(hba) << "local all all trust\nhost all alice 127.0.0.1/32 reject\n" << open;
+  primary().ask("SELECT pg_reload_conf()");
+  EXPECT_TRUE(eventually([&] {
+    Client direct("host=127.0.0.1 user=alice password=alice dbname=app port=" +
+                  std::to_string(primary().port()));
+    return !direct.connected();
+  }));
+  endpoint.lead(primary());
+  EXPECT_TRUE(eventually([&] { return endpoint.log().find("rejects") != std::string::npos; }));
+  std::ofstream(hba) << open;
+  primary().ask("SELECT pg_reload_conf()");
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(std::to_string(i), clients[static_cast<std::size_t>(i)]->end().first());
+  }
 }
 
 TEST(PlaneLogin, TellsTheTruthAboutParameters) {

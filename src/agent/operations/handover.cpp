@@ -2,7 +2,6 @@
 
 #include "agent/operations/drain.hpp"
 #include "agent/operations/operation.hpp"
-#include "agent/promise_file.hpp"
 #include "core/transition.hpp"
 #include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
@@ -49,9 +48,8 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   });
   crash_point(hands, "term");
   // The promise of the term is due before the stop; it is on disk while the senders end.
-  auto promising = std::async(std::launch::async, [&] {
-    return write_promise(hands.setup.settings.state_directory, {changed->term, s.agent});
-  });
+  auto promising =
+      std::async(std::launch::async, [&] { return make_promise(hands, changed->term, s.agent); });
   // Without it the fast stop below still ends in time, as an immediate one.
   if (auto cut = cut_other_senders(*session, intent.heir); !cut)
     hands.progress(cut.error().message());

@@ -180,6 +180,7 @@ Result<bool> stop_and_learn(Hands& hands, supervisor::StopMode mode, Millis dead
 
 Outcome make_promise(Hands& hands, Term term, const Claim& claim) {
   const core::Promise promise{term, claim};
+  if (hands.situation().promise == promise) return {};  // known, therefore on disk
   if (auto promised = write_promise(hands.setup.settings.state_directory, promise); !promised)
     return promised;
   hands.learn([promise](Knowledge& k) { k.situation.promise = promise; });

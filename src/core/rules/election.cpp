@@ -161,6 +161,10 @@ Judgement stop_for_the_handover(const Situation& s) {
   const bool to_stop = s.server.state == ServerState::primary ||
                        (s.server.state == ServerState::stopped && s.record->heir != s.me);
   if (!to_stop) return std::nullopt;
+  if (failed_in_this_term(s, StopForHandover::kind) &&
+      s.now - s.attempts.at(StopForHandover::kind).ended < Millis{100}) {
+    return Answer{StayPut{}, "the stop for the handover has just failed", {}};
+  }
   return Answer{
       StopForHandover{s.record->term, s.record->claim, *s.record->heir}, s.record->why, {}};
 }

@@ -220,9 +220,9 @@ void Pool::grow() {
       continue;
     }
     if (lacks_) return make_room();
+    if (connecting_ >= connects_at_once || around_.reactor.now() < retry_at_) return;
     // A gate that is still closed turns all away: one knocks for all.
-    const std::size_t at_once = failing_since_ ? 1 : connects_at_once;
-    if (connecting_ >= at_once || around_.reactor.now() < retry_at_) return;
+    if (is_young_failure() && somebody_knocks()) return;
     const Route route = around_.route(name_.port);
     if (!route.node) return;
     lacks_ = around_.permits->take(permits_, around_.reactor.now());
@@ -288,7 +288,9 @@ void Pool::refused(Server& server, const ServerRefused& why) {
     case LoginProblem::wrong_credentials:
       // The gate of a server that was promoted opens a moment after its leadership.
       if (why.sqlstate == "28000") {
-        if (!failing_since_) failing_since_ = around_.reactor.now();
+        const Instant now = around_.reactor.now();
+        if (!failing_since_ || turned_away_at_ + gate_opens_within <= now) failing_since_ = now;
+        turned_away_at_ = now;
         if (is_young_failure()) return;
       }
       // A password of ours does not become another one by that.
@@ -304,8 +306,21 @@ bool Pool::is_young_failure() const {
   return failing_since_ && *failing_since_ + gate_opens_within > around_.reactor.now();
 }
 
+/// One that has just begun; who takes longer holds nobody up.
+bool Pool::somebody_knocks() const {
+  const Instant since = around_.reactor.now() - gate_usually_open;
+  return std::ranges::any_of(servers_, [&](const auto& server) {
+    return !server->was_ready() && !server->ending() && server->born >= since;
+  });
+}
+
 void Pool::turn_everybody_away(const TurnedAway& why) {
   while (oldest_ != nullptr) turn_away(*oldest_, why);
+}
+
+bool Pool::is_over(const Server& server) const {
+  return name_.port == Port::read_write ? server.birth().term < around_.world->highest
+                                        : outdated(server) && !server.retire_when_free;
 }
 
 /// `begun`: when the attempt was made. Those that were made together fail together, and are one
@@ -338,7 +353,9 @@ void Pool::ended(Server& server, const ServerEnd& end) {
   CHECK(at != servers_.end());
   if (!server.was_ready()) {
     --connecting_;
-    failed(end.reason, server.born);
+    const bool superseded =
+        name_.port == Port::read_write && server.birth().term < around_.world->highest;
+    if (!superseded) failed(end.reason, server.born);
   }
   servers_.erase(at);
   around_.permits->give_back(*permits_);
@@ -347,15 +364,19 @@ void Pool::ended(Server& server, const ServerEnd& end) {
 
 void Pool::world_changed(std::vector<Waiter*>& homeless) {
   for (const auto& server : servers_) {
-    const bool over = name_.port == Port::read_write
-                          ? server->birth().term < around_.world->highest
-                          : outdated(*server) && !server->retire_when_free;
-    if (over) server->end({false, false, {}, "The term of its leader is over."});
+    if (is_over(*server)) server->end({false, false, {}, "The term of its leader is over."});
   }
-  retry_at_ = {};
-  backoff_ = Millis{0};
-  failing_since_.reset();
-  if (around_.route(name_.port).node) return grow();
+  const Route route = around_.route(name_.port);
+  const ServerNode* node = route.node ? around_.world->node(*route.node) : nullptr;
+  // What is told of lags twice a second begins nothing anew.
+  Destination destination{around_.world->highest, route.node, node && !node->resolved.empty()};
+  if (destination != destination_) {
+    destination_ = std::move(destination);
+    retry_at_ = {};
+    backoff_ = Millis{0};
+    failing_since_.reset();
+  }
+  if (route.node) return grow();
   while (oldest_ != nullptr) {
     homeless.push_back(oldest_);
     unlink(*oldest_);

@@ -153,7 +153,17 @@ class Pool final : public ServerKeeper, public PermitHolder {
   [[nodiscard]] bool outdated(const Server& server) const;
   void failed(std::string reason, Instant begun);
   [[nodiscard]] bool is_young_failure() const;
+  [[nodiscard]] bool somebody_knocks() const;
+  [[nodiscard]] bool is_over(const Server& server) const;
   void retire_idle();
+
+  /// Where its servers are sought: another one begins without the failures of the last.
+  struct Destination {
+    Term term;
+    std::optional<NodeName> node;
+    bool resolved = false;
+    bool operator==(const Destination&) const = default;
+  };
 
   Surroundings& around_;
   PoolName name_;
@@ -177,7 +187,10 @@ class Pool final : public ServerKeeper, public PermitHolder {
   Instant retry_at_;
   Millis backoff_{0};
   std::string last_failure_;
+  /// Of class 28: since when, and the last time.
   std::optional<Instant> failing_since_;
+  Instant turned_away_at_;
+  Destination destination_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
