@@ -1,6 +1,6 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: sim sim-long build check test stories promtool bench bench-proxy lint asan newcomer demo clean help
+.PHONY: sim sim-long build check test stories promtool bench bench-proxy bench-switchover lint asan newcomer demo clean help
 args ?=
 SEED ?= 1
 MINUTES ?= 60
@@ -35,6 +35,11 @@ bench-proxy: ## The endpoint side by side with PgBouncer; args="--only cpu20,idl
 	@test -f build/release/build.ninja || cmake --preset release
 	@cmake --build --preset release
 	@bench/proxy $(args)
+
+bench-switchover: ## The longest wait of a client in a switchover, and by hand; args="-n 20 --only ours"
+	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build --preset release
+	@bench/switchover $(args)
 
 lint: ## clang's eyes: dropped results, the GCC 12 rule, clang-tidy
 	@tools/lint
