@@ -77,15 +77,16 @@ Term term_of(TimelineId timeline, const std::vector<Lineage>& lineage) {
 }
 
 Rank rank_of(Position position, const TimelineTree& tree, const std::vector<Lineage>& lineage) {
-  Position at = tree.normalised(position);
   const auto is_recorded = [&](TimelineId id) {
     return std::ranges::find(lineage, id, &Lineage::timeline) != lineage.end();
   };
-  // Nothing was acknowledged on a timeline that the record gave to nobody.
-  for (int step = 0; step < longest_chain && !is_recorded(at.timeline); ++step) {
+  Position at = position;
+  for (int step = 0; step < longest_chain; ++step) {
     const auto fork = tree.fork_of(at.timeline);
-    if (!fork) break;
-    at = tree.normalised(Position{fork->parent, std::min(at.lsn, fork->at)});
+    // Nothing was acknowledged on a timeline that the record gave to nobody.
+    const bool is_of_the_parent = fork && (at.lsn <= fork->at || !is_recorded(at.timeline));
+    if (!is_of_the_parent) break;
+    at = Position{fork->parent, std::min(at.lsn, fork->at)};
   }
   return Rank{term_of(at.timeline, lineage), at.lsn};
 }

@@ -306,6 +306,23 @@ TEST(Election, TheWishesOfOperators) {
 }
 
 // A switchover asks for no voter less than strict had kept.
+// After a crash of its own it holds everything, and leads again; so does one that an operator
+// named.
+TEST(Election, WhoLedLastLeadsAgainWhateverItsTag) {
+  const Record record = record_of({0, 0b110, 1});
+  const std::vector<Fenced> answers = {answer_of(0, ends[4], true), answer_of(1, ends[3], true)};
+  ElectionInput input{.record = record, .answers = answers};
+  input.tags[seat(0).node].nofailover = true;
+  const Elected again = choose(input);
+  ASSERT_TRUE(again.choice);
+  EXPECT_EQ(again.choice->leader, seat(0));
+  const std::vector<Fenced> stopped = {answer_of(0, ends[4], false), answer_of(1, ends[4], false)};
+  const Elected nobody = choose({.record = record, .answers = stopped});
+  ASSERT_FALSE(nobody.choice);
+  EXPECT_EQ(nobody.otherwise.missing.front(),
+            "no fenced node has a PostgreSQL that could be promoted");
+}
+
 TEST(Election, WithStrictATagTakesNoVoterOutWhileOthersAreMissing) {
   Record record = record_of({0, 0b110, 2});
   record.policy.current.mode = Durability::strict;
@@ -372,6 +389,30 @@ TEST(Election, PlantedChoicesAreCaught) {
   EXPECT_GT(search(5, false, with(majority)).lost, 0U);
 }
 
+// Answers that do not count neither lead nor vote, and the facts say why.
+TEST(Election, WhatDoesNotCountIsToldWithItsReason) {
+  Record record = record_of({0, 0b0110, 1});
+  record.members = {seat(0).node, seat(1).node};
+  std::vector<Fenced> answers;
+  for (unsigned node = 1; node < 5; ++node) answers.push_back(answer_of(node, ends[4], true));
+  answers.push_back(answer_of(2, ends[4], true));
+  answers[1].term = Term{1};
+  answers[2].system_id = SystemId{8};
+  answers[3].position.reset();
+  answers[3].why_no_position = "pg_waldump failed";
+  const Elected elected = choose({.record = record, .answers = answers});
+  ASSERT_TRUE(elected.choice);
+  EXPECT_EQ(elected.choice->leader, seat(1));
+  EXPECT_EQ(elected.choice->policy.voters, seats(0b00100));
+  EXPECT_EQ(
+      elected.choice->facts,
+      (std::vector<std::string>{
+          "n2: fenced at 0/14 on timeline 2; leads, nobody holds more",
+          "n3: answered for term 1, not counted", "n4: belongs to another cluster, not counted",
+          "n5: fenced without a position (pg_waldump failed)",
+          "n3: fenced at 0/14 on timeline 2; votes", "n1: gave no answer, excluded"}));
+}
+
 TEST(Election, ABrokenServerWithATailDoesNotHoldUpEnoughOthers) {
   const Record record = record_of({0, 0b110, 1});
   const std::vector<Fenced> answers = {answer_of(0, ends[4], false), answer_of(1, ends[3], true),
@@ -385,90 +426,6 @@ TEST(Election, ABrokenServerWithATailDoesNotHoldUpEnoughOthers) {
   ASSERT_FALSE(refused.choice);
   EXPECT_EQ(refused.otherwise.missing.front(),
             "n1 holds WAL up to 0/14, more than n2, but cannot lead itself");
-}
-
-// A candidate that fetched a history file, but left the old timeline before that file's fork, has
-// only what it had: nodes that went on there have diverged from it.
-TEST(Positions, LeavingATimelineBeforeItsBeginningBoundsTheCommonPart) {
-  TimelineTree tree(record_of({0, 0, 0}).lineage);
-  tree.learn(
-      {{TimelineId{3}, TimelineId{2}, Lsn{6}}});  // promoted at 6, naming timeline 2 as parent
-  EXPECT_TRUE(tree.is_prefix({TimelineId{1}, Lsn{6}}, {TimelineId{3}, Lsn{9}}));
-  EXPECT_FALSE(tree.is_prefix({TimelineId{1}, Lsn{9}}, {TimelineId{3}, Lsn{9}}));
-  EXPECT_TRUE(tree.fits({TimelineId{1}, Lsn{6}}, TimelineId{3}));
-  EXPECT_FALSE(tree.fits({TimelineId{1}, Lsn{9}}, TimelineId{3}));
-}
-
-TEST(Positions, TheSameIdWithAnotherBeginningIsAnotherTimeline) {
-  const TimelineTree tree(record_of({0, 0, 0}).lineage);
-  EXPECT_FALSE(tree.contradicts({{TimelineId{2}, TimelineId{1}, Lsn{10}}}));
-  EXPECT_FALSE(tree.contradicts({{TimelineId{7}, TimelineId{2}, Lsn{12}}}));
-  EXPECT_TRUE(tree.contradicts({{TimelineId{2}, TimelineId{1}, Lsn{9}}}));
-}
-
-TEST(Positions, ATimelineThatBeganHereAndWasGivenToAnotherIsForeign) {
-  const auto lineage = record_of({0, 0, 0}).lineage;
-  const NodeName owner = lineage.back().node;
-  Fenced answer;
-  answer.seat.node = NodeName{"n9"};
-  answer.history = {{lineage.back().timeline, lineage.back().parent, *lineage.back().begins}};
-  EXPECT_FALSE(is_foreign(answer, lineage)) << "what began here is not known";
-  answer.begun.emplace();
-  EXPECT_FALSE(is_foreign(answer, lineage)) << "it was streamed";
-  answer.begun = std::vector<TimelineId>{lineage.back().timeline};
-  EXPECT_TRUE(is_foreign(answer, lineage));
-  answer.seat.node = owner;
-  EXPECT_FALSE(is_foreign(answer, lineage));
-  answer.begun = std::vector<TimelineId>{TimelineId{77}};
-  EXPECT_FALSE(is_foreign(answer, lineage)) << "its WAL did not go through it";
-}
-
-/// Promoted twice unasked after it had streamed the newest recorded timeline.
-Fenced promoted_twice(const std::vector<Lineage>& lineage) {
-  const Lineage& last = lineage.back();
-  Fenced answer;
-  answer.seat.node = NodeName{"n9"};
-  answer.can_run = true;
-  answer.position = Position{TimelineId{9}, Lsn{50}};
-  answer.history = {{TimelineId{9}, TimelineId{8}, Lsn{40}},
-                    {TimelineId{8}, last.timeline, Lsn{30}},
-                    {last.timeline, last.parent, *last.begins}};
-  answer.begun = std::vector<TimelineId>{TimelineId{8}, TimelineId{9}};
-  return answer;
-}
-
-TEST(Positions, WhatAServerHadBeforeItWasPromotedUnasked) {
-  auto lineage = record_of({0, 0, 0}).lineage;
-  const Lineage last = lineage.back();
-  Fenced answer = promoted_twice(lineage);
-  const std::vector<TimelineId> both{TimelineId{9}, TimelineId{8}};
-  EXPECT_EQ(unasked_timelines(answer, lineage), both);
-  const Fenced before = before_unasked(answer, lineage);
-  EXPECT_EQ(before.position, (Position{last.timeline, Lsn{30}}));
-  EXPECT_FALSE(before.can_run);
-  EXPECT_EQ(before.history.size(), 1U);
-  EXPECT_FALSE(is_foreign(before, lineage));
-
-  // It was chosen for 9 all the same: what it went on from belongs to the cluster now.
-  lineage.push_back({Term{9}, TimelineId{9}, TimelineId{8}, Lsn{40}, NodeName{"n9"}});
-  EXPECT_FALSE(is_foreign(answer, lineage));
-  EXPECT_EQ(before_unasked(answer, lineage), answer);
-}
-
-TEST(Positions, NothingCountsThatIsOnATimelineOfNobody) {
-  const auto lineage = record_of({0, 0, 0}).lineage;
-  const Fenced answer = promoted_twice(lineage);
-  TimelineTree tree(lineage);
-  tree.learn(answer.history);
-  EXPECT_EQ(rank_of(*answer.position, tree, lineage),
-            rank_of({lineage.back().timeline, Lsn{30}}, tree, lineage));
-}
-
-TEST(Positions, ALoopOfForksEnds) {
-  TimelineTree tree(std::vector<Lineage>{});
-  tree.learn({{TimelineId{2}, TimelineId{3}, Lsn{9}}, {TimelineId{3}, TimelineId{2}, Lsn{9}}});
-  EXPECT_FALSE(tree.fits({TimelineId{1}, Lsn{1}}, TimelineId{2}));
-  EXPECT_FALSE(tree.is_prefix({TimelineId{1}, Lsn{1}}, {TimelineId{2}, Lsn{10}}));
 }
 
 }  // namespace
