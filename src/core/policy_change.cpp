@@ -97,9 +97,9 @@ void keep_few_reluctant(const Situation& s, std::vector<Seat>& voters,
   }
 }
 
-/// Members that have caught up, do not vote, and may.
-std::vector<Seat> could_enter(const Situation& s, const Policy& newest,
-                              const std::vector<Seat>& voters) {
+/// Members that have caught up, do not vote, and may. A voter that leaves with this very change is
+/// none of them: whatever makes it leave keeps it out here too.
+std::vector<Seat> could_enter(const Situation& s, const std::vector<Seat>& voters) {
   std::vector<Seat> entering;
   for (const auto& [name, peer] : s.peers) {
     const Heartbeat* said = fresh_word(s, name);
@@ -107,18 +107,14 @@ std::vector<Seat> could_enter(const Situation& s, const Policy& newest,
     if (is_to_be_made_anew(s, name) || why_not_voter(s, name)) continue;
     const auto same_node = [&node = name](const Seat& seat) { return seat.node == node; };
     if (std::any_of(voters.begin(), voters.end(), same_node)) continue;
-    if (std::find(newest.voters.begin(), newest.voters.end(), said->seat) != newest.voters.end()) {
-      continue;  // it leaves with this very change
-    }
     entering.push_back(said->seat);
   }
   return entering;
 }
 
 /// Adds to the voters that stay those that enter, and takes out whom others make superfluous.
-void choose_voters(const Situation& s, const Policy& newest, std::vector<Seat>& voters,
-                   std::string& why) {
-  std::vector<Seat> entering = could_enter(s, newest, voters);
+void choose_voters(const Situation& s, std::vector<Seat>& voters, std::string& why) {
+  std::vector<Seat> entering = could_enter(s, voters);
   const std::vector<Seat> staying = voters;
   keep_few_reluctant(s, voters, entering);
   for (const Seat& seat : staying) {
@@ -190,7 +186,7 @@ WantedPolicy wanted_policy(const Situation& s) {
       leaves(voter, reason);
     }
   }
-  choose_voters(s, *newest, voters, wanted.why);
+  choose_voters(s, voters, wanted.why);
   for (const Seat& voter : tagged) {
     if (voters.size() < s.wanted.acknowledgements) {
       voters.push_back(voter);

@@ -116,9 +116,9 @@ Verdict somebody_in_charge(const Situation& s) {
     case Phase::vacant: return {false, "nobody leads and nobody is at work on it"};
     case Phase::leading: return leader_in_charge(s, *s.record->leader);
     case Phase::electing:
-    case Phase::handover: return claimant_in_charge(s);
+    case Phase::handover: break;
   }
-  return {true, ""};
+  return claimant_in_charge(s);
 }
 
 std::vector<Seat> seats_behind_me(const Situation& s) {

@@ -33,7 +33,7 @@ bool is_heard(const Situation& s, const Peer& peer);
 /// The peer's heartbeat, if it is heard and speaks of the record that we know.
 const Heartbeat* fresh_word(const Situation& s, const NodeName& node);
 
-/// The store answered within the last second.
+/// The store answered within the last 2.5 s.
 bool store_works(const Situation& s);
 
 /// Whether somebody is in charge: an open leader, or an agent run that is at work on the phase that
