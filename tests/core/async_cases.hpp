@@ -84,6 +84,11 @@ inline void add_async(std::vector<Case>& cases) {
                      said.last_word = s.last_word;
                      said.last_word->position.lsn = Lsn{6001};
                    })});
+  cases.push_back({"async, leader silent, its lease lasts, and our server starts",
+                   with(silent, [](Situation& s) {
+                     s.renewed_since = ago(5.9);
+                     s.server.state = ServerState::starting;
+                   })});
   const auto deaf = [](Situation& s) { s.last_word.reset(); };
   cases.push_back({"async, leader silent and never heard: wait", with(silent, deaf)});
   cases.push_back({"async, leader never heard, any loss is allowed: take the term",

@@ -322,7 +322,11 @@ TEST(Async, TheLeaseOfARunningAsyncClusterDoesNotChange) {
   record.leader = cohort::seat(0);
   record.lease_ms.reset();
   EXPECT_EQ(inconsistency(record), "an async policy without a lease");
-  EXPECT_FALSE(propose_policy(record, Claim{"mine"}, async_policy()));
+  Policy of_this_term = async_policy();
+  of_this_term.term = record.term;
+  const auto proposed = propose_policy(record, Claim{"mine"}, of_this_term);
+  ASSERT_FALSE(proposed);
+  EXPECT_EQ(proposed.error().message(), "an async policy needs a lease in the record");
   const auto set = [](const Record& from, Durability to, int seconds) {
     return *set_durability(from, Claim{"mine"}, to, 9, Millis{1000 * seconds});
   };

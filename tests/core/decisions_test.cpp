@@ -1,14 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "async_cases.hpp"
 #include "cluster/json.hpp"
 #include "core/view.hpp"
+#include "golden.hpp"
+#include "later_cases.hpp"
 #include "slot_cases.hpp"
 #include "wishes.hpp"
 
@@ -449,6 +448,7 @@ std::vector<Case> all_cases() {
   add_cascade(cases);
   add_hand_fences(cases);
   add_slots(cases);
+  add_later(cases);
   return cases;
 }
 
@@ -459,14 +459,9 @@ std::string line_of(const std::string& name, const Decision& decision) {
 }
 
 TEST(Decisions, AreTheGoldenOnes) {
-  const std::string path = std::string(EVERGRES_SOURCE_DIR) + "/tests/core/decisions.golden";
   std::string decided;
   for (const Case& one : all_cases()) decided += line_of(one.name, decide(one.situation));
-  const char* wish = std::getenv("EVERGRES_GOLDEN");
-  if (wish != nullptr && std::string(wish) == "rewrite") std::ofstream(path) << decided;
-  std::ostringstream golden;
-  golden << std::ifstream(path).rdbuf();
-  EXPECT_EQ(decided, golden.str());
+  expect_golden("decisions.golden", decided);
 }
 
 TEST(Decisions, EveryRuleHasACase) {

@@ -191,5 +191,130 @@ TEST(Transition, AnAsyncFailoverThatNeverOpensGaveNothingUp) {
   EXPECT_FALSE(last.loss) << "the policy under which n1 led is in the book all the time";
 }
 
+TEST(Transition, TheLossOfTheLastFailoverStaysInTheRecord) {
+  Record open = leading();
+  open.loss = Loss{seat(0), Term{1}, Lsn{90}, Lsn{120}, 700, false, true};
+  Loss measured = *open.loss;
+  measured.measured = true;
+  EXPECT_EQ(record_loss(open, other, measured)->loss, measured);
+  Loss of_another = measured;
+  of_another.leader = seat(2);
+  EXPECT_EQ(refused(record_loss(open, other, of_another)), "the record knows no loss of n3");
+  Loss of_another_term = measured;
+  of_another_term.term = Term{9};
+  EXPECT_EQ(refused(record_loss(open, other, of_another_term)), "the record knows no loss of n1");
+  EXPECT_EQ(refused(record_loss(open, mine, measured)), "the claim of term 1 is not ours");
+}
+
+TEST(Losses, OfManyThatWereNeverMeasuredTheOldestGoes) {
+  Record open = leading();
+  open.loss = Loss{seat(0), Term{1}, Lsn{90}, Lsn{120}, 700, false, true};
+  open.earlier_losses.emplace();
+  for (std::uint64_t i = 1; i <= 16; ++i)
+    open.earlier_losses->push_back(Loss{seat(2), Term{1}, Lsn{i}, Lsn{99}, 0, false, true});
+  const Record next = *claim_term(open, NodeName{"n3"}, mine, "n2 is silent");
+  Choice choice = choice_of(next, TimelineId{3});
+  choice.leader = seat(2);
+  choice.policy = SmallPolicy{2, 0, 0}.real(next.term);
+  choice.loss = Loss{seat(1), next.term, Lsn{200}, Lsn{210}, 0, false};
+  const Record lossy = *choose_leader(next, mine, choice, false);
+  ASSERT_EQ(lossy.earlier_losses->size(), 16U);
+  EXPECT_EQ(lossy.earlier_losses->front().from, Lsn{2});
+  EXPECT_EQ(lossy.earlier_losses->back(), *open.loss);
+}
+
+/// A policy under which the lost leader led is in the book as long as nobody dropped it: what it
+/// covers is not lost. One under which it was only chosen again tells of nothing.
+TEST(Losses, OnlyWhatNoPolicyTellsOfIsInherited) {
+  Record record = electing();
+  record.policy.current.leader = seat(2);
+  record.loss = Loss{seat(0), Term{1}, Lsn{90}, Lsn{120}, 700, false, false};
+  const TimelineTree tree(record.lineage);
+  const auto inherits = [&](const Record& from) {
+    return inherited_loss(from, seat(1), {TimelineId{1}, Lsn{90}}, tree).has_value();
+  };
+  EXPECT_TRUE(inherits(record));
+  for (const std::uint64_t term : {0U, 1U}) {
+    Record beside = record;
+    beside.policy.unproven = {SmallPolicy{0, 0, 0}.real(Term{term})};
+    EXPECT_EQ(inherits(beside), term == 1);
+    beside.policy = {SmallPolicy{0, 0, 0}.real(Term{term}), {}};
+    EXPECT_EQ(inherits(beside), term == 1);
+  }
+  Record opened = record;
+  opened.loss->opened = true;
+  EXPECT_FALSE(inherits(opened)) << "it is a fact, and stays with its term";
+  record.loss.reset();
+  EXPECT_FALSE(inherits(record));
+}
+
+TEST(Losses, WithoutABeginningOfItsTimelineALossCountsFromWhereItWasKnown) {
+  Record record;
+  record.lineage = {Lineage{Term{1}, TimelineId{1}, TimelineId{0}, std::nullopt, NodeName{"n1"}},
+                    Lineage{Term{3}, TimelineId{3}, TimelineId{1}, std::nullopt, NodeName{"n2"}}};
+  const Loss loss{seat(0), Term{3}, Lsn{90}, Lsn{120}, 700, false, true};
+  const Loss measured =
+      measured_loss(record, loss, {TimelineId{1}, Lsn{150}}, TimelineTree(record.lineage));
+  EXPECT_EQ(bytes_of(measured), 60U);
+}
+
+TEST(Losses, InWords) {
+  Loss loss{seat(0), Term{1}, Lsn{90}, {}, 0, false};
+  EXPECT_EQ(describe(loss), "an unknown number of bytes of n1 after 0/5A");
+  loss.to = Lsn{90};
+  EXPECT_EQ(describe(loss), "0 bytes of n1, as far as it is known");
+  loss.to = Lsn{120};
+  EXPECT_EQ(describe(loss), "30 bytes of n1 (0/5A to 0/78), as far as it is known");
+  loss.silent_ms = 1450;
+  EXPECT_EQ(describe(loss), "30 bytes of n1 (0/5A to 0/78), and what it wrote in its last 1.4 s");
+  loss.measured = true;
+  EXPECT_EQ(describe(loss), "30 bytes of n1 (0/5A to 0/78), read from its own WAL");
+}
+
+TEST(Losses, WhatMaxLossTolerates) {
+  Record record;
+  Loss loss{seat(0), Term{1}, Lsn{90}, Lsn{120}, 0, false};
+  EXPECT_FALSE(is_tolerable(loss, record)) << "nobody allowed any";
+  record.max_loss_bytes = 29;
+  EXPECT_FALSE(is_tolerable(loss, record));
+  record.max_loss_bytes = 30;
+  EXPECT_TRUE(is_tolerable(loss, record));
+  loss.to.reset();
+  EXPECT_FALSE(is_tolerable(loss, record)) << "the unknown is too much";
+  record.max_loss_bytes = unlimited_loss;
+  EXPECT_TRUE(is_tolerable(loss, record));
+}
+
+/// The word of whoever leads under another policy, or led in another term, measures nothing.
+TEST(Losses, OnlyAWordOfTheLostLeaderMeasures) {
+  Record record = electing();
+  record.policy.current = SmallPolicy{0, 0, 0}.real(Term{0});
+  const TimelineTree tree(record.lineage);
+  const auto lost_up_to = [&](unsigned node, Term term) {
+    const LastWord word{seat(node), term, {TimelineId{1}, Lsn{120}}, {}};
+    return possible_loss(record, word, {TimelineId{1}, Lsn{90}}, tree).to;
+  };
+  EXPECT_EQ(lost_up_to(0, Term{0}), Lsn{120});
+  EXPECT_FALSE(lost_up_to(1, Term{0}));
+  EXPECT_FALSE(lost_up_to(0, Term{1}));
+  EXPECT_FALSE(possible_loss(record, {}, {TimelineId{1}, Lsn{90}}, tree).to);
+}
+
+TEST(Losses, ALoopOfForksEnds) {
+  Record record = electing();
+  TimelineTree tree(record.lineage);
+  tree.learn({{TimelineId{2}, TimelineId{3}, Lsn{9}}, {TimelineId{3}, TimelineId{2}, Lsn{9}}});
+  const LastWord word{record.policy.current.leader, Term{0}, {TimelineId{1}, Lsn{120}}, {}};
+  const Loss loss = possible_loss(record, word, {TimelineId{2}, Lsn{90}}, tree);
+  EXPECT_FALSE(loss.to) << "nobody knows where it left the lost leader";
+}
+
+TEST(Losses, AnInstantOfTheFutureIsNoSilence) {
+  const LastWord word{seat(0), Term{1}, {TimelineId{1}, Lsn{120}}, Instant{2'000'000'000}};
+  EXPECT_EQ(silence_since(word, Instant{3'500'000'000}), 1500U);
+  EXPECT_EQ(silence_since(word, Instant{1'000'000'000}), 0U);
+  EXPECT_EQ(silence_since({}, Instant{1'000'000'000}), 0U);
+}
+
 }  // namespace
 }  // namespace evergres::core::cohort

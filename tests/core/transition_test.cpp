@@ -181,6 +181,8 @@ TEST(Transition, AMalformedPolicyIsRefused) {
   EXPECT_EQ(propose(policy), "a leader is its own voter");
   policy.voters = {seat(2), seat(0)};
   EXPECT_EQ(propose(policy), "the voters of a policy are not sorted and unique");
+  policy.mode = Durability::async;
+  EXPECT_EQ(propose(policy), "an async policy has voters");
   EXPECT_EQ(propose(SmallPolicy{1, 0, 0}.real(Term{0})), "the policy is of another term");
   EXPECT_EQ(propose(SmallPolicy{0, 0, 0}.real(Term{1})),
             "only the chosen or open leader changes the policy");
@@ -222,10 +224,56 @@ TEST(Transition, OneRequestAtATime) {
 }
 
 TEST(Transition, AnAcceptedLossReplacesTheBook) {
-  const Record record = electing();
+  Record record = electing();
+  record.policy.unproven = {SmallPolicy{0, 0b110, 2}.real(Term{0})};
   const Record lossy = *choose_leader(record, mine, choice_of(record, TimelineId{2}), true);
   EXPECT_EQ(lossy.policy.current, choice_of(record, TimelineId{2}).policy);
   EXPECT_TRUE(covers_all(lossy.policy, {seat(2)}));
+  EXPECT_EQ(lossy.kind, "forced failover");
+  EXPECT_EQ(lossy.facts, (std::vector<std::string>{"an operator accepted loss; dropped: n1 alone",
+                                                   "dropped, unproven: n1 with any 2 of n2, n3"}));
+}
+
+TEST(Transition, TheOpenLeaderNotesWhoBelongsAndWhoMayRewind) {
+  EXPECT_FALSE(leading().rewind_ready);
+  EXPECT_TRUE(set_rewind_ready(leading(), other)->rewind_ready);
+  const std::vector<NodeName> all{NodeName{"n1"}, NodeName{"n2"}, NodeName{"n3"}};
+  Record record = *add_member(leading(), other, NodeName{"n3"});
+  for (int twice = 0; twice < 2; ++twice) {
+    record = *add_member(record, other, NodeName{"n2"});
+    EXPECT_EQ(record.members, all);
+  }
+}
+
+TEST(Transition, OnlyARestartIsStillAskedForAfterAChoice) {
+  for (const RequestKind kind : {RequestKind::switchover, RequestKind::restart}) {
+    const Record asked = *ask(leading(), Request{"r1", kind, NodeName{"n2"}, false, 0});
+    const Record next = *claim_term(asked, NodeName{"n3"}, mine, "n2 is silent");
+    const Record second = *choose_leader(next, mine, choice_of(next, TimelineId{3}), false);
+    EXPECT_EQ(second.request.has_value(), kind == RequestKind::restart);
+  }
+}
+
+TEST(Transition, EachTermHasAKind) {
+  EXPECT_EQ(electing().kind, "bootstrap");
+  EXPECT_EQ(claim_term(leading(), NodeName{"n3"}, mine, "n2 is silent")->kind, "failover");
+  const auto hand_over_to = [](const char* heir) {
+    return begin_handover(leading(), seat(1), other, NodeName{heir}, "asked")->kind;
+  };
+  EXPECT_EQ(hand_over_to("n3"), "switchover");
+  EXPECT_EQ(hand_over_to("n2"), "restart");
+}
+
+// The heir is chosen under the claim of the leader that hands over.
+TEST(Transition, AHandoverEndsWithAChoice) {
+  const Record handing = *begin_handover(leading(), seat(1), other, NodeName{"n3"}, "asked");
+  Choice choice = choice_of(handing, TimelineId{3});
+  choice.leader = seat(2);
+  choice.policy = SmallPolicy{2, 0b010, 1}.real(handing.term);
+  const Record next = *choose_leader(handing, other, choice, false);
+  EXPECT_EQ(next.phase, Phase::electing);
+  EXPECT_EQ(next.claimant, NodeName{"n3"});
+  EXPECT_FALSE(next.heir);
 }
 
 TEST(Transition, LeadershipsThatOpenedFormAChain) {
@@ -245,6 +293,9 @@ TEST(Transition, LeadershipsThatOpenedFormAChain) {
   EXPECT_EQ(record.leaderships->size(), most_leaderships);
   record.leaderships->back().term = record.leaderships->back().after;
   EXPECT_EQ(inconsistency(record), "the leaderships are not in order");
+  record = leading();
+  record.leaderships->back().term = Term{2};
+  EXPECT_EQ(inconsistency(record), "the leaderships are not in order") << "one is to come";
 }
 
 // n2 is promoted on timeline 2 and dies before it opens; its probe took an id there.
@@ -293,8 +344,15 @@ TEST(Transition, InconsistenciesAreNamed) {
   record.term = Term{0};
   EXPECT_EQ(inconsistency(record), "the lineage is ahead of the term");
   record = leading();
+  record.phase = Phase::handover;
+  record.leader.reset();
+  record.heir = NodeName{"n3"};
+  EXPECT_EQ(inconsistency(record), "a handover without leader or heir");
+  record = leading();
   record.policy.unproven.push_back(SmallPolicy{1, 0b010, 1}.real(Term{1}));
   EXPECT_EQ(inconsistency(record), "a leader is its own voter");
+  record.policy.current.k = 9;
+  EXPECT_EQ(inconsistency(record), "a policy wants more acknowledgements than voters");
 }
 
 }  // namespace
