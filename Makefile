@@ -1,6 +1,6 @@
 # The doors of the house. Everything real is in CMakePresets.json, ctest and tests/stories/run.
 .DEFAULT_GOAL := build
-.PHONY: sim sim-long build check test stories promtool bench bench-proxy bench-switchover lint asan newcomer demo clean help
+.PHONY: sim sim-long build check test stories promtool bench bench-proxy bench-switchover lint asan coverage newcomer demo clean help
 args ?=
 SEED ?= 1
 MINUTES ?= 60
@@ -63,6 +63,9 @@ asan: ## The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@test -f build/asan/build.ninja || cmake --preset asan
 	@cmake --build --preset asan
 	@ctest --test-dir build/asan --output-on-failure --timeout 600
+
+coverage: ## The lines of src/core that its unit tests reach, all of them or it fails (gcovr)
+	@tools/coverage $(args)
 
 newcomer: ## ./demo.sh and ./test.sh in a fresh Debian 12 and 13 (root, debootstrap); args="trixie"
 	@tools/newcomer $(args)
