@@ -184,13 +184,13 @@ inline void add_choices(std::vector<Case>& cases) {
                    with(with(World().electing_by("n2").silent("n1").silent("n3").as_seen_by("n2"),
                              failed(StartServer::kind, 0.1)),
                         [](Situation& s) { s.server.state = ServerState::stopped; })});
-  cases.push_back(
-      {"enough are fenced, and no server could be promoted", World()
-                                                                 .electing_by("n2")
-                                                                 .fenced("n2", 5000, false)
-                                                                 .fenced("n3", 5000, false)
-                                                                 .silent("n1")
-                                                                 .as_seen_by("n2")});
+  cases.push_back({"our answer says that we cannot lead, and our server runs: fence again",
+                   World()
+                       .electing_by("n2")
+                       .fenced("n2", 5000, false)
+                       .fenced("n3", 5000, false)
+                       .silent("n1")
+                       .as_seen_by("n2")});
   const Situation accepted = World()
                                  .electing_by("n2")
                                  .request(RequestKind::failover, "n2", true)
