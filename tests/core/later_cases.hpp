@@ -166,7 +166,13 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
   cases.push_back(
       {"the leader lacks our next WAL, a policy is unproven", with(lacks, [](Situation& s) {
          s.record->policy.unproven.push_back(s.record->policy.current);
+         s.record->policy.unproven.back().voters = {seat("n3")};
        })});
+  cases.push_back({"the leader lacks our next WAL, and waits for us to prove a policy",
+                   with(lacks, [](Situation& s) {
+                     s.record->policy.unproven.push_back(s.record->policy.current);
+                     s.record->policy.unproven.back().voters = {seat("n2")};
+                   })});
   cases.push_back({"the leader lacks our next WAL, and a clone failed a moment ago",
                    with(lacks, failed(Clone::kind, 1))});
   cases.push_back({"the leader has lacked our next WAL for a moment only",

@@ -71,6 +71,16 @@ bool has_diverged(const Situation& s) {
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
 
+/// Whether the open leader may wait for the proof of this very incarnation, which cannot attach to
+/// it any more: neither would ever move (decision 0055).
+bool a_proof_waits_for_us(const Situation& s) {
+  const auto names_us = [&](const Policy& policy) {
+    return policy.leader == *s.record->leader &&
+           std::ranges::find(policy.voters, my_seat(s)) != policy.voters.end();
+  };
+  return std::ranges::any_of(s.record->policy.unproven, names_us);
+}
+
 /// A failover gave up the end of our WAL: it is not destroyed before it was measured.
 bool is_to_be_measured(const Situation& s) {
   const auto is_ours = [&](const Loss& loss) { return my_seat(s) == loss.leader; };
@@ -143,7 +153,7 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
         "the leader lacks our next WAL, but nothing is rebuilt while the cluster is paused",
         {}};
   }
-  if (!s.record->policy.unproven.empty()) {
+  if (!s.record->policy.unproven.empty() && !a_proof_waits_for_us(s)) {
     return Answer{
         StayPut{},
         "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven",
