@@ -38,6 +38,11 @@ Judgement make_the_data_directory_anew(const Situation& s) {
                                  ? "a rewind or clone was begun here and did not finish"
                                  : "there is no data directory yet";
   const Record& record = *s.record;
+  // Whoever holds the claim is waited for as long as it is heard.
+  const bool is_waited_for = record.phase != Phase::leading && claim_is_mine(s);
+  if (is_waited_for && may_try(s, Vacate::kind, Millis{200})) {
+    return Answer{Vacate{record.term, s.me.value + " has lost its data directory"}, reason, {}};
+  }
   if (record.paused && !s.server.rebuilding) {
     return Answer{StayPut{}, reason + ", and the cluster is paused", {}};
   }
