@@ -96,6 +96,13 @@ void Clients::commit_again(Place server, std::uint32_t left) {
   there.commit_in_session(done, local);
 }
 
+// Drivers with a time limit cancel what they waited for. Only where that is a matter of one
+// machine: elsewhere the request would need the network that may be why nobody answers.
+void Clients::cancel_later(Place server, std::uint64_t record) {
+  PostgresModel& there = machines_[server]->postgres;
+  there.processes().after(patience, [&there, record] { there.cancel(record); });
+}
+
 // I16 by construction: a proxy sends only to the open leader of the highest term that it knows.
 // What PostgreSQL answers counts from the moment in which it answers: the client may read it.
 void Clients::send(std::size_t client, Place proxy, Place server) {
@@ -114,12 +121,12 @@ void Clients::send(std::size_t client, Place proxy, Place server) {
   const auto back = [this, end, proxy, server](std::uint64_t& count) {
     world_.network.send(server, proxy, Traffic::clients, [end, &count] { end(count); });
   };
-  world_.network.send(proxy, server, Traffic::clients, [this, server, &there, back] {
+  world_.network.send(proxy, server, Traffic::clients, [this, proxy, server, &there, back] {
     if (!there.processes().lives()) {
       if (there.powered) back(counts_.refused);
       return;
     }
-    there.processes().deliver([this, server, &there, back] {
+    there.processes().deliver([this, proxy, server, &there, back] {
       if (!there.admits()) return back(counts_.refused);
       const auto done = [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
                                              std::uint64_t lsn) {
@@ -127,7 +134,9 @@ void Clients::send(std::size_t client, Place proxy, Place server) {
         judge_.acknowledged(server, record, lsn);
         back(counts_.acknowledged);
       };
-      there.commit_in_session(done, world_.planted.contains(Bug::commits_locally));
+      const bool local = world_.planted.contains(Bug::commits_locally);
+      const std::uint64_t record = there.commit_in_session(done, local);
+      if (proxy == server) cancel_later(server, record);
     });
   });
 }

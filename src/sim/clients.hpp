@@ -38,6 +38,7 @@ class Clients {
   void send(std::size_t client, Place proxy, Place server);
   void call_procedure(std::size_t client, Place proxy, Place server);
   void commit_again(Place server, std::uint32_t left);
+  void cancel_later(Place server, std::uint64_t record);
   /// Whether PostgreSQL's answer counts as done, and what that means.
   [[nodiscard]] bool is_done(PostgresModel::Answer answer) const;
   void over(std::size_t client);

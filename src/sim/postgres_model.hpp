@@ -152,8 +152,12 @@ class PostgresModel {
   /// `has_wal` false: a transaction that has only an xid, which neither flushes nor waits.
   void commit(bool has_wal, Answered done);
   /// The same in a session that is there already: it needs no postmaster (a procedure that commits
-  /// goes on after a SIGKILL of it). `local`: synchronous_commit is local there.
-  void commit_in_session(Answered done, bool local = false);
+  /// goes on after a SIGKILL of it). `local`: synchronous_commit is local there. The record of the
+  /// commit; 0 if there is none.
+  std::uint64_t commit_in_session(Answered done, bool local = false);
+  /// A cancel request of whoever waits for this one: it is told with a warning that the commit is
+  /// done here and perhaps nowhere else.
+  void cancel(std::uint64_t record);
   /// So much WAL of a transaction that has not committed.
   void load(std::uint64_t records);
   /// The process reads its files: names and gate.
@@ -254,7 +258,7 @@ class PostgresModel {
   std::uint64_t append();
   void flush_up_to(std::uint64_t lsn);
   // Synchronous replication (syncrep.c).
-  void write_commit(bool local, Answered done);
+  std::uint64_t write_commit(bool local, Answered done);
   void begin_to_wait(Waiter waiter);
   void publish_names();
   void release(const Sender& by);

@@ -31,10 +31,11 @@ void PostgresModel::commit(bool has_wal, Answered done) {
   write_commit(false, std::move(done));
 }
 
-void PostgresModel::commit_in_session(Answered done, bool local) {
+std::uint64_t PostgresModel::commit_in_session(Answered done, bool local) {
   const bool runs = processes_.acts() && ails.hung == 0;
-  if (!runs || state_ != State::primary) return done(Answer::refused, 0, 0);
-  write_commit(local, std::move(done));
+  if (runs && state_ == State::primary) return write_commit(local, std::move(done));
+  done(Answer::refused, 0, 0);
+  return 0;
 }
 
 void PostgresModel::load(std::uint64_t records) {
@@ -47,8 +48,11 @@ void PostgresModel::load(std::uint64_t records) {
   });
 }
 
-void PostgresModel::write_commit(bool local, Answered done) {
-  if (ails.disk_full > 0) return panic();  // "could not write to file": PANIC
+std::uint64_t PostgresModel::write_commit(bool local, Answered done) {
+  if (ails.disk_full > 0) {  // "could not write to file": PANIC
+    panic();
+    return 0;
+  }
   const std::uint64_t id = append();
   const std::uint64_t lsn = disk.end();
   processes_.after(disk_time(), [this, local, id, lsn, done = std::move(done)] {
@@ -58,6 +62,7 @@ void PostgresModel::write_commit(bool local, Answered done) {
     if (local) return done(Answer::acknowledged, id, lsn);
     begin_to_wait({lsn, id, done});
   });
+  return id;
 }
 
 // SyncRepWaitForLSN: the flag is the checkpointer's, the released position sticks.
@@ -79,6 +84,16 @@ void PostgresModel::wake(std::uint64_t up_to) {
   for (const Waiter& waiter : woken) {
     waiter.done(Answer::acknowledged, waiter.record, waiter.lsn);
   }
+}
+
+// SyncRepWaitForLSN: "canceling wait for synchronous replication due to user request".
+void PostgresModel::cancel(std::uint64_t record) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const Waiter& waiter) { return waiter.record == record; });
+  if (found == waiting_.end() || ails.hung > 0) return;
+  const Waiter cancelled = *found;
+  waiting_.erase(found);
+  cancelled.done(Answer::warned, cancelled.record, cancelled.lsn);
 }
 
 void PostgresModel::end_sessions() {

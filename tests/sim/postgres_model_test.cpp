@@ -93,6 +93,26 @@ TEST(PostgresModel, EmptyNamesReleaseWhoeverWaits) {
   EXPECT_TRUE(*done);
 }
 
+TEST(PostgresModel, ACancelRequestEndsAWaitWithAWarning) {
+  Servers servers;
+  PostgresModel& leader = servers.primary(0, nobody);
+  std::vector<PostgresModel::Answer> answers;
+  const auto keep = [&](PostgresModel::Answer answer, std::uint64_t, std::uint64_t) {
+    answers.push_back(answer);
+  };
+  const std::uint64_t cancelled = leader.commit_in_session(keep);
+  leader.commit_in_session(keep);
+  leader.cancel(cancelled);
+  EXPECT_TRUE(answers.empty()) << "it does not wait yet: its own disk is written";
+  servers.run(Millis{200});
+  EXPECT_TRUE(answers.empty());
+  leader.cancel(cancelled);
+  EXPECT_EQ(answers, std::vector{PostgresModel::Answer::warned}) << "and the other one waits on";
+  leader.cancel(cancelled);
+  EXPECT_EQ(answers.size(), 1U);
+  EXPECT_EQ(leader.disk.wal.back().id, cancelled + 1) << "both are in the WAL all the same";
+}
+
 TEST(PostgresModel, ABusyCheckpointerPublishesTheNamesLate) {
   Servers servers;
   PostgresModel& leader = servers.primary(0, "");
