@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "core/loss.hpp"
 #include "core/quorum.hpp"
@@ -129,6 +130,7 @@ void Judge::check_opening(const core::Record& record) {
 void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
   const bool async = last_ && core::some_async(last_->policy);
   acknowledged_[record] = {node, end, events_.now(), async};
+  if (next_) std::exchange(next_, nullptr)();
   check_gate(node, end);
   if (machines_[node]->supervisor.status().state == supervisor::State::stopped) {
     complain("I3: " + name_of(node) + " acknowledged record " + number(record) +

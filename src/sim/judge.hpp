@@ -21,6 +21,8 @@ class Judge {
   void recorded(const core::Record& record);
   /// PostgreSQL told a client that its commit is done.
   void acknowledged(Place node, std::uint64_t record, std::uint64_t end);
+  /// Called at the next one, once; whoever asked before is not.
+  void at_next_acknowledgement(EventQueue::Action action) { next_ = std::move(action); }
   void promoted(Place node, const core::Fork& fork);
   void attached(Place receiver, Place sender, const std::string& name);
   /// A data directory is about to be overwritten.
@@ -82,6 +84,7 @@ class Judge {
   std::uint64_t lost_ = 0;
   std::map<Term, Moment> told_at_;  ///< when the loss of a term's failover stood in the record
   Moment last_acknowledgement_;
+  EventQueue::Action next_;
   int acknowledged_in_ = 0;  ///< how many leaderships had opened at the last one
   std::vector<Millis> gaps_;
 };

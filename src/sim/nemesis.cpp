@@ -62,6 +62,11 @@ void power_cycle_all(World& world) {
   }
 }
 
+/// At the worst moment: what was just answered must be on disks by now.
+void go_dark(World& world) {
+  world.behind_the_next_answer(Millis{500}, [&world] { power_cycle_all(world); });
+}
+
 void ask(World& world, core::RequestKind kind, const NodeName& to) {
   const auto current = world.store().read_now();
   if (!current) return;
@@ -181,7 +186,7 @@ constexpr std::array kinds{
                 at(w, a).power_on();
                 at(w, b).power_on();
               }},
-    FaultKind{"cold and dark", "F27", [](World& w, Place, Place) { power_cycle_all(w); }, nullptr},
+    FaultKind{"cold and dark", "F27", [](World& w, Place, Place) { go_dark(w); }, nullptr},
     FaultKind{"starved of processor time", "F31",
               [](World& w, Place a, Place) { at(w, a).agent_process.slowness = 8; },
               [](World& w, Place a, Place) { at(w, a).agent_process.slowness = 1; }},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "core/transition.hpp"
 #include "core/view.hpp"
@@ -188,6 +189,15 @@ bool World::may_lose_disk(Place place) {
 bool World::is_whole() {
   const auto current = store_.read_now();
   return current && current->value.phase == core::Phase::leading && everybody_votes(current->value);
+}
+
+void World::behind_the_next_answer(Nanos patience, EventQueue::Action action) {
+  const auto once = std::make_shared<EventQueue::Action>(std::move(action));
+  const auto act = [this, once] {
+    if (in_chaos_ && *once) std::exchange(*once, nullptr)();
+  };
+  judge_.at_next_acknowledgement([this, act] { events_.after(Nanos{1000}, act); });
+  events_.after(patience, act);
 }
 
 void World::scene_begins(std::string_view name) {

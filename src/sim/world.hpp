@@ -98,6 +98,8 @@ class World : private PostgresWatcher {
     clients_->run_procedure(server, commits);
   }
   void scene_begins(std::string_view name);
+  /// Right behind the next answer to a client, or when none came for so long; not after the chaos.
+  void behind_the_next_answer(Nanos patience, EventQueue::Action action);
   /// A leader is open, and everybody who should vote does.
   [[nodiscard]] bool is_whole();
 
