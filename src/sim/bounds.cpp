@@ -1,5 +1,7 @@
 #include "sim/bounds.hpp"
 
+#include <algorithm>
+
 namespace evergres::sim {
 namespace {
 
@@ -52,8 +54,7 @@ void Bounds::look() {
   for (const auto& machine : machines_) look_at(*machine);
 }
 
-// I4: no confirmation arrives any more, and each that has arrived was asked for before. A leader
-// whose policy has no voters needs none.
+// A leader whose policy has no voters needs no confirmation.
 void Bounds::look_at(const Machine& machine) {
   const Place place = machine.place;
   const Moment now = events_.now();
@@ -69,11 +70,19 @@ void Bounds::look_at(const Machine& machine) {
   const bool primary = server.state() == PostgresModel::State::primary && server.postmaster_lives();
   track(serves_, place,
         primary && server.admits() && machine.agent_process.acts() && is_heard_by_all(place), now);
-  const auto since = cut_off_.find(place);
-  if (since == cut_off_.end() || !primary ||
-      now - since->second <= tuning_.grant_length + time_to_stop) {
-    return;
-  }
+  track(by_hand_, place, primary && server.promoted_by_hand, now);
+  if (primary) check_confirmation(machine);
+}
+
+// I4: no confirmation arrives any more, and each that has arrived was asked for before. What was
+// promoted behind our back never was confirmed: its time begins with that.
+void Bounds::check_confirmation(const Machine& machine) {
+  const auto cut_off = cut_off_.find(machine.place);
+  if (cut_off == cut_off_.end()) return;
+  Moment since = cut_off->second;
+  const auto by_hand = by_hand_.find(machine.place);
+  if (by_hand != by_hand_.end()) since = std::max(since, by_hand->second);
+  if (events_.now() - since <= tuning_.grant_length + time_to_stop) return;
   judge_.complain("I4: " + machine.name.value +
                   " is primary, and nobody can have confirmed it for longer than a grant");
 }

@@ -28,6 +28,7 @@ class Bounds {
   [[nodiscard]] bool is_heard_by_all(Place place) const;
   [[nodiscard]] bool reads_store(Place place) const;
   void look_at(const Machine& machine);
+  void check_confirmation(const Machine& machine);
   void check_deposing(const core::Record& record);
   void check_flapping(const core::Record& record);
 
@@ -38,6 +39,7 @@ class Bounds {
   core::Tuning tuning_;
   std::map<Place, Moment> cut_off_;  ///< from peers and store, with a supervisor that could act
   std::map<Place, Moment> unheard_;  ///< from peers
+  std::map<Place, Moment> by_hand_;  ///< a primary that was promoted behind our back
   std::map<Place, Moment> serves_;   ///< a primary with its agent, which others hear
   std::optional<core::Record> last_;
   int disturbances_ = 0;

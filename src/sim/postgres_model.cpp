@@ -294,7 +294,7 @@ void PostgresModel::begin_timeline(TimelineId fresh) {
     disk.wal.push_back({watcher_.next_record(), fork.timeline});
     flush_up_to(disk.end());
     replayed_ = disk.end();
-    if (!std::exchange(promoted_by_hand, false)) watcher_.promoted(place_, fork);
+    if (!promoted_by_hand) watcher_.promoted(place_, fork);
   });
 }
 

@@ -114,7 +114,7 @@ class PostgresModel {
   DataDirectory disk;
   Ailments ails;
   bool powered = true;            ///< the machine is on: what does not listen refuses at once
-  bool promoted_by_hand = false;  ///< the next promotion is somebody's behind our back
+  bool promoted_by_hand = false;  ///< the promotion of this run is somebody's behind our back
   bool conninfo_is_copied_early = false;  ///< planted: the address is not read at connect
   bool reports_written = false;           ///< planted: a receiver reports before it flushes
   /// The postmaster ended (its pidfd is readable). Not called for what stop() ends itself.
