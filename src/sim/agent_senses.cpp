@@ -243,7 +243,8 @@ void AgentModel::renew() {
   const auto renewed = core::renew(*s.record, s.agent);
   if (!renewed) return;
   const Instant began = home_.clock();
-  const auto done = [this, record = *renewed, began](const StoreModel::Write& written) {
+  const bool late = world_.planted.contains(Bug::counted_from_the_reply);
+  const auto done = [this, record = *renewed, began, late](const StoreModel::Write& written) {
     if (!written) {
       know_.situation.store_trouble = written.error().message();
       return;
@@ -251,7 +252,7 @@ void AgentModel::renew() {
     const auto* applied = std::get_if<cluster::RecordApplied>(&*written);
     if (applied == nullptr) return;
     agent::learn_record(know_, record, applied->revision, home_.clock());
-    know_.situation.renewed_at = began;
+    know_.situation.renewed_at = late ? home_.clock() : began;
     think_soon();
   };
   world_.store.write_record(home_.process, home_.place, *renewed, s.revision, store_step, done);

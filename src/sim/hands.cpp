@@ -145,7 +145,7 @@ Outcome Hands::ask_grant(supervisor::GrantKind kind, Term term, Instant asked_at
   supervisor::AskGrant ask;
   ask.kind = kind;
   ask.term = term;
-  ask.asked_at = asked_at;
+  ask.asked_at = planted(Bug::counted_from_the_reply) ? now() : asked_at;
   ask.length = core::grant_length(situation());
   ask.start_id = known.supervisor.start_id;
   if (auto granted = supervisor().grant(ask); !granted) return granted;

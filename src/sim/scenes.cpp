@@ -104,7 +104,9 @@ Task<int> a_forgotten_policy(Stage& stage) {
   if (!co_await shrinking) co_return 0;
   auto growing = stage.decided("change_policy", {*leader}, Millis{20'000});
   if (!co_await growing) co_return 0;
-  stage.begin(no_replication, *leader, Millis{8000}, near);
+  // What `late` acknowledges alone does not reach `near` by another way either.
+  stage.begin(no_replication, *leader, Millis{12'000}, near);
+  stage.begin(no_replication, late, Millis{20'000}, near);
   auto applying = stage.pause(Millis{30}, Millis{80});
   co_await applying;
   stage.begin(procedure, *leader, Nanos{0});
@@ -240,7 +242,8 @@ Task<int> half_a_promotion(Stage& stage) {
   co_return 0;
 }
 
-/// B5: the heir of a handover lacks what another voter acknowledged meanwhile.
+/// B5: the heir of a handover lacks what another voter acknowledged meanwhile, and if that one is
+/// lost nobody but the stopped leader knows of it.
 Task<int> an_incomplete_heir(Stage& stage) {
   const auto leader = stage.leader();
   const auto voters = stage.voters();
@@ -249,14 +252,22 @@ Task<int> an_incomplete_heir(Stage& stage) {
   stage.begin("an operator's switchover", heir, Nanos{0});
   auto beginning = stage.decided("begin_handover", {*leader}, Millis{4000});
   if (!co_await beginning) co_return 0;
-  const Nanos span = stage.between(Millis{500}, Millis{5000});
+  const Nanos span = stage.between(Millis{500}, Millis{8000});
   stage.begin(procedure, *leader, Nanos{0});
   if (stage.chance(300)) {
     stage.begin("one frozen walsender", *leader, span, heir);
   } else {
     stage.begin(no_replication, *leader, span, heir);
   }
-  if (stage.chance(700)) co_return 0;
+  if (stage.chance(500)) {
+    auto committing = stage.pause(Millis{10}, Millis{150});
+    co_await committing;
+    for (const Place other : stage.all_but(*leader, heir)) {
+      stage.begin("power loss", other, stage.between(Millis{6000}, Millis{12'000}));
+    }
+    co_return 0;
+  }
+  if (stage.chance(400)) co_return 0;
   auto stopping = stage.decided("stop_for_handover", {*leader}, Millis{6000});
   if (!co_await stopping) co_return 0;
   stage.begin("kill -9 of an agent", *leader, Nanos{0});
@@ -270,7 +281,7 @@ Task<int> a_replaced_disk(Stage& stage) {
   if (!leader || voters.size() < 2) co_return 0;
   const Place replaced = stage.any_of(voters);
   for (const Place voter : voters) {
-    if (voter != replaced) stage.begin(no_replication, *leader, Millis{2500}, voter);
+    if (voter != replaced) stage.begin(no_replication, *leader, Millis{6000}, voter);
   }
   auto writing = stage.pause(Millis{300}, Millis{1200});
   co_await writing;
@@ -280,6 +291,8 @@ Task<int> a_replaced_disk(Stage& stage) {
   auto copying = stage.pause(Millis{50}, Millis{700});
   co_await copying;
   stage.begin("power loss", *leader, stage.between(Millis{8000}, Millis{15'000}));
+  // The next run of its agent finds half a copy.
+  if (stage.chance(700)) stage.begin("kill -9 of an agent", replaced, Nanos{0});
   co_return 0;
 }
 
@@ -302,12 +315,19 @@ Task<int> two_in_a_row(Stage& stage) {
   co_return 0;
 }
 
-/// A claimant ends, or is silent, between any two of its steps, and comes back to them.
+/// A claimant ends, or is silent, between any two of its steps, and comes back to them. Or the
+/// record changes under its claim: an operator wants a pause.
 Task<int> an_interrupted_claim(Stage& stage) {
   const auto leader = stage.leader();
   if (!leader) co_return 0;
   const auto others = stage.all_but(*leader);
   stage.begin("power loss", *leader, stage.between(Millis{1500}, Millis{9000}));
+  if (stage.chance(350)) {
+    auto claiming = stage.decided("claim_term", others, Millis{6000});
+    const auto claimant = co_await claiming;
+    const Nanos span = stage.between(Millis{500}, Millis{4000});
+    if (claimant) stage.begin("an operator's pause", *claimant, span);
+  }
   constexpr std::array<std::string_view, 4> steps{"claim_term", "choose_leader", "promote",
                                                   "prove_barrier"};
   for (int again = 0; again < 3; ++again) {
@@ -361,7 +381,12 @@ Task<int> a_leader_that_nobody_hears(Stage& stage) {
   const auto voters = stage.voters();
   if (!leader || voters.empty()) co_return 0;
   if (stage.chance(400)) {
-    stage.begin("nobody hears one node", *leader, stage.between(Millis{6000}, Millis{12'000}));
+    const Nanos span = stage.between(Millis{6000}, Millis{12'000});
+    stage.begin("nobody hears one node", *leader, span);
+    // Nobody takes its place: that its words are not confirmed is all that ends its leadership.
+    if (stage.chance(600)) {
+      stage.begin(stage.chance(500) ? "the store is away" : "an operator's pause", *leader, span);
+    }
     auto waiting = stage.pause(Millis{6000}, Millis{9000});
     co_await waiting;
     co_return 0;
