@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t least_seeds = 440;
 /// Each mistake is hunted every so many days.
-constexpr std::uint64_t parts = 6;
+constexpr std::uint64_t parts = 7;
 
 /// Settings of the cluster, permanent slots, cascades and foreign data are for other tests: the
 /// golden cases of tests/core and the stories on real PostgreSQL.
