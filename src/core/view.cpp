@@ -106,6 +106,12 @@ const Heartbeat* fresh_word(const Situation& s, const NodeName& node) {
   return peer->said->term == s.record->term ? &*peer->said : nullptr;
 }
 
+bool leads_as_heard(const Situation& s) {
+  if (!s.record->leader) return false;
+  const Heartbeat* said = fresh_word(s, s.record->leader->node);
+  return said != nullptr && said->leads == Leads::yes;
+}
+
 bool store_works(const Situation& s) {
   return s.store_trouble.empty() && s.store_read_at && age(s, *s.store_read_at) < Millis{2500};
 }

@@ -33,6 +33,10 @@ bool is_heard(const Situation& s, const Peer& peer);
 /// The peer's heartbeat, if it is heard and speaks of the record that we know.
 const Heartbeat* fresh_word(const Situation& s, const NodeName& node);
 
+/// The leader of the record is heard, and says that it leads: only from it is a node made anew. What
+/// is given up for that covers policies until then.
+bool leads_as_heard(const Situation& s);
+
 /// The store answered within the last 2.5 s.
 bool store_works(const Situation& s);
 

@@ -173,6 +173,12 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                      s.record->policy.unproven.push_back(s.record->policy.current);
                      s.record->policy.unproven.back().voters = {seat("n2")};
                    })});
+  cases.push_back(
+      {"the leader lacked our next WAL, and is silent: nothing is given up",
+       with(lacks, [](Situation& s) { s.peers[node("n1")].said->leads = Leads::unknown; })});
+  cases.push_back(
+      {"diverged, and the leader is silent: nothing is given up",
+       with(diverged, [](Situation& s) { s.peers[node("n1")].said->leads = Leads::unknown; })});
   cases.push_back({"the leader lacks our next WAL, and a clone failed a moment ago",
                    with(lacks, failed(Clone::kind, 1))});
   cases.push_back({"the leader has lacked our next WAL for a moment only",

@@ -118,6 +118,11 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
     return Answer{
         StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
   }
+  if (!leads_as_heard(s)) {
+    return Answer{StayPut{},
+                  "we have diverged, and " + leader->node.value + " is not heard as leader",
+                  {facts}};
+  }
   if (!s.record->rewind_ready) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
   }
@@ -152,6 +157,10 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
         StayPut{},
         "the leader lacks our next WAL, but nothing is rebuilt while the cluster is paused",
         {}};
+  }
+  if (!leads_as_heard(s)) {
+    return Answer{
+        StayPut{}, leader->node.value + " lacks our next WAL, and is not heard as leader", {}};
   }
   if (!s.record->policy.unproven.empty() && !a_proof_waits_for_us(s)) {
     return Answer{

@@ -20,8 +20,7 @@ Judgement clone_on_request(const Situation& s) {
                   "we are to be cloned anew; first " + leader.value + " takes us out of the policy",
                   {}};
   }
-  const Heartbeat* said = fresh_word(s, leader);
-  if (said == nullptr || said->leads != Leads::yes) {
+  if (!leads_as_heard(s)) {
     return Answer{
         StayPut{}, "we are to be cloned anew, and " + leader.value + " is not heard as leader", {}};
   }
@@ -49,8 +48,7 @@ Judgement make_the_data_directory_anew(const Situation& s) {
   if (record.phase != Phase::leading || record.leader->node == s.me) {
     return Answer{StayPut{}, reason + ", and no other node leads", {}};
   }
-  const Heartbeat* leader = fresh_word(s, record.leader->node);
-  if (leader == nullptr || leader->leads != Leads::yes) {
+  if (!leads_as_heard(s)) {
     return Answer{
         StayPut{}, reason + ", and " + record.leader->node.value + " is not heard as leader", {}};
   }
