@@ -22,10 +22,12 @@ bool waits_in_vain(const Node& node, const core::Intent& order) {
 /// hands over gives up to send its last WAL.
 bool may_give_up(const Node& node, const core::Intent& decided, const core::Intent& order,
                  const Budget& left) {
-  if (waits_in_vain(node, order)) return true;
+  if (waits_in_vain(node, order)) return left.proofs > 0;
   if (left.failures == 0) return false;
   if (node.agent.order == 0) return std::holds_alternative<core::StopForHandover>(decided);
-  return node.agent.step >= 2 && !std::holds_alternative<core::Fence>(order);
+  const bool early = std::holds_alternative<core::Fence>(order) ||  // its receiver does not end
+                     std::holds_alternative<core::Rewind>(order);
+  return node.agent.step >= (early ? 1 : 2);
 }
 
 /// Collects the actions of one node.
@@ -58,6 +60,7 @@ void list_server(Listing& list, const State& state, const Node& node, const Know
     if (more && left.unflushed > 0 && own.flushed == own.length) list.add(What::receive_only);
     if (own.attached != 0 && !reached) list.add(What::stream_breaks);
     if (own.flushed < own.length) list.add(What::flush);
+    if (own.receiving == 0 && own.wal_gone == 0 && left.removals > 0) list.add(What::remove_wal);
   }
   const bool may_be_primary =
       own.state == ServerState::primary || (own.asked != 0 && own.state == ServerState::standby);
@@ -69,25 +72,24 @@ void list_server(Listing& list, const State& state, const Node& node, const Know
   if (left.machines > 0 && (lives || node.agent.alive != 0)) list.add(What::kill_machine);
 }
 
-void list_peers(Listing& list, const State& state, const Node& node,
-                const std::array<const Node*, most_nodes>& all, const std::vector<Known>& known,
-                std::size_t size) {
-  for (std::size_t other = 0; other < size; ++other) {
+}  // namespace
+
+/// What the agent of one node hears, or does not hear, of the others.
+void World::list_peers(const State& state, const Node& node,
+                       const std::array<const Node*, most_nodes>& all, std::vector<Action>& list) {
+  Listing mine(list, node.me);
+  for (std::size_t other = 0; other < plan_.nodes; ++other) {
     if (other == node.me) continue;
     const bool cut = state.cut_off == node.me + 1 || state.cut_off == other + 1;
     const bool there = !cut && all[other]->agent.alive != 0;
     const View& view = node.agent.views[other];
-    const bool news =
-        view.beat != known[state.nodes[other]].beat || view.silence != 0 || view.refused != 0;
-    if (there && news) list.add(What::hear, other);
-    if (!cut && !there && view.refused == 0) list.add(What::refuse, other);
-    if (view.silence < 2 && (!there || state.left.doubts > 0)) list.add(What::doubt, other);
-    if (view.silence == 2) list.add(What::look_at_card, other);
-    if (there && state.letter == 0 && state.left.letters > 0) list.add(What::delay, other);
+    if (there && is_news(node, other, known_[state.nodes[other]].beat)) mine.add(What::hear, other);
+    if (!cut && !there && view.refused == 0) mine.add(What::refuse, other);
+    if (view.silence < 2 && (!there || state.left.doubts > 0)) mine.add(What::doubt, other);
+    if (view.silence == 2) mine.add(What::look_at_card, other);
+    if (there && state.letter == 0 && state.left.letters > 0) mine.add(What::delay, other);
   }
 }
-
-}  // namespace
 
 void World::actions(const State& state, std::vector<Action>& list) {
   list.clear();
@@ -103,11 +105,15 @@ void World::actions(const State& state, std::vector<Action>& list) {
     const bool asks = left.wishes > 0 && !records_[state.record].request;
     if (asks) mine.add(What::ask_switchover);
     if (asks) mine.add(What::ask_restart);
+    if (asks) mine.add(What::ask_reinit);
+    const bool by_hand = core::hand_fence(records_[state.record], name_of(i)) != nullptr;
+    if (!by_hand && left.hands > 0) mine.add(What::fence_by_hand);
+    if (by_hand) mine.add(What::put_back);
     if (state.cut_off == 0 && left.cuts > 0) mine.add(What::cut_off);
     if (state.cut_off == 0 && left.deserts > 0) mine.add(What::isolate);
     if (state.cut_off == i + 1) mine.add(What::mend);
     if (node.agent.alive == 0) {
-      mine.add(What::restart_agent);
+      if (left.returns > 0) mine.add(What::restart_agent);
       continue;
     }
     const bool idle =
@@ -123,19 +129,20 @@ void World::actions(const State& state, std::vector<Action>& list) {
     if (node.agent.away == 0 && node.agent.revision != state.revision) mine.add(What::read);
     if (node.agent.claimed == 1 || node.agent.claimed == 2) mine.add(What::wait);
     if (left.agents > 0) mine.add(What::kill_agent);
-    list_peers(mine, state, node, all, known_, plan_.nodes);
+    list_peers(state, node, all, list);
   }
   if (state.letter == 0) return;
   list.push_back({What::deliver_late, static_cast<Byte>(state.letter_way & 3U),
                   static_cast<Byte>(state.letter_way >> 2U)});
-  list.push_back({What::lose, 0, 0});
+  // One that never comes: as long as another could still be put aside it stands in its way.
+  if (plan_.exact || left.letters > 0) list.push_back({What::lose, 0, 0});
 }
 
 namespace {
 
 bool spend(Byte& left) {
   if (left == 0) return false;
-  --left;
+  if (left != endless) --left;
   return true;
 }
 
@@ -179,6 +186,19 @@ void harm(Move& move, State& state, Action action) {
     case What::ask_restart:
       move.ask(core::RequestKind::restart, i);
       spend(left.wishes);
+      break;
+    case What::ask_reinit:
+      move.ask(core::RequestKind::reinit, i);
+      spend(left.wishes);
+      break;
+    case What::fence_by_hand:
+      if (move.fence_by_hand(i)) spend(left.hands);
+      break;
+    case What::put_back: move.put_back(i); break;
+    case What::remove_wal:
+      move.end_stream(i);
+      move.server(i).wal_gone = 1;
+      spend(left.removals);
       break;
     default: break;
   }
@@ -228,7 +248,10 @@ bool World::tell(Move& move, State& state, Action action) {
     case What::refuse: agent.views[other].refused = 1; return true;
     case What::look_at_card: move.look_at_card(i, other); return true;
     case What::wait: ++agent.claimed; return true;
-    case What::restart_agent: move.restart_agent(i); return true;
+    case What::restart_agent:
+      move.restart_agent(i);
+      spend(state.left.returns);
+      return true;
     case What::delay:
       state.letter = beat_of(state.nodes[other]);
       state.letter_way = static_cast<Byte>(other * 4 + i);
@@ -253,7 +276,7 @@ bool World::think(Move& move, State& state, Action action) {
   if (action.what == What::give_up) {
     fate = Fate::gives_up;
     const bool vain = waits_in_vain(move.node(i), orders_[move.agent(i).order].intent);
-    if (!vain && !spend(state.left.failures)) return false;
+    if (!spend(vain ? state.left.proofs : state.left.failures)) return false;
   }
   if (action.what == What::think_unheard) fate = Fate::unheard;
   Hand(*this, move, i, fate).perform(known.order);
@@ -277,9 +300,19 @@ bool World::apply(State& state, Action action) {
   return !(state == before);
 }
 
+/// Whatever waits in vain gives up.
+What World::next_step(const State& state, std::size_t node) const {
+  const Node& of = node_of(state, node);
+  return waits_in_vain(of, orders_[of.agent.order].intent) ? What::give_up : What::think;
+}
+
 void World::calm_round(State& state) {
-  state.left = Budget{};
+  state.left = Budget{.proofs = endless};
   state.letter = state.letter_way = state.letter_left = 0;
+  for (Byte i = 0; i < plan_.nodes; ++i) {
+    if (core::hand_fence(record_of(state), name_of(i)) != nullptr)
+      apply(state, {What::put_back, i, 0});
+  }
   if (state.cut_off != 0) apply(state, {What::mend, static_cast<Byte>(state.cut_off - 1), 0});
   std::vector<Action> list;
   for (Byte i = 0; i < plan_.nodes; ++i) {
@@ -299,9 +332,7 @@ void World::calm_round(State& state) {
     }
     for (std::size_t n = 0; n < longest_wal && apply(state, {What::receive, i, 0}); ++n) {
     }
-    const Agent& agent = nodes_[state.nodes[i]].agent;
-    const bool vain = waits_in_vain(nodes_[state.nodes[i]], orders_[agent.order].intent);
-    apply(state, {vain ? What::give_up : What::think, i, 0});
+    apply(state, {next_step(state, i), i, 0});
   }
 }
 

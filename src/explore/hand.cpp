@@ -79,6 +79,7 @@ bool Hand::operator()(const core::RestartServer& i) {
 }
 
 bool Hand::operator()(const core::Fence& i) {
+  if (fate == Fate::gives_up && agent.step > 0) return fail();
   switch (agent.step++) {
     case 0:
       if (byte_of(i.term) < agent.promise_term) return fail();
@@ -148,7 +149,9 @@ bool Hand::operator()(const core::ProveBarrier& i) {
   const auto last =
       std::find_if(pg.forks.rbegin(), pg.forks.rend(), [](SmallFork f) { return f.timeline != 0; });
   if (last == pg.forks.rend()) return fail();
-  const core::Fork fork{TimelineId{last->timeline}, TimelineId{last->parent}, Lsn{last->at}};
+  const bool took_another = last->timeline != i.timeline.value;
+  if (took_another && w.plan_.planted != Planted::own_timeline_id) return fail();
+  const core::Fork fork{i.timeline, TimelineId{last->parent}, Lsn{last->at}};
   if (!put(core::open_leadership(record, my_claim(), i.policy, fork, last->at))) return true;
   pg.grant = 2;
   return true;
@@ -203,7 +206,7 @@ bool Hand::operator()(const core::StopForHandover& i) {
 
 void Hand::cut_the_receiver() {
   m.end_stream(me);
-  pg.upstream = pg.upstream_term = pg.diverged = 0;
+  pg.upstream = pg.upstream_term = pg.diverged = pg.wal_gone = 0;
 }
 
 bool Hand::operator()(const core::Follow& i) {
@@ -212,7 +215,7 @@ bool Hand::operator()(const core::Follow& i) {
   m.end_stream(me);
   pg.upstream = static_cast<Byte>(w.index_of(i.upstream.node) + 1);
   pg.upstream_term = byte_of(i.term);
-  pg.diverged = 0;
+  pg.diverged = pg.wal_gone = 0;
   return true;
 }
 
@@ -237,53 +240,83 @@ bool Hand::answer(Term term, Byte position) {
   return true;
 }
 
+/// Records a policy before it is in force. False: it was not recorded, and all is over.
+bool Hand::propose(const core::Policy& policy, bool first) {
+  const bool comes_second = w.plan_.planted == Planted::apply_before_recording;
+  return comes_second == first || put(core::propose_policy(record, my_claim(), policy));
+}
+
+bool Hand::needs_no_proof(const core::Policy& policy) const {
+  const Planted planted = w.plan_.planted;
+  const bool barrier = kind_of(w.orders_[agent.order].intent) == core::ProveBarrier::kind;
+  return planted == Planted::prove_without_waiting ||
+         (planted == Planted::open_before_the_barrier && barrier) ||
+         core::acknowledges_nothing(policy);
+}
+
 /// Propose; apply and write a probe; see it flushed by enough voters. One action each.
 bool Hand::prove(Term term, const core::Policy& policy) {
   if (!here(term) || pg.state != ServerState::primary) return fail();
   const std::uint32_t names = w.policy_number(policy);
   switch (agent.step) {
     case 0:
-      if (w.plan_.planted == Planted::apply_before_recording) {
-        pg.names = names;
-      } else if (!put(core::propose_policy(record, my_claim(), policy))) {
-        return true;
-      }
+      if (!propose(policy, true)) return true;
+      if (w.plan_.planted == Planted::apply_before_recording) pg.names = names;
+      if (w.plan_.planted == Planted::names_through_empty)
+        pg.names = w.policy_number(core::Policy{policy.mode, policy.term, policy.leader, {}, 0});
       break;
     case 1:
-      if (w.plan_.planted == Planted::apply_before_recording &&
-          !put(core::propose_policy(record, my_claim(), policy))) {
-        return true;
-      }
+      if (!propose(policy, false)) return true;
       pg.names = names;
       m.append(pg);
       agent.probe = pg.length;
       break;
     default:
-      if (w.plan_.planted == Planted::prove_without_waiting) return true;
-      if (core::acknowledges_nothing(policy) || m.acknowledged_end(pg) >= agent.probe) return true;
+      if (needs_no_proof(policy) || m.acknowledged_end(pg) >= agent.probe) return true;
       return fate == Fate::gives_up ? fail() : false;
   }
   ++agent.step;
   return false;
 }
 
-bool Hand::rebuild(const core::Seat& leader, bool rewind) {
-  const std::size_t from = w.index_of(leader.node);
-  const Server& source = m.server(from);
-  if (agent.step++ == 0) {
-    bool kept = false;
-    for (std::size_t other = 0; other < m.size(); ++other)
-      kept = kept || (other != me && w.holds(m.server(other), m.now));
-    if (!kept) {
-      w.complain("I11: " + w.name_of(me).value + " throws away what nobody else holds");
-    }
+/// An operator's wish is fulfilled once the server is stopped: a clone that dies half-way is not
+/// begun anew for ever.
+bool Hand::operator()(const core::Clone& i) {
+  if (i.request_id.empty()) return rebuild(i.leader, false);
+  if (agent.step == 0) {
     m.kill(me);
-    pg.state = rewind ? ServerState::stopped : ServerState::absent;
-    if (w.plan_.planted != Planted::keep_the_incarnation || pg.incarnation == 0) ++pg.incarnation;
-    pg.rebuilding = 1;
-    agent.fenced = 0;
+    ++agent.step;
     return false;
   }
+  if (agent.step == 1 && !put(core::begin_reinit(record, i.term, w.name_of(me), i.request_id))) {
+    return true;
+  }
+  return rebuild(i.leader, false, 1);
+}
+
+void Hand::begin_rebuild(bool rewind) {
+  bool kept = false;
+  for (std::size_t other = 0; other < m.size(); ++other)
+    kept = kept || (other != me && w.holds(m.server(other), m.now));
+  if (!kept) w.complain("I11: " + w.name_of(me).value + " throws away what nobody else holds");
+  m.kill(me);
+  pg.state = rewind ? ServerState::stopped : ServerState::absent;
+  // An id that only half a copy bore may be used again: nobody ever compares it.
+  const bool keeps = w.plan_.planted == Planted::keep_the_incarnation || pg.rebuilding != 0;
+  if (!keeps || pg.incarnation == 0) ++pg.incarnation;
+  pg.rebuilding = 1;
+  pg.wal_gone = 0;
+  agent.fenced = 0;
+}
+
+bool Hand::rebuild(const core::Seat& leader, bool rewind, Byte first_step) {
+  const std::size_t from = w.index_of(leader.node);
+  const Server& source = m.server(from);
+  if (agent.step++ == first_step) {
+    begin_rebuild(rewind);
+    return false;
+  }
+  if (fate == Fate::gives_up) return fail();
   if (source.state != ServerState::primary || !m.linked(me, from)) return fail();
   pg.wal = source.wal;
   pg.length = pg.flushed = source.flushed;

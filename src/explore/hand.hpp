@@ -46,7 +46,7 @@ class Hand {
   bool operator()(const core::StopForHandover& i);
   bool operator()(const core::Follow& i);
   bool operator()(const core::Rewind& i) { return rebuild(i.leader, true); }
-  bool operator()(const core::Clone& i) { return rebuild(i.leader, false); }
+  bool operator()(const core::Clone& i);
   bool operator()(const core::ClearRequest& i);
   // Of settings, slots and async there is nothing in these worlds.
   bool operator()(const core::MendSettings&) { return no_such_thing(); }
@@ -78,7 +78,10 @@ class Hand {
   bool answer(Term term, Byte position);
   void cut_the_receiver();
   bool prove(Term term, const core::Policy& policy);
-  bool rebuild(const core::Seat& leader, bool rewind);
+  bool propose(const core::Policy& policy, bool first);
+  [[nodiscard]] bool needs_no_proof(const core::Policy& policy) const;
+  bool rebuild(const core::Seat& leader, bool rewind, Byte first_step = 0);
+  void begin_rebuild(bool rewind);
   [[nodiscard]] core::Seat my_seat() const { return w.seat_of(me, pg.incarnation); }
   [[nodiscard]] Claim my_claim() const {
     return Claim{"n" + std::to_string(me + 1) + "-run" + std::to_string(agent.run)};

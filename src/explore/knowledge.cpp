@@ -84,6 +84,7 @@ void see_state(core::Server& seen, const Server& own) {
   seen.receiving = own.receiving != 0;
   if (!seen.receiving) seen.not_receiving_since = ago(10'000);
   seen.diverged = own.diverged != 0;
+  seen.wal_removed = own.wal_gone != 0;
   // Readers on standbys are not looked at.
   seen.gate_open = own.state != core::ServerState::primary || own.gate != 0;
 }
@@ -133,7 +134,8 @@ Situation World::situation_of(const Node& node) const {
   s.tags = core::Tags{};
   s.promise = {Term{agent.promise_term}, claim_of(agent.promise_claim)};
   if (agent.record != 0) s.record = records_[agent.record];
-  s.revision = Revision{agent.revision};
+  // Words of others are marked as new as our record, or older: that is all a rule compares.
+  s.revision = Revision{plan_.exact ? agent.revision : std::min<std::uint64_t>(agent.revision, 1)};
   s.store_read_at = agent.away != 0 ? ago(10'000) : ago(100);
   if (agent.away != 0) s.store_trouble = "the store does not answer";
   see_state(s.server, own);
@@ -180,17 +182,35 @@ core::Heartbeat World::heartbeat_of(const Situation& s) const {
   return beat;
 }
 
+/// Planted mistakes of deciding: what is shown is not what is true.
+void World::twist(Situation& s) const {
+  if (!s.record) return;
+  const bool leads = s.record->phase == core::Phase::leading && core::record_names_me(s);
+  if (plan_.planted == Planted::lsn_without_term) {
+    for (core::Lineage& entry : s.record->lineage) entry.term = Term{0};
+  }
+  if (plan_.planted != Planted::too_few_fenced || leads) return;
+  const auto loosen = [](core::Policy& policy) {
+    policy.k = std::max(policy.k, static_cast<std::uint32_t>(policy.voters.size()));
+  };
+  loosen(s.record->policy.current);
+  for (core::Policy& policy : s.record->policy.unproven) loosen(policy);
+}
+
 const Known& World::know(std::uint32_t node) {
   if (known_.size() <= node) known_.resize(std::max<std::size_t>(node + 1, known_.size() * 2));
   if (known_[node].beat != 0) return known_[node];
-  const Situation s = situation_of(nodes_[node]);
+  Situation s = situation_of(nodes_[node]);
+  twist(s);
   const core::GrantWish wish = core::grant_wish(s);
   core::Decision decision = core::decide(s);
   ++rules_seen[decision.rule];
   // Facts are for people: two orders that differ in nothing else are one.
   if (auto* choice = std::get_if<core::ChooseLeader>(&decision.intent)) choice->facts.clear();
   Known known;
-  known.beat = beats_.number(Beat{heartbeat_of(s), nodes_[node].agent.record});
+  Beat beat{heartbeat_of(s), nodes_[node].agent.record};
+  beat.said.revision = Revision{nodes_[node].agent.revision};
+  known.beat = beats_.number(beat);
   known.order = orders_.number(Order{std::move(decision.intent)});
   known.wishes_grant = wish.kind && wish.counted_from + wish.length > s.now ? 1 : 0;
   known.revoke = wish.revoke ? 1 : 0;

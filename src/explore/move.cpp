@@ -15,7 +15,9 @@ void Move::finish() {
   }
   for (std::size_t i = 0; i < size(); ++i) note_acknowledged(i);
   for (std::size_t i = 0; i < size(); ++i) {
-    if (!(w.nodes_[now.nodes[i]] == nodes_[i])) now.nodes[i] = w.nodes_.number(nodes_[i]);
+    if (w.nodes_[now.nodes[i]] == nodes_[i]) continue;
+    w.drop_the_unseen(nodes_[i]);
+    now.nodes[i] = w.nodes_.number(nodes_[i]);
   }
 }
 
@@ -100,6 +102,7 @@ void Move::learn(Agent& agent, std::size_t index, std::uint32_t record, std::uin
   if (new_term) agent.claimed = next.claim == mine ? 1 : 0;
   agent.record = record;
   agent.revision = revision;
+  w.outdate_words(node(index));
 }
 
 bool Move::put(std::size_t index, const Result<core::Record>& next, bool unheard) {
@@ -129,7 +132,8 @@ bool Move::put(std::size_t index, const Result<core::Record>& next, bool unheard
 
 void Move::promoted(std::size_t index) {
   Server& own = server(index);
-  const Byte to = own.promotes_to;
+  const bool own_id = w.plan_.planted == Planted::own_timeline_id;
+  const Byte to = own_id ? static_cast<Byte>(own.newest + 1) : own.promotes_to;
   for (std::size_t i = 0; i < size(); ++i) {
     const auto& forks = server(i).forks;
     if (std::any_of(forks.begin(), forks.end(), [&](SmallFork f) { return f.timeline == to; }))
@@ -142,7 +146,8 @@ void Move::promoted(std::size_t index) {
       std::find_if(own.forks.begin(), own.forks.end(), [](SmallFork f) { return f.timeline == 0; });
   if (place == own.forks.end()) return w.complain("the cluster never settles: too many timelines");
   *place = SmallFork{to, own.timeline, own.flushed, 0};
-  own.timeline = own.newest = to;
+  own.timeline = to;
+  own.newest = std::max(own.newest, to);
   own.promotes_to = own.gate = 0;
 }
 
@@ -179,7 +184,7 @@ void Move::receive(std::size_t index, bool flushes) {
   if (own.state != ServerState::standby || own.upstream == 0) return;
   const std::size_t from = own.upstream - 1U;
   Server& other = server(from);
-  if (from == index || !linked(index, from) || !other.runs()) return;
+  if (from == index || !linked(index, from) || !other.runs() || own.wal_gone != 0) return;
   if (other.timeline < own.timeline) return end_stream(index);  // "behind recovery timeline"
   if (own.attached == 0) return attach(index, from);
   if (own.diverged != 0 || !is_prefix(own, other) || own.length > other.flushed) {
@@ -207,15 +212,15 @@ void Move::report(std::size_t index) {
 
 void Move::hear(std::size_t index, std::size_t from, std::uint32_t beat, bool late) {
   Agent& own = agent(index);
+  const std::uint32_t record = w.beats_[beat].record;
+  const auto revision = static_cast<std::uint16_t>(w.beats_[beat].said.revision.value);
+  if (record != 0 && revision > own.revision) learn(own, index, record, revision);
   View& view = own.views[from];
-  view.beat = beat;
   view.refused = 0;
   if (!late) {  // an old message does not make its sender alive
     view.silence = view.stale_card = view.card_hears = 0;
   }
-  const Beat& word = w.beats_[beat];
-  const auto revision = static_cast<std::uint16_t>(word.said.revision.value);
-  if (word.record != 0 && revision > own.revision) learn(own, index, word.record, revision);
+  view.beat = w.as_heard(node(index), from, beat);
 }
 
 void Move::doubt(std::size_t index, std::size_t other) {
@@ -258,10 +263,23 @@ void Move::restart_agent(std::size_t index) {
 
 void Move::ask(core::RequestKind kind, std::size_t to) {
   const core::Request wish{"r" + std::to_string(now.revision), kind, w.name_of(to), false, 0};
-  const auto asked = core::ask(w.records_[now.record], wish);
-  if (!asked) return;
-  now.record = w.record_number(*asked);
+  change(core::ask(w.records_[now.record], wish));
+}
+
+bool Move::change(const Result<core::Record>& next) {
+  if (!next) return false;
+  now.record = w.record_number(*next);
   ++now.revision;
+  return true;
+}
+
+bool Move::fence_by_hand(std::size_t index) {
+  const core::HandFence fence{w.name_of(index), "an operator", "", 0};
+  return change(core::fence_by_hand(w.records_[now.record], fence, false));
+}
+
+bool Move::put_back(std::size_t index) {
+  return change(core::end_hand_fence(w.records_[now.record], w.name_of(index)));
 }
 
 }  // namespace evergres::explore

@@ -46,6 +46,10 @@ class Move {
   void end_agent(std::size_t index);
   void restart_agent(std::size_t index);
   void ask(core::RequestKind kind, std::size_t to);
+  /// What an operator changes in the record. False: it is refused.
+  bool change(const Result<core::Record>& next);
+  bool fence_by_hand(std::size_t index);
+  bool put_back(std::size_t index);
 
   bool has_put = false;  ///< the record in the store was changed
 

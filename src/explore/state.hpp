@@ -50,6 +50,7 @@ struct Server {
   Byte receiving = 0;
   Byte diverged = 0;
   Byte gate = 0;
+  Byte wal_gone = 0;  ///< its upstream no longer has the WAL that it needs next
   Byte timeline = 1;
   Byte newest = 1;
   Byte length = 0;   ///< of the WAL as written
@@ -57,6 +58,7 @@ struct Server {
   std::array<Byte, longest_wal> wal{};
   std::array<SmallFork, most_forks> forks{};  ///< history of its timeline; timeline 0 ends it
   std::array<Sender, most_nodes> senders{};
+  std::array<Byte, 3> none{};
   bool operator==(const Server&) const = default;
 
   [[nodiscard]] bool runs() const {
@@ -105,6 +107,9 @@ struct Node {
 };
 static_assert(std::has_unique_object_representations_v<Node>);
 
+/// Without an end, as it is without faults.
+inline constexpr Byte endless = 255;
+
 /// How many faults of each kind may still happen.
 struct Budget {
   Byte servers = 0;    ///< PostgreSQL is killed
@@ -116,25 +121,27 @@ struct Budget {
   Byte replies = 0;    ///< a reply of the store is lost
   Byte letters = 0;    ///< a heartbeat comes late, and once more
   Byte writes = 0;     ///< a client commits
-  Byte wishes = 0;     ///< an operator asks for a switchover or a restart
+  Byte wishes = 0;     ///< an operator asks for a switchover, a restart or a clone
+  Byte hands = 0;      ///< an operator takes a node out by hand, and puts it back some time
+  Byte removals = 0;   ///< the upstream of a standby no longer has the WAL that it needs next
   Byte failures = 0;   ///< an operation gives up too early
   Byte unflushed = 0;  ///< a standby receives WAL and does not flush it yet
+  Byte returns = endless;  ///< a dead agent starts again
+  Byte proofs = 2;         ///< a proof waits for a voter that is not there, and gives up
   bool operator==(const Budget&) const = default;
 };
 
 /// A state of the whole world.
 struct State {
   std::array<std::uint32_t, most_nodes> nodes{};
-  std::uint32_t record = 0;                         ///< in the store
-  std::uint32_t letter = 0;                         ///< a heartbeat that is late
-  std::array<Byte, most_forks + 2> acknowledged{};  ///< by timeline: the last position
-  Budget left;
+  std::uint32_t record = 0;  ///< in the store
+  std::uint32_t letter = 0;  ///< a heartbeat that is late
   std::uint16_t revision = 0;
-  Byte cut_off = 0;      ///< node + 1
-  Byte letter_way = 0;   ///< from * 4 + to of the letter
-  Byte letter_left = 0;  ///< so often it may still come
-  Byte none = 0;
-  std::uint16_t none_either = 0;
+  std::array<Byte, most_forks + 1> acknowledged{};  ///< by timeline: the last position
+  Byte cut_off = 0;                                 ///< node + 1
+  Byte letter_way = 0;                              ///< from * 4 + to of the letter
+  Byte letter_left = 0;                             ///< so often it may still come
+  Budget left;
   bool operator==(const State&) const = default;
 };
 static_assert(std::has_unique_object_representations_v<State>);

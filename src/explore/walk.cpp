@@ -17,6 +17,7 @@ Found Walk::run(const std::function<void(const Found&)>& progress) {
   const auto began = Clock::now();
   auto told = began;
   const State first = world_.begin();
+  found_.way = world_.way;
   bool good = world_.violation.empty() && add(first, 0, Action{});
   std::uint32_t next = 0;
   for (; good && next < states_.size() && states_.size() < limits_.states; ++next) {

@@ -30,7 +30,8 @@ struct Found {
   double seconds = 0;
   std::size_t memory = 0;
   std::string broken;              ///< the first broken promise; empty: none
-  std::vector<std::string> story;  ///< the steps that lead there
+  std::vector<std::string> way;    ///< the steps to the beginning of the walk
+  std::vector<std::string> story;  ///< those from there that lead to what is broken
   std::map<std::string, std::uint64_t> rules;
 };
 
@@ -65,12 +66,18 @@ class Walk {
   std::vector<std::uint16_t> depth_;
 };
 
+/// How many states one of `worlds_left` worlds may have, if all are to have `total`: what a small
+/// one leaves over is for those after it.
+inline std::size_t share_of(std::size_t total, std::size_t seen, std::size_t worlds_left) {
+  return seen >= total ? 1 : (total - seen + worlds_left - 1) / worlds_left;
+}
+
 /// For people: a table of worlds, a line each, and one of rules.
 std::string heading();
 std::string line_of(const std::string& name, const Found& found);
 std::string table_of(const std::map<std::string, std::uint64_t>& rules);
 
-/// The worlds that are walked, smallest first.
+/// The worlds that are walked, those that are seen whole first.
 const std::vector<Plan>& plans();
 
 }  // namespace evergres::explore

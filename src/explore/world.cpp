@@ -40,7 +40,11 @@ std::string_view word_of_action(What what) {
       "late message arrives",
       "late message is lost",
       "switchover is asked for",
-      "restart is asked for"};
+      "restart is asked for",
+      "clone is asked for",
+      "is fenced by hand",
+      "is put back",
+      "needs WAL that is gone"};
   return words[static_cast<std::size_t>(what)];
 }
 
@@ -98,35 +102,6 @@ void World::check_opening(const State& state, const core::Record& before,
     complain("I5: " + record.leader->node.value + " opens term " + term +
              " without something that was acknowledged");
   }
-}
-
-/// init has run on the first node; the rest follows by itself.
-State World::begin() {
-  State state;
-  core::Record record = core::claim_bootstrap(ClusterId{"c"}, name_of(0), Claim{"init"});
-  record =
-      *core::finish_bootstrap(record, Claim{"init"}, SystemId{77}, seat_of(0, 1), plan_.durability);
-  state.record = record_number(record);
-  state.revision = 1;
-  for (std::size_t i = 0; i < plan_.nodes; ++i) {
-    Node node;
-    node.me = static_cast<std::uint32_t>(i);
-    node.agent.alive = node.agent.run = 1;
-    if (i == 0) {
-      node.server.incarnation = node.server.length = node.server.flushed = 1;
-      node.server.wal[0] = 1;
-      node.server.state = ServerState::stopped;
-    }
-    state.nodes[i] = nodes_.number(node);
-  }
-  State before;
-  for (int round = 0; round < 300 && !(before == state); ++round) {
-    before = state;
-    calm_round(state);
-  }
-  if (const auto what = missing(state); !what.empty()) complain("it never came up: " + what);
-  state.left = plan_.faults;
-  return state;
 }
 
 bool World::beyond(const State& state) const {
