@@ -4,7 +4,7 @@
 args ?=
 SEED ?= 1
 MINUTES ?= 60
-STATES ?= 4M
+TOTAL ?= 50M
 
 build: ## Build everything for daily work (build/dev)
 	@test -f build/dev/build.ninja || cmake --preset dev
@@ -49,13 +49,13 @@ sim: ## One simulated cluster, with its story; SEED=7, args="--plant no_end_of_g
 	@cmake --build --preset dev --target evergres-sim
 	@build/dev/evergres-sim --seed $(SEED) --trace $(args)
 
-sim-long: ## An hour of simulation and 52 million states of small worlds, counted; MINUTES=5 STATES=1M
+sim-long: ## An hour of simulation and 50 million states of small worlds, counted; MINUTES=5 TOTAL=1M
 	@test -f build/dev/build.ninja || cmake --preset dev
 	@cmake --build --preset dev --target evergres-sim evergres-explore
 	@mkdir -p build/long
 	@build/dev/evergres-sim --seed $$(date +%s) --minutes $(MINUTES) >build/long/sim.log; \
 	  sim=$$?; tail -n 3 build/long/sim.log; exit $$sim
-	@build/dev/evergres-explore --states $(STATES) --memory 8192 >build/long/explore.log; \
+	@build/dev/evergres-explore --total $(TOTAL) --memory 8192 >build/long/explore.log; \
 	  walk=$$?; cat build/long/explore.log; exit $$walk
 	@tools/count-walks build/long/sim.log build/long/explore.log
 
