@@ -1,5 +1,7 @@
 #include "explore/hand.hpp"
 
+#include <algorithm>
+
 /// World: what may happen in a state, and that it happens.
 namespace evergres::explore {
 
@@ -7,15 +9,19 @@ using core::ServerState;
 
 namespace {
 
-/// Whether a voter of what this agent waits for is not there: then waiting is in vain.
+/// Whether a voter of what this agent waits for does not stream, or as another incarnation: then
+/// waiting is in vain.
 bool waits_in_vain(const Node& node, const core::Intent& order) {
   const core::Policy* policy = nullptr;
   if (const auto* barrier = std::get_if<core::ProveBarrier>(&order)) policy = &barrier->policy;
   if (const auto* change = std::get_if<core::ChangePolicy>(&order)) policy = &change->policy;
   if (policy == nullptr || node.agent.step < 2) return false;
-  std::uint32_t there = 0;
-  for (const Sender& sender : node.server.senders) there += sender.streams;
-  return there < policy->voters.size();
+  return !std::all_of(policy->voters.begin(), policy->voters.end(), [&](const core::Seat& voter) {
+    const auto from = static_cast<std::size_t>(voter.node.value.at(1) - '1');
+    const Sender& sender = node.server.senders.at(from);
+    return sender.streams != 0 && sender.term == policy->term.value &&
+           voter.incarnation.value == "i" + std::to_string(sender.incarnation);
+  });
 }
 
 /// What waits in vain gives up some time; anything else that waits only as a fault. A leader that

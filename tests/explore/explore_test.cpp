@@ -12,8 +12,8 @@ namespace evergres::explore {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t most_states = 3000;  // of one world
-constexpr std::size_t least_states = 100'000;
+constexpr std::size_t most_states = 12'000;
+constexpr std::size_t least_states = 500'000;
 #else
 constexpr std::size_t most_states = 1'000'000;
 constexpr std::size_t least_states = 2'200'000;
