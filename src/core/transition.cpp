@@ -87,8 +87,8 @@ void note_loss(Record& record, std::optional<Loss> next, const Seat& chosen) {
   if (earlier->size() > most_earlier_losses) earlier->erase(earlier->begin());
 }
 
-/// Whether this timeline leaves the one of that leadership. One in between was promoted in vain: its
-/// probes may have taken ids that mean other transactions elsewhere.
+/// Whether this timeline leaves the one of that leadership. One in between was promoted in vain:
+/// its probes may have taken ids that mean other transactions elsewhere.
 bool descends_from(const Record& record, Term leadership, const Fork& fork) {
   return std::ranges::any_of(record.lineage, [&](const Lineage& entry) {
     return entry.term == leadership && entry.timeline == fork.parent;
@@ -401,6 +401,12 @@ bool differs_only_in_small_things(Record a, Record b) {
   a.renewed = b.renewed = 0;
   a.request = b.request = std::nullopt;
   return a == b;
+}
+
+bool claim_still_stands(const Record& now, const Record& decided_on) {
+  const auto& asked = decided_on.request;
+  const bool on_request = asked && asked->kind == RequestKind::failover;
+  return differs_only_in_small_things(now, decided_on) && (!on_request || now.request == asked);
 }
 
 std::string inconsistency(const Record& record) {

@@ -87,6 +87,11 @@ Result<Record> begin_reinit(Record record, Term term, const NodeName& node,
 /// is simply tried again.
 bool differs_only_in_small_things(Record a, Record b);
 
+/// Whether a claim that was decided on one record may be made on the one that is there now. A
+/// failover that an operator asked for, perhaps in a pause or with a loss accepted, is a reason only
+/// as long as it is asked for.
+bool claim_still_stands(const Record& now, const Record& decided_on);
+
 /// The consistency that every record must have, however it was written; a sentence if it has not.
 std::string inconsistency(const Record& record);
 

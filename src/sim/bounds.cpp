@@ -36,14 +36,17 @@ bool Bounds::exchanges_words(Place place) const {
 }
 
 /// By everybody who hears anybody.
+/// By at least one, and by every one that hears anybody.
 bool Bounds::is_heard_by_all(Place place) const {
+  bool is_heard = false;
   for (const auto& other : machines_) {
     if (other->place == place || !other->agent_process.acts() || !hears_peers(other->place)) {
       continue;
     }
     if (!network_.linked(place, other->place, Traffic::peers)) return false;
+    is_heard = true;
   }
-  return true;
+  return is_heard;
 }
 
 bool Bounds::reads_store(Place place) const {
@@ -98,7 +101,7 @@ void Bounds::check_deposing(const core::Record& record) {
     if (machine->name == record.claimant) claimant = machine->place;
     if (machine->name == last_->leader->node) leader = machine->place;
   }
-  if (!claimant || !leader || claimant == leader) return;
+  if (!claimant || !leader || claimant == leader || hears_peers(*claimant)) return;
   const auto alone = unheard_.find(*claimant);
   const auto served = serves_.find(*leader);
   if (alone == unheard_.end() || served == serves_.end()) return;

@@ -17,11 +17,11 @@ Error another_term() {
 }
 
 Task<Outcome> change(Hands& hands, std::optional<Term> term, Hands::Transition transition) {
-  auto changing = hands.change_record([term, transition = std::move(transition)](
-                                          core::Record record) -> Result<core::Record> {
-    if (term && record.term != *term) return another_term();
-    return transition(std::move(record));
-  });
+  auto changing = hands.change_record(
+      [term, transition = std::move(transition)](core::Record record) -> Result<core::Record> {
+        if (term && record.term != *term) return another_term();
+        return transition(std::move(record));
+      });
   const auto changed = co_await changing;
   co_return outcome_of(changed);
 }
@@ -57,8 +57,7 @@ struct Transitions {
   }
   Task<Outcome> operator()(const core::RecordDurability& i) const {
     return change(hands, i.term, [mine = claim, i](core::Record record) {
-      return core::set_durability(std::move(record), mine, i.durability, i.max_loss_bytes,
-                                  i.lease);
+      return core::set_durability(std::move(record), mine, i.durability, i.max_loss_bytes, i.lease);
     });
   }
   Task<Outcome> operator()(const core::RecordLoss& i) const {
@@ -71,8 +70,8 @@ struct Transitions {
 Task<Outcome> claim_term(core::ClaimTerm intent, Hands& hands) {
   const auto& s = hands.situation();
   const auto claim = [&](core::Record record) -> Result<core::Record> {
-    const bool same = core::differs_only_in_small_things(record, *s.record);
-    if (!same && !hands.planted(Bug::claim_whatever_stands)) {
+    const bool stands = core::claim_still_stands(record, *s.record);
+    if (!stands && !hands.planted(Bug::claim_whatever_stands)) {
       return Error(ErrorCode::conflict, "the record has changed since the claim was decided");
     }
     return core::claim_term(std::move(record), s.me, s.agent, intent.why);
@@ -169,7 +168,7 @@ Task<Outcome> mend(Hands& hands) {
 
 Task<Outcome> allow_rewinds(core::AllowRewinds intent, Hands& hands) {
   auto checkpoint = hands.pause_for(hands.choices().skewed(Millis{20}, Millis{4000}) *
-                                hands.postgres().ails.slow_disk);
+                                    hands.postgres().ails.slow_disk);
   co_await checkpoint;
   if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
   if (!hands.postgres().answers()) co_return Error(ErrorCode::unreachable, "no checkpoint");

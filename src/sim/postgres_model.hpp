@@ -222,7 +222,9 @@ class PostgresModel {
     TimelineId timeline;
     std::optional<core::Fork> until;  ///< a historic timeline ends here
     Moment replied;
-    SyncNames names;  ///< this process's own copy of the setting
+    SyncNames names;                       ///< this process's own copy of the setting
+    std::optional<std::uint64_t> told_at;  ///< what it had sent when a SIGHUP came that it has not
+                                           ///< obeyed yet
     std::shared_ptr<Connection> connection;
   };
   enum class ReceiverPhase { forked, connecting, streaming };
@@ -261,11 +263,13 @@ class PostgresModel {
   std::uint64_t write_commit(bool local, Answered done);
   void begin_to_wait(Waiter waiter);
   void publish_names();
+  void read_names(Sender& sender);
   void release(const Sender& by);
   void wake(std::uint64_t up_to);
   // The sending side (walsender.c).
   [[nodiscard]] TimelineId own_timeline() const;
   [[nodiscard]] bool lends(const std::string& slot) const;
+  [[nodiscard]] bool is_served(Place node) const;
   Refusal judge(const Request& request, std::optional<core::Fork>& until) const;
   void accept(const Request& request);
   void push(Sender& sender);

@@ -110,16 +110,22 @@ void PostgresModel::reload() {
     loaded_ = SyncNames::parse(disk.names);
     gate_ = disk.gate_open;
     processes_.after(choices_.skewed(Nanos{100'000}, Millis{30}), [this] { publish_names(); });
-    for (const Sender& sender : senders_) {
+    for (Sender& sender : senders_) {
+      if (!sender.told_at) sender.told_at = sender.sent;
       const auto copy = [this, id = sender.id](const auto& again) -> void {
         Sender* own = find_sender(id);
         if (own == nullptr) return;
         if (is_frozen(*own)) return processes_.after(Millis{100}, [again] { again(again); });
-        own->names = loaded_;
+        read_names(*own);
       };
       processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}), [copy] { copy(copy); });
     }
   });
+}
+
+void PostgresModel::read_names(Sender& sender) {
+  sender.names = loaded_;
+  sender.told_at.reset();
 }
 
 // SyncRepUpdateSyncStandbysDefined: only the checkpointer does it, between two pieces of work.
@@ -242,6 +248,12 @@ bool PostgresModel::lends(const std::string& slot) const {
                       [&](const Sender& sender) { return sender.slot == slot; });
 }
 
+/// A member asks with the slot that is its own: as long as a walsender of before has it, also one
+/// whose connection is dead, the next one is refused. Two of one name would count twice.
+bool PostgresModel::is_served(Place node) const {
+  return std::ranges::any_of(senders_, [&](const Sender& sender) { return sender.node == node; });
+}
+
 // What START_REPLICATION looks at: the slot must be there and free, the timeline must be ours or an
 // ancestor that we left behind the starting point, which is the beginning of a segment, and the WAL
 // must still be there.
@@ -253,7 +265,7 @@ PostgresModel::Refusal PostgresModel::judge(const Request& request,
   if (state_ == State::stopping) return Refusal::unreachable;
   const TimelineId own = own_timeline();
   if (request.timeline > own) return Refusal::behind;
-  if (!lends(request.slot)) return Refusal::slot;
+  if (!lends(request.slot) || is_served(request.node)) return Refusal::slot;
   if (request.timeline < own) {
     Lsn left{UINT64_MAX};
     for (const core::Fork& fork : disk.history_of(own)) {
@@ -333,6 +345,9 @@ void PostgresModel::take_reply(std::uint64_t id, std::uint64_t flush) {
   if (is_frozen(*sender)) {
     return processes_.after(Millis{20}, [this, id, flush] { take_reply(id, flush); });
   }
+  // WalSndLoop reads the configuration before replies: one to what was sent after the SIGHUP, also
+  // to a process that stood still meanwhile, is never handled with the old names.
+  if (sender->told_at && flush > *sender->told_at) read_names(*sender);
   sender->flush = flush;
   sender->replied = events_.now();
   release(*sender);

@@ -429,6 +429,11 @@ void add_maintenance(std::vector<Case>& cases) {
   cases.push_back({"reinit of a voter: it waits for that", reinit("n2").as_seen_by("n2")});
   cases.push_back(
       {"reinit of a node that no policy counts", reinit("n2").voters({"n3"}).as_seen_by("n2")});
+  cases.push_back({"reinit, and the leader is gone: elect first",
+                   reinit("n2").voters({"n2", "n3"}).silent("n1").as_seen_by("n2")});
+  cases.push_back({"reinit, and the leader does not say that it leads",
+                   with(reinit("n2").voters({"n3"}).as_seen_by("n2"),
+                        [](Situation& s) { s.peers[node("n1")].said->leads = Leads::unknown; })});
   cases.push_back({"reinit while a policy is unproven: no WAL is destroyed",
                    reinit("n2").voters({"n3"}).unproven({"n2", "n3"}).as_seen_by("n2")});
   cases.push_back({"reinit of a node that does not start",

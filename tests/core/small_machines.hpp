@@ -26,9 +26,9 @@ inline World::World(std::uint64_t seed, std::size_t size, Durability durability,
   first.wal = {next_record_++};
   first.state = ServerState::stopped;
   Record record = claim_bootstrap(ClusterId{"c"}, nodes_[0].name, claim);
-  register_.record = *finish_bootstrap(record, claim, SystemId{77},
-                                       Seat{nodes_[0].name, first.incarnation},
-                                       async ? Durability::quorum : durability);
+  register_.record =
+      *finish_bootstrap(record, claim, SystemId{77}, Seat{nodes_[0].name, first.incarnation},
+                        async ? Durability::quorum : durability);
   if (tagged_) give_tags();
   for (Node& node : nodes_) start_agent(node);
 }
@@ -228,8 +228,7 @@ inline void World::write_and_answer(Node& node) {
   }
   const std::size_t end = own.acknowledged_end();
   for (std::size_t i = own.settled; i < end; ++i) {
-    acknowledged_.emplace(own.wal[i],
-                          Acknowledged{node.name, tick_, Lsn{i + 1}, own.names.mode});
+    acknowledged_.emplace(own.wal[i], Acknowledged{node.name, tick_, Lsn{i + 1}, own.names.mode});
     if (own.names.mode == Durability::strict) check_strictness(node, own.wal[i]);
     trace << tick_ << "   " << node.name.value << " acknowledges record " << own.wal[i] << " at "
           << i << '\n';
@@ -342,6 +341,10 @@ inline void World::check_record(const Record& record) {
     if (record.phase == Phase::leading && opener->second != record.leader->node) {
       complain("two leaders opened term " + std::to_string(record.term.value));
     }
+    // Decision 0025: what was acknowledged before counts as async once its leader has proven async.
+    if (record.phase == Phase::leading && record.policy.current.mode == Durability::async) {
+      for (auto& [id, how] : acknowledged_) how.mode = Durability::async;
+    }
     return;
   }
   opened_by_[record.term] = record.leader->node;
@@ -382,10 +385,11 @@ inline void World::note_lost(const Record& record, const std::set<int>& held) {
   for (const auto& [id, how] : lost) {
     acknowledged_.erase(id);
     const std::string what = "record " + std::to_string(id) + " of " + how.by.value;
-    if (how.mode != Durability::async && !forcing) complain(what + " was acknowledged by more and is lost");
+    if (how.mode != Durability::async && !forcing)
+      complain(what + " was acknowledged by more and is lost");
     const bool told = loss.to && how.end <= *loss.to;
-    const bool later = loss.to && how.tick > last_word_tick_[record.term] &&
-                       how.by == loss.leader.node;
+    const bool later =
+        loss.to && how.tick > last_word_tick_[record.term] && how.by == loss.leader.node;
     const bool unknown = !loss.to && (forcing || record.max_loss_bytes == unlimited_loss);
     if (!told && !later && !unknown) {
       complain(what + " is lost and not in " + describe(loss));
@@ -399,8 +403,8 @@ inline void World::check_loss(const Record& record) {
   if (!record.loss || (before && before->term == record.loss->term)) return;
   const Loss& loss = *record.loss;
   const bool inherited = loss.since && before && before->leader == loss.leader;
-  last_word_tick_[loss.term] = inherited ? last_word_tick_[before->term]
-                                         : tick_ - static_cast<int>(loss.silent_ms / 100);
+  last_word_tick_[loss.term] =
+      inherited ? last_word_tick_[before->term] : tick_ - static_cast<int>(loss.silent_ms / 100);
   inherited_losses += inherited ? 1 : 0;
   if (forcing) {
     ++given_up;

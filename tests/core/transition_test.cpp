@@ -43,6 +43,23 @@ TEST(Transition, AFenceByHandChangesNothingElse) {
   EXPECT_FALSE(end_hand_fence(leading(), NodeName{"n3"}));
 }
 
+// An operator's failover that is cleared, or another one, is no reason any more.
+TEST(Transition, AClaimOnRequestStandsAsLongAsTheRequest) {
+  const Record plain = leading();
+  Record asked = plain;
+  asked.request.emplace();
+  asked.request->kind = RequestKind::failover;
+  asked.request->id = "r1";
+  EXPECT_TRUE(claim_still_stands(asked, asked));
+  EXPECT_FALSE(claim_still_stands(plain, asked));
+  Record another = asked;
+  another.request->id = "r2";
+  EXPECT_FALSE(claim_still_stands(another, asked));
+  EXPECT_TRUE(claim_still_stands(asked, plain));
+  asked.request->kind = RequestKind::switchover;
+  EXPECT_TRUE(claim_still_stands(plain, asked));
+}
+
 TEST(Transition, TheLeaderHandsOverBeforeItIsFencedByHand) {
   const HandFence out{leading().leader->node, "anna", "", 0};
   EXPECT_FALSE(fence_by_hand(leading(), out, false));

@@ -27,7 +27,7 @@ Outcome carry_out(const core::ClaimTerm& intent, Hands& hands) {
     if (record.term != intent.after) return refused_since(record, intent.after).error();
     // Whoever was chosen may have opened meanwhile in this very term, or an operator paused: the
     // claim is for the record on which it was decided.
-    if (s.record && !core::differs_only_in_small_things(record, *s.record)) {
+    if (s.record && !core::claim_still_stands(record, *s.record)) {
       return Error(ErrorCode::conflict, "the record has changed since the claim was decided");
     }
     return core::claim_term(std::move(record), s.me, s.agent, intent.why);

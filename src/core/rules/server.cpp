@@ -11,7 +11,8 @@ Judgement clone_on_request(const Situation& s) {
   if (!record.request || record.request->kind != RequestKind::reinit) return std::nullopt;
   if (record.request->to != s.me || record.phase != Phase::leading) return std::nullopt;
   const NodeName leader = record.leader->node;
-  if (leader == s.me) return std::nullopt;  // the leader refuses it
+  if (leader == s.me) return std::nullopt;              // the leader refuses it
+  if (!somebody_in_charge(s).yes) return std::nullopt;  // first somebody has to lead
   if (!record.policy.unproven.empty()) {
     return Answer{StayPut{}, "no WAL is destroyed while a policy is unproven", {}};
   }
