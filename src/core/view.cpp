@@ -107,7 +107,6 @@ const Heartbeat* fresh_word(const Situation& s, const NodeName& node) {
 }
 
 bool leads_as_heard(const Situation& s) {
-  if (!s.record->leader) return false;
   const Heartbeat* said = fresh_word(s, s.record->leader->node);
   return said != nullptr && said->leads == Leads::yes;
 }

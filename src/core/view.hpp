@@ -33,8 +33,8 @@ bool is_heard(const Situation& s, const Peer& peer);
 /// The peer's heartbeat, if it is heard and speaks of the record that we know.
 const Heartbeat* fresh_word(const Situation& s, const NodeName& node);
 
-/// The leader of the record is heard, and says that it leads: only from it is a node made anew. What
-/// is given up for that covers policies until then.
+/// The leader of the record, which has one, is heard and says that it leads: only from it is a node
+/// made anew. What is given up for that covers policies until then.
 bool leads_as_heard(const Situation& s);
 
 /// The store answered within the last 2.5 s.

@@ -171,14 +171,6 @@ void add_election(std::vector<Case>& cases) {
                    with(chosen, [](Situation& s) { s.fenced.reset(); })});
   cases.push_back({"chosen, but the server died: give it back before starting it",
                    with(chosen, [](Situation& s) { s.server.state = ServerState::stopped; })});
-  const auto lost = [](Situation& s) {
-    s.server.state = ServerState::absent;
-    s.server.incarnation.reset();
-    s.fenced.reset();
-  };
-  cases.push_back({"chosen, but the data directory is gone: give it back", with(chosen, lost)});
-  cases.push_back({"about to choose, but the data directory is gone: give it back",
-                   with(World().electing_by("n2").fenced("n3", 5000).as_seen_by("n2"), lost)});
   const Situation promoted = with(chosen, [](Situation& s) {
     s.server.state = ServerState::primary;
     s.server.grant = Grant{GrantKind::promote, Term{6}, ago(-100)};

@@ -226,6 +226,14 @@ inline void add_promotions(std::vector<Case>& cases) {
                    with(with(chosen, failed(Promote::kind, 1)), failed(Vacate::kind, 0.1))});
   cases.push_back({"chosen, but no policy of ours is recorded",
                    with(chosen, [](Situation& s) { s.record->policy.unproven.clear(); })});
+  const auto lost = [](Situation& s) {
+    s.server.state = ServerState::absent;
+    s.server.incarnation.reset();
+    s.fenced.reset();
+  };
+  cases.push_back({"chosen, but the data directory is gone: give it back", with(chosen, lost)});
+  cases.push_back({"about to choose, but the data directory is gone: give it back",
+                   with(World().electing_by("n2").fenced("n3", 5000).as_seen_by("n2"), lost)});
   const Situation promoted = with(chosen, [](Situation& s) {
     s.server.state = ServerState::primary;
     s.server.grant = Grant{GrantKind::promote, Term{6}, ago(-100)};
