@@ -16,7 +16,7 @@ constexpr std::size_t most_states = 12'000;
 constexpr std::size_t least_states = 500'000;
 #else
 constexpr std::size_t most_states = 1'000'000;
-constexpr std::size_t least_states = 2'200'000;
+constexpr std::size_t least_states = 3'000'000;
 #endif
 
 std::string story_of(const Found& found) {

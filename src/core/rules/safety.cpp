@@ -144,8 +144,7 @@ Judgement stay_out_by_hand(const Situation& s) {
                     s.server.state == ServerState::primary ||
                     s.server.state == ServerState::starting || silent;
   if (!runs) return Answer{StayPut{}, why, {}};
-  const Heartbeat* leader = record.leader ? fresh_word(s, record.leader->node) : nullptr;
-  const bool leader_acts = leader != nullptr && leader->leads == Leads::yes;
+  const bool leader_acts = record.leader && leads_as_heard(s);
   const bool is_counted =
       counts_node(record.policy.current, s.me) || !record.policy.unproven.empty();
   // With strict it leaves the policy only if k others stay. Else writes wait, as was accepted.
@@ -153,8 +152,9 @@ Judgement stay_out_by_hand(const Situation& s) {
       record.policy.current.mode != Durability::strict || others_acknowledge_enough(s, s.me);
   // A server that hangs acknowledges nothing: stopping it takes nothing from anybody.
   if (!silent && leader_acts && is_counted && may_leave) {
-    return Answer{
-        StayPut{}, why + "; first " + leader->node.value + " takes us out of the policy", {}};
+    return Answer{StayPut{},
+                  why + "; first " + record.leader->node.value + " takes us out of the policy",
+                  {}};
   }
   if (silent) return Answer{StopServer{}, why + "; our server does not answer", {}};
   return Answer{StopServer{true}, why, {}};
