@@ -79,6 +79,11 @@ Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Po
   loss.leader = lost.leader;
   loss.term = record.term;
   loss.from = tree.normalised(chosen).lsn;
+  // It may stand beyond that, on the timeline of a leadership that never opened.
+  for (const Lineage& entry : record.lineage) {
+    if (entry.term != lost.term) continue;
+    loss.from = where_it_leaves(chosen, entry.timeline, tree).value_or(loss.from);
+  }
   if (!word || word->leader != lost.leader || word->term != lost.term) return loss;
   measure_against(loss, word->position, chosen, tree);
   return loss;

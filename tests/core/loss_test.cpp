@@ -300,6 +300,17 @@ TEST(Losses, OnlyAWordOfTheLostLeaderMeasures) {
   EXPECT_FALSE(possible_loss(record, {}, {TimelineId{1}, Lsn{90}}, tree).to);
 }
 
+/// The old leader comes back after a promotion of its own that never opened, and is chosen again.
+TEST(Losses, ItBeginsWhereTheLostLeaderWasLeftBeforeATimelineThatNeverOpened) {
+  Record record = electing();
+  record.policy.current = SmallPolicy{0, 0, 0}.real(Term{0});
+  record.lineage = {{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, NodeName{"n1"}}};
+  TimelineTree tree(record.lineage);
+  tree.learn({{TimelineId{2}, TimelineId{1}, Lsn{90}}});
+  EXPECT_EQ(possible_loss(record, {}, {TimelineId{2}, Lsn{96}}, tree).from, Lsn{90});
+  EXPECT_EQ(possible_loss(record, {}, {TimelineId{1}, Lsn{80}}, tree).from, Lsn{80});
+}
+
 TEST(Losses, ALoopOfForksEnds) {
   Record record = electing();
   TimelineTree tree(record.lineage);
