@@ -221,6 +221,13 @@ std::vector<Fenced> fenced_answers(const Situation& s) {
   return answers;
 }
 
+bool began_what_another_has(const Situation& s) {
+  if (!s.record || !s.fenced || s.fenced->term != s.record->term) return false;
+  const auto& lineage = s.record->lineage;
+  return is_taken(unasked_timelines(*s.fenced, lineage), *s.fenced, answers_of_the_term(s),
+                  lineage);
+}
+
 std::vector<Fenced> foreign_answers(const Situation& s) {
   std::vector<Fenced> answers = answers_of_the_term(s);
   std::erase_if(answers, [&](const Fenced& each) { return !is_foreign(each, s.record->lineage); });

@@ -62,6 +62,8 @@ bool others_suffice_without_us(const Situation& s);
 std::vector<Fenced> fenced_answers(const Situation& s);
 /// The foreign ones among them, as they were given.
 std::vector<Fenced> foreign_answers(const Situation& s);
+/// Our server was promoted unasked, onto an id that somebody else has as well: it cannot lead.
+bool began_what_another_has(const Situation& s);
 
 /// We may be primary now: the record names us, and the supervisor holds our grant of its term.
 Verdict entitled_to_be_primary(const Situation& s);

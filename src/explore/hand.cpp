@@ -282,7 +282,10 @@ bool Hand::prove(Term term, const core::Policy& policy) {
 /// An operator's wish is fulfilled once the server is stopped: a clone that dies half-way is not
 /// begun anew for ever.
 bool Hand::operator()(const core::Clone& i) {
-  if (i.request_id.empty()) return rebuild(i.leader, false);
+  const bool has_data = pg.state != ServerState::absent && pg.rebuilding == 0;
+  if (i.request_id.empty()) {
+    return has_data ? exchange(w.index_of(i.leader.node)) : rebuild(i.leader, false);
+  }
   if (agent.step == 0) {
     m.kill(me);
     ++agent.step;
@@ -294,30 +297,41 @@ bool Hand::operator()(const core::Clone& i) {
   return rebuild(i.leader, false, 1);
 }
 
-void Hand::begin_rebuild(bool rewind) {
+/// Asked before anything is given up.
+bool Hand::operator()(const core::Rewind& i) {
+  const std::size_t from = w.index_of(i.leader.node);
+  const bool reached = m.server(from).state == ServerState::primary && m.linked(me, from);
+  if (agent.step == 0 && !reached) return fail();
+  return rebuild(i.leader, true);
+}
+
+/// The copy is made beside what is there, which counts until both are exchanged in one step.
+bool Hand::exchange(std::size_t from) {
+  if (agent.step++ == 0) {
+    m.kill(me);
+    agent.fenced = 0;
+    return false;
+  }
+  const bool reached = m.server(from).state == ServerState::primary && m.linked(me, from);
+  if (fate == Fate::gives_up || !reached) return fail();
+  give_up_data();
+  become_copy_of(m.server(from));
+  return true;
+}
+
+void Hand::give_up_data() {
   bool kept = false;
   for (std::size_t other = 0; other < m.size(); ++other)
     kept = kept || (other != me && w.holds(m.server(other), m.now));
   if (!kept) w.complain("I11: " + w.name_of(me).value + " throws away what nobody else holds");
-  m.kill(me);
-  pg.state = rewind ? ServerState::stopped : ServerState::absent;
   // An id that only half a copy bore may be used again: nobody ever compares it.
   const bool keeps = w.plan_.planted == Planted::keep_the_incarnation || pg.rebuilding != 0;
   if (!keeps || pg.incarnation == 0) ++pg.incarnation;
-  pg.rebuilding = 1;
   pg.wal_gone = 0;
   agent.fenced = 0;
 }
 
-bool Hand::rebuild(const core::Seat& leader, bool rewind, Byte first_step) {
-  const std::size_t from = w.index_of(leader.node);
-  const Server& source = m.server(from);
-  if (agent.step++ == first_step) {
-    begin_rebuild(rewind);
-    return false;
-  }
-  if (fate == Fate::gives_up) return fail();
-  if (source.state != ServerState::primary || !m.linked(me, from)) return fail();
+void Hand::become_copy_of(const Server& source) {
   pg.wal = source.wal;
   pg.length = pg.flushed = source.flushed;
   std::fill(pg.wal.begin() + pg.length, pg.wal.end(), Byte{0});
@@ -325,6 +339,21 @@ bool Hand::rebuild(const core::Seat& leader, bool rewind, Byte first_step) {
   pg.forks = source.forks;
   pg.rebuilding = 0;
   pg.state = ServerState::stopped;
+}
+
+bool Hand::rebuild(const core::Seat& leader, bool rewind, Byte first_step) {
+  const std::size_t from = w.index_of(leader.node);
+  const Server& source = m.server(from);
+  if (agent.step++ == first_step) {
+    give_up_data();
+    m.kill(me);
+    pg.state = rewind ? ServerState::stopped : ServerState::absent;
+    pg.rebuilding = 1;
+    return false;
+  }
+  if (fate == Fate::gives_up) return fail();
+  if (source.state != ServerState::primary || !m.linked(me, from)) return fail();
+  become_copy_of(source);
   return true;
 }
 

@@ -45,7 +45,7 @@ class Hand {
   bool operator()(const core::BeginHandover& i);
   bool operator()(const core::StopForHandover& i);
   bool operator()(const core::Follow& i);
-  bool operator()(const core::Rewind& i) { return rebuild(i.leader, true); }
+  bool operator()(const core::Rewind& i);
   bool operator()(const core::Clone& i);
   bool operator()(const core::ClearRequest& i);
   // Of settings, slots and async there is nothing in these worlds.
@@ -81,7 +81,9 @@ class Hand {
   bool propose(const core::Policy& policy, bool first);
   [[nodiscard]] bool needs_no_proof(const core::Policy& policy) const;
   bool rebuild(const core::Seat& leader, bool rewind, Byte first_step = 0);
-  void begin_rebuild(bool rewind);
+  bool exchange(std::size_t from);
+  void give_up_data();
+  void become_copy_of(const Server& source);
   [[nodiscard]] core::Seat my_seat() const { return w.seat_of(me, pg.incarnation); }
   [[nodiscard]] Claim my_claim() const {
     return Claim{"n" + std::to_string(me + 1) + "-run" + std::to_string(agent.run)};

@@ -36,8 +36,7 @@ Error refused(std::string message, std::string detail, std::string hint) {
   return Error(ErrorCode::refused, std::move(message), std::move(detail), std::move(hint));
 }
 
-/// What must be on disk before the first byte changes.
-Outcome check_ready(const Server& server, const RewindRequest& request, Instant deadline) {
+Outcome check_stopped(const Server& server, Instant deadline) {
   const auto control = read_control_file(server, server.data, deadline);
   if (!control) return control.error();
   if (!control->cleanly_stopped()) {
@@ -59,6 +58,11 @@ Outcome check_ready(const Server& server, const RewindRequest& request, Instant 
                        std::to_string(control->timeline.value) + ".",
                    "Clone this node again.");
   }
+  return {};
+}
+
+/// What must be on disk before the first byte changes.
+Outcome check_announced(const Server& server, const RewindRequest& request) {
   const auto incarnation = read_incarnation(server.data, server.node);
   if (!incarnation) return incarnation.error();
   const auto rebuilding = read_rebuilding(server);
@@ -90,9 +94,12 @@ Outcome remove_slots(const fs::path& data, const std::vector<std::string>& other
   return sync_directory(data / "pg_replslot");
 }
 
-Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant deadline,
+enum class Play { rehearsal, real };
+
+Outcome run_rewind(const Server& server, Play play, const OnProgress& on_progress, Instant deadline,
                    const std::stop_token& stop) {
-  const net::Command command{
+  const bool changes = play == Play::real;
+  net::Command command{
       server.program("pg_rewind"),
       {"--target-pgdata=" + server.data.string(),
        "--source-server=service=" + std::string(source_service) + " dbname=postgres",
@@ -100,19 +107,34 @@ Outcome run_rewind(const Server& server, const OnProgress& on_progress, Instant 
       {{"PGSERVICEFILE", server.source_file().string()}},
       {},
       {}};
+  if (!changes) command.arguments.emplace_back("--dry-run");
   Standstill standstill(
       "pg_rewind", rewind_stages(),
       [&](bool streams_wal) { return what_was_written(server.data, streams_wal, stop); }, boot_now);
   const net::OnLine on_line = [&](net::Stream, std::string_view line) {
     standstill.heard(line);
-    if (on_progress) on_progress("rewinding: " + std::string(line));
+    if (on_progress) on_progress((changes ? "rewinding: " : "rehearsing: ") + std::string(line));
   };
-  const auto exit = net::run(command, deadline, stop, on_line,
-                             [&standstill] { return standstill.look(); });
+  const auto exit =
+      net::run(command, deadline, stop, on_line, [&standstill] { return standstill.look(); });
   if (!exit) return exit.error();
   if (exit->success()) return {};
   return Error(ErrorCode::postgres_failed, "pg_rewind failed", exit->error_text(),
-               "This node needs a clone now; its data directory must not be started.");
+               changes ? "This node needs a clone now; its data directory must not be started."
+                       : "Nothing was changed yet.");
+}
+
+/// While `then` runs, the service of the source can be looked up.
+template <typename Then>
+Outcome with_source(const Server& server, const Upstream& source, const Then& then) {
+  const auto service = render_service(server, source_service, source);
+  if (!service) return service.error();
+  if (auto written = write_file_durably(server.source_file(), *service, 0600); !written) {
+    return written;
+  }
+  auto done = then();
+  auto removed = remove_durably(server.source_file());
+  return done ? removed : done;
 }
 
 }  // namespace
@@ -121,20 +143,24 @@ std::span<const CopyStage> rewind_stages() {
   return stages;
 }
 
+Outcome rehearse_rewind(const Server& server, const Upstream& source, const OnProgress& on_progress,
+                        Instant deadline, const std::stop_token& stop) {
+  if (auto ready = check_stopped(server, deadline); !ready) return ready;
+  return with_source(server, source, [&] {
+    return run_rewind(server, Play::rehearsal, on_progress, deadline, stop);
+  });
+}
+
 Outcome rewind(const Server& server, const RewindRequest& request, const OnProgress& on_progress,
                Instant deadline, const std::stop_token& stop) {
-  if (auto ready = check_ready(server, request, deadline); !ready) return ready;
-  const auto service = render_service(server, source_service, request.source);
-  if (!service) return service.error();
-  if (auto written = write_file_durably(server.source_file(), *service, 0600); !written) {
-    return written;
-  }
+  if (auto ready = check_stopped(server, deadline); !ready) return ready;
+  if (auto ready = check_announced(server, request); !ready) return ready;
   // With standby.signal pg_rewind would start a server of its own wrongly.
   if (auto removed = remove_durably(server.data / "standby.signal"); !removed) return removed;
-  auto done = run_rewind(server, on_progress, deadline, stop);
-  auto removed = remove_durably(server.source_file());
+  auto done = with_source(server, request.source, [&] {
+    return run_rewind(server, Play::real, on_progress, deadline, stop);
+  });
   if (!done) return done;
-  if (!removed) return removed;
 
   for (const char* leftover : {"postmaster.pid", "postmaster.opts"}) {
     if (auto gone = remove_durably(server.data / leftover); !gone) return gone;

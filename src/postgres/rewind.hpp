@@ -25,6 +25,12 @@ struct RewindRequest {
   std::vector<std::string> slots = {};  ///< to remove: they belong to WAL that goes
 };
 
+/// What pg_rewind would do, without a change: the source is reached, and knows where our WAL leaves
+/// its own. Refused unless the server was stopped cleanly. Whoever asks this first gives nothing up
+/// for a source that is gone, or that cannot be rewound to.
+Outcome rehearse_rewind(const Server& server, const Upstream& source, const OnProgress& on_progress,
+                        Instant deadline, const std::stop_token& stop = {});
+
 /// pg_rewind of the stopped server.data. Refused unless it was stopped cleanly (start once without
 /// upstream otherwise) and both the new incarnation and the sentinel are on disk. Afterwards
 /// incarnation and configuration are our own again (pg_rewind copies the source's), slots named

@@ -15,15 +15,19 @@ core::Upstream known_upstream(const NodeName& node, Term term, bool voteless) {
   return upstream;
 }
 
+Incarnation fresh_incarnation(Hands& hands) {
+  if (hands.planted(Bug::same_incarnation_after_rewind)) {
+    return Incarnation{"i-" + hands.situation().me.value};
+  }
+  return Incarnation{"i" + std::to_string(hands.world().watcher.next_record())};
+}
+
 /// A new life begins, on disk, before anything of the old one is overwritten.
 Task<Incarnation> begin_rebuild(Hands& hands) {
   auto writing = hands.write_file();
   co_await writing;
   DataDirectory& disk = hands.postgres().disk;
-  Incarnation fresh{"i" + std::to_string(hands.world().watcher.next_record())};
-  if (hands.planted(Bug::same_incarnation_after_rewind)) {
-    fresh = Incarnation{"i-" + hands.situation().me.value};
-  }
+  const Incarnation fresh = fresh_incarnation(hands);
   hands.world().destroys(hands.postgres().place());
   disk.sentinel = true;
   disk.kind = DataDirectory::Kind::rebuilding;
@@ -36,24 +40,31 @@ Task<Incarnation> begin_rebuild(Hands& hands) {
   co_return fresh;
 }
 
-/// The source is a primary that can be reached all the time; half of the time is for the copy.
-Task<Outcome> copy_from(Hands& hands, Place source, Nanos takes) {
-  PostgresModel& own = hands.postgres();
+bool is_reached(Hands& hands, Place source) {
   PostgresModel& other = *hands.world().postgres_at(source);
+  const Place own = hands.postgres().place();
+  return hands.world().network.linked(own, source, Traffic::replication) && other.answers() &&
+         other.state() == PostgresModel::State::primary;
+}
+
+/// The source is a primary that can be reached all the time.
+Task<Outcome> read_from(Hands& hands, Place source, Nanos takes) {
   constexpr int parts = 5;
   for (int part = 0; part < parts; ++part) {
     auto copying = hands.pause_for(takes / parts);
     co_await copying;
-    const bool reached = hands.world().network.linked(own.place(), source, Traffic::replication) &&
-                         other.answers() && other.state() == PostgresModel::State::primary;
     if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
-    if (!reached || own.ails.disk_full > 0) {
+    if (!is_reached(hands, source) || hands.postgres().ails.disk_full > 0) {
       co_return Error(ErrorCode::postgres_failed, "the copy broke off");
     }
   }
-  own.disk.become_copy_of(other.disk);
-  own.disk.names = core::names_nobody;
   co_return Outcome{};
+}
+
+void become_copy_of(Hands& hands, Place source) {
+  DataDirectory& disk = hands.postgres().disk;
+  disk.become_copy_of(hands.world().postgres_at(source)->disk);
+  disk.names = core::names_nobody;
 }
 
 void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
@@ -110,15 +121,19 @@ Task<Outcome> rewind(core::Rewind intent, Hands& hands) {
   if (!*stopped) {
     co_return Error(ErrorCode::postgres_failed, "the server did not stop cleanly");
   }
-  auto beginning = begin_rebuild(hands);
-  const Incarnation fresh = co_await beginning;
   const Place source = hands.world().place_of(intent.leader.node);
-  if (hands.postgres().ails.rewind_lacks_wal > 0) {
+  auto rehearsing = hands.pause_for(hands.choices().between(Millis{50}, Millis{500}));
+  co_await rehearsing;
+  if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
+  if (!is_reached(hands, source) || hands.postgres().ails.rewind_lacks_wal > 0) {
     co_return Error(ErrorCode::postgres_failed, "pg_rewind found no common checkpoint");
   }
-  auto copying = copy_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
+  auto beginning = begin_rebuild(hands);
+  const Incarnation fresh = co_await beginning;
+  auto copying = read_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
+  become_copy_of(hands, source);
   const bool voteless = core::streams_voteless(hands.situation());
   const core::Seat seat{hands.situation().me, fresh};
   const ServiceFile file{source, receiver_name(hands, seat, intent.term, voteless)};
@@ -149,14 +164,27 @@ Task<Outcome> clone(core::Clone intent, Hands& hands) {
     const auto cleared = co_await clearing;
     if (!cleared) co_return cleared.error();
   }
-  auto beginning = begin_rebuild(hands);
-  const Incarnation fresh = co_await beginning;
-  hands.postgres().disk.wal.clear();
-  hands.postgres().disk.histories.clear();
+  // The copy is made beside the old directory and exchanged for it in one step, unless that was
+  // given up before.
+  const bool given_up = !intent.request_id.empty() || hands.situation().server.rebuilding ||
+                        state == core::ServerState::absent;
+  Incarnation fresh;
+  if (given_up) {
+    auto beginning = begin_rebuild(hands);
+    fresh = co_await beginning;
+    hands.postgres().disk.wal.clear();
+    hands.postgres().disk.histories.clear();
+  } else {
+    hands.learn([](agent::Knowledge& k) { k.situation.fenced.reset(); });
+    fresh = fresh_incarnation(hands);
+  }
   const Place source = hands.world().place_of(intent.from.value_or(intent.leader.node));
-  auto copying = copy_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
+  auto copying = read_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
+  if (!given_up) hands.world().destroys(hands.postgres().place());
+  become_copy_of(hands, source);
+  hands.postgres().disk.incarnation = fresh;
   hands.postgres().disk.sentinel = false;
   learn_rebuilt(hands, fresh);
   auto starting = start_as_standby(hands, std::nullopt);

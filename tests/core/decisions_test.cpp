@@ -294,7 +294,7 @@ void add_follower(std::vector<Case>& cases) {
     s.server.upstream.reset();
     s.server.receiving = s.server.gate_open = false;
   };
-  const Situation fits = with(World().fenced("n2", 5000).as_seen_by("n2"), detached);
+  const Situation fits = with(World().voters({"n3"}).fenced("n2", 5000).as_seen_by("n2"), detached);
   cases.push_back({"fenced and fitting: follow", fits});
   const Situation diverged = with(fits, [](Situation& s) {
     s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
@@ -357,11 +357,6 @@ void add_follower(std::vector<Case>& cases) {
       {"a fence failed, and the server was started since: fence", with(stuck, [](Situation& s) {
          s.attempts[StartServer::kind] = {Ending::done, Term{5}, ago(0.5), 0, ""};
        })});
-  cases.push_back({"the leader lacks our next WAL", with(standby, [](Situation& s) {
-                     s.server.wal_removed = true;
-                     s.server.receiving = false;
-                     s.server.not_receiving_since = ago(60);
-                   })});
   const Situation voter = World()
                               .chosen("n2", {"n3"})
                               .fenced("n2", 5000)

@@ -128,10 +128,28 @@ inline void add_voters(std::vector<Case>& cases) {
                    })});
 }
 
+/// A voter gives up nothing before its leader goes on without it, if that is possible.
+inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lacks,
+                                 const Situation& diverged) {
+  const auto strict = [](Situation& s) { s.record->policy.current.mode = Durability::strict; };
+  const auto alone = [&](Situation& s) {
+    strict(s);
+    std::erase(s.record->policy.current.voters, seat("n3"));
+  };
+  cases.push_back({"the leader lacks our next WAL, and we vote", lacks});
+  cases.push_back({"the same, strict, and n3 suffices", with(lacks, strict)});
+  cases.push_back({"the same, strict, and nobody else votes: clone", with(lacks, alone)});
+  cases.push_back({"the same, but another incarnation voted: clone",
+                   with(lacks, [](Situation& s) { s.server.incarnation = Incarnation{"other"}; })});
+  cases.push_back({"diverged, and we vote", diverged});
+  cases.push_back({"diverged, strict, and n3 suffices", with(diverged, strict)});
+  cases.push_back({"diverged, strict, and nobody else votes: rewind", with(diverged, alone)});
+}
+
 inline void add_waiting_standbys(std::vector<Case>& cases) {
   const Situation standby = World().as_seen_by("n2");
   const Situation detached = with(standby, detach);
-  const Situation fits = with(World().fenced("n2", 5000).as_seen_by("n2"), detach);
+  const Situation fits = with(World().voters({"n3"}).fenced("n2", 5000).as_seen_by("n2"), detach);
   cases.push_back({"fenced, but the end of our WAL is not known",
                    with(fits, [](Situation& s) { s.fenced->position.reset(); })});
   cases.push_back({"a standby streams and admits readers",
@@ -147,22 +165,29 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
   cases.push_back(
       {"nobody to follow yet", with(World().electing_by("n3").fenced("n2", 5000).as_seen_by("n2"),
                                     [](Situation& s) { s.server.gate_open = true; })});
-  cases.push_back({"the upstream has refused us for long: rewind", with(standby, [](Situation& s) {
-                     s.server.diverged = true;
-                     s.server.receiving = false;
-                     s.server.not_receiving_since = ago(2);
-                   })});
+  const Situation uncounted = World().voters({"n3"}).as_seen_by("n2");
+  cases.push_back(
+      {"the upstream has refused us for long: rewind", with(uncounted, [](Situation& s) {
+         s.server.diverged = true;
+         s.server.receiving = false;
+         s.server.not_receiving_since = ago(2);
+       })});
   const Situation diverged = with(fits, [](Situation& s) {
     s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
   });
   const auto rewind_failed = failed(Rewind::kind, 60);
   cases.push_back({"diverged, rewind failed, and the clone a moment ago",
                    with(with(diverged, rewind_failed), failed(Clone::kind, 1))});
-  const Situation lacks = with(standby, [](Situation& s) {
+  const auto refuse = [](Situation& s) {
     s.server.wal_removed = true;
     s.server.receiving = false;
     s.server.not_receiving_since = ago(60);
-  });
+  };
+  const Situation lacks = with(uncounted, refuse);
+  cases.push_back({"the leader lacks our next WAL", lacks});
+  add_counted_rebuilds(cases, with(standby, refuse), with(diverged, [](Situation& s) {
+                         s.record->policy.current.voters.push_back(seat("n2"));
+                       }));
   cases.push_back(
       {"the leader lacks our next WAL, a policy is unproven", with(lacks, [](Situation& s) {
          s.record->policy.unproven.push_back(s.record->policy.current);
@@ -191,8 +216,32 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                    })});
   cases.push_back(
       {"restart of another standby", World().request(RequestKind::restart, "n3").as_seen_by("n2")});
+  cases.push_back(
+      {"restart of a standby that an election may need", World()
+                                                             .request(RequestKind::restart, "n2")
+                                                             .electing_by("n3")
+                                                             .fenced("n2", 5000)
+                                                             .as_seen_by("n2")});
+  const World cut_off = World().request(RequestKind::failover, "n3").silent("n2").silent("n3");
+  const auto others_live = [](Situation& s) {
+    s.record->paused = true;
+    s.peers[node("n2")].card_moved = s.peers[node("n3")].card_moved = ago(0.2);
+  };
+  cases.push_back({"paused, we hear nobody, and the others may carry out a failover",
+                   with(cut_off.as_seen_by("n1"), others_live)});
+  cases.push_back({"paused, we hear nobody, and nobody lives who could carry it out",
+                   with(cut_off.as_seen_by("n1"), [](Situation& s) { s.record->paused = true; })});
   const World chosen =
       World().chosen("n2", {"n3"}).fenced("n2", 5000).fenced("n3", 4000).silent("n1");
+  cases.push_back({"chosen, and promoted by hand onto the id of the chosen one before it",
+                   with(chosen.as_seen_by("n2"), [](Situation& s) {
+                     s.record->lineage.insert(
+                         s.record->lineage.end() - 1,
+                         {Term{5}, TimelineId{7}, TimelineId{2}, {}, node("n3")});
+                     s.fenced->begun = std::vector<TimelineId>{TimelineId{7}};
+                     s.fenced->history = {{TimelineId{7}, TimelineId{2}, Lsn{5000}}};
+                     s.fenced->position = Position{TimelineId{7}, Lsn{5001}};
+                   })});
   const auto n2 = [&](const char* name, const std::function<void(Heartbeat&)>& change) {
     cases.push_back({name, with(chosen.as_seen_by("n3"),
                                 [&](Situation& s) { change(*s.peers[node("n2")].said); })});

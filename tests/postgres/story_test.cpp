@@ -11,45 +11,16 @@
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/history.hpp"
+#include "postgres/pair.hpp"
 #include "postgres/probe.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/receiver.hpp"
-#include "postgres/rewind.hpp"
 #include "postgres/slots.hpp"
 #include "postgres/wal_end.hpp"
-#include "postgres/world.hpp"
 
 namespace evergres::postgres::test {
 
 namespace {
-
-class Story : public ::testing::Test {
- protected:
-  void make_pair() {
-    ASSERT_NO_FATAL_FAILURE(a.create());
-    ASSERT_NO_FATAL_FAILURE(a.start());
-    ASSERT_NO_FATAL_FAILURE(a.promote());
-    a.ask("CREATE TABLE public.t(n int)");
-    auto control = a.session();
-    ASSERT_TRUE(create_member_slots(control, {"evg_b"}, soon()).ok());
-    b.configuration.safety.primary_slot_name = "evg_b";
-    ASSERT_NO_FATAL_FAILURE(b.clone_from(a, "b1"));
-    ASSERT_NO_FATAL_FAILURE(b.follow(a, "evg_b_1"));
-    ASSERT_NO_FATAL_FAILURE(b.start());
-    ASSERT_TRUE(catches_up(a, "evg_b_1"));
-  }
-
-  ProofRequest voters_of(const std::string& names) {
-    ProofRequest request;
-    request.safety = {names, ""};
-    request.voters = {"evg_b_1"};
-    return request;
-  }
-
-  TemporaryDirectory root;
-  Node a{root.path(), "a"};
-  Node b{root.path(), "b"};
-};
 
 /// "" if the connection works, else libpq's words.
 std::string try_tcp(const Server& server, const std::string& user, const std::string& password,
@@ -437,61 +408,6 @@ TEST_F(Story, DriftOfASafetySettingIsSeenAndOverwritten) {
   auto session = a.session();
   ASSERT_TRUE(set_names(a.server, session, safety, soon()).ok());
   EXPECT_TRUE(differing_safety(a.server, safety, soon())->empty());
-}
-
-TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
-  ASSERT_NO_FATAL_FAILURE(make_pair());
-  ASSERT_TRUE(write_upstream(b.server, {}).ok());
-  ASSERT_TRUE(cut_receiver(b.postmaster(), soon()).ok());
-  ASSERT_NO_FATAL_FAILURE(b.promote());
-  b.ask("INSERT INTO public.t SELECT generate_series(1, 7)");
-  auto session = b.session();
-  ASSERT_TRUE(checkpoint(session, soon()).ok());
-  a.ask("INSERT INTO public.t SELECT generate_series(1, 5000)");
-
-  RewindRequest request;
-  request.source = b.as_upstream("");
-  request.incarnation = Incarnation("a2");
-  request.configuration = a.configuration;
-  request.major = 15;
-  const auto running = rewind(a.server, request, {}, soon());
-  ASSERT_FALSE(running.ok());
-  EXPECT_EQ(running.error().message(), "pg_rewind needs a server that was stopped cleanly");
-  a.stop("fast");
-  EXPECT_EQ(rewind(a.server, request, {}, soon()).error().message(),
-            "the rewind was not announced");
-
-  const auto history = read_history(b.server, TimelineId{3});
-  ASSERT_TRUE(history.ok());
-  const auto tail = keep_tail(a.server, TimelineId{2}, history->back().switch_lsn, soon());
-  ASSERT_TRUE(tail.ok()) << tail.error().for_people();
-  EXPECT_FALSE(std::filesystem::is_empty(a.server.tails()));
-  ASSERT_TRUE(replace_incarnation(a.server.data, a.server.node, request.incarnation).ok());
-  ASSERT_TRUE(write_rebuilding(a.server, {"rewind", request.incarnation}).ok());
-  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::incomplete);
-  const auto done = rewind(a.server, request, {}, soon(120));
-  ASSERT_TRUE(done.ok()) << done.error().for_people();
-  EXPECT_TRUE(read_rebuilding(a.server)->has_value());
-  EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), request.incarnation);
-  ASSERT_NO_FATAL_FAILURE(a.follow(b, "evg_a_2"));
-  ASSERT_NO_FATAL_FAILURE(a.start());
-  ASSERT_TRUE(catches_up(b, "evg_a_2"));
-  EXPECT_TRUE(eventually([&] { return a.ask("SELECT count(*) FROM public.t") == "7"; }));
-  EXPECT_EQ(a.observe().timeline, TimelineId{3});
-  // Only now is it as whole as its source was; the clone below meets a sentinel left by a rewind.
-  ASSERT_TRUE(remove_rebuilding(a.server).ok());
-  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::ours);
-  ASSERT_TRUE(write_rebuilding(a.server, {"rewind", Incarnation("a2")}).ok());
-
-  a.stop("immediate");
-  ASSERT_NO_FATAL_FAILURE(a.clone_from(b, "a3"));
-  EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), Incarnation("a3"));
-  EXPECT_FALSE(std::filesystem::exists(a.server.beside("replaced-a3")));
-  EXPECT_FALSE(std::filesystem::exists(a.server.beside("clone-a3")));
-  EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::ours);
-  ASSERT_NO_FATAL_FAILURE(a.start());
-  ASSERT_TRUE(catches_up(b, "evg_a_2"));
-  EXPECT_EQ(a.ask("SELECT count(*) FROM public.t"), "7");
 }
 
 }  // namespace

@@ -46,6 +46,18 @@ Result<Incarnation> begin_rebuild(Hands& hands, const char* method, bool data_ex
   return fresh;
 }
 
+/// The copy is made beside the data directory and exchanged for it in one step: until then what is
+/// there counts for what it holds, and is started again if the copy fails. An operator who wants it
+/// anew has given it up, and what a rewind had begun is worth nothing.
+Result<Incarnation> incarnation_of_the_copy(Hands& hands, const core::Clone& intent,
+                                            bool data_exists) {
+  const bool given_up = !intent.request_id.empty() || hands.situation().server.rebuilding;
+  if (!data_exists || given_up) return begin_rebuild(hands, "clone", data_exists);
+  // What was read of it must not be told of the copy.
+  hands.learn([](Knowledge& k) { k.situation.fenced.reset(); });
+  return Incarnation{random_hex(4)};
+}
+
 void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
   const SystemId system = hands.situation().record->system_id;
   hands.learn([fresh, system](Knowledge& k) {
@@ -58,6 +70,13 @@ void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
     k.situation.attempts.erase(core::StartServer::kind);
     k.server_changed_at = boot_now();
   });
+}
+
+/// A clone that fails may have put its copy in place before (what it replaced cannot be removed).
+void learn_what_is_there(Hands& hands) {
+  const auto there = postgres::read_incarnation(hands.server().data, hands.situation().me);
+  if (!there || !*there) return;
+  hands.learn([there = **there](Knowledge& k) { k.situation.server.incarnation = there; });
 }
 
 postgres::OnProgress teller(Hands& hands) {
@@ -151,6 +170,11 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   if (!stopped) return stopped.error();
   if (!*stopped)
     return Error(ErrorCode::postgres_failed, "the server did not stop cleanly before the rewind");
+  // Nothing is given up for a source that is gone, or that cannot be rewound to.
+  hands.progress("asking " + intent.leader.node.value + " where our WAL leaves its own");
+  auto rehearsed = postgres::rehearse_rewind(hands.server(), *source, teller(hands),
+                                             boot_now() + rebuild_deadline, hands.stop);
+  if (!rehearsed) return rehearsed;
   auto fresh = begin_rebuild(hands, "rewind", true);
   if (!fresh) return fresh.error();
   postgres::RewindRequest request;
@@ -200,7 +224,7 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
     });
     if (!cleared) return cleared.error();
   }
-  auto fresh = begin_rebuild(hands, "clone", data_exists);
+  auto fresh = incarnation_of_the_copy(hands, intent, data_exists);
   if (!fresh) return fresh.error();
   postgres::CloneRequest request;
   request.source = *source;
@@ -215,7 +239,10 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   hands.progress("cloning from " + source_node.value);
   auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline,
                               hands.stop);
-  if (!done) return done;
+  if (!done) {
+    learn_what_is_there(hands);
+    return done;
+  }
   if (auto removed = postgres::remove_rebuilding(hands.server()); !removed) return removed;
   learn_rebuilt(hands, *fresh);
   return start_as_standby(hands, false);

@@ -242,8 +242,15 @@ Judgement give_up_a_failed_promotion(const Situation& s) {
   // Started again since it was chosen: its answer is void, and only another term reads it anew.
   const bool answered = s.fenced && s.fenced->term == s.record->term;
   const bool restarted = s.server.state == ServerState::standby && !answered;
-  if (!lost_server && !failed && !restarted) return std::nullopt;
+  // Promoted by hand since it was chosen: nobody could tell its WAL from that of the other.
+  const bool forged = s.server.state == ServerState::standby && began_what_another_has(s);
+  if (!lost_server && !failed && !restarted && !forged) return std::nullopt;
   if (!may_try(s, Vacate::kind, Millis{200})) return std::nullopt;
+  if (forged) {
+    return Answer{Vacate{s.record->term, s.me.value + " was promoted by hand after it was chosen"},
+                  "our server began a timeline whose id another has",
+                  {}};
+  }
   return Answer{Vacate{s.record->term, s.me.value + " could not be promoted"},
                 lost_server || restarted ? "our server died while it was to be promoted"
                                          : "the promotion failed",

@@ -81,6 +81,15 @@ bool a_proof_waits_for_us(const Situation& s) {
   return std::ranges::any_of(s.record->policy.unproven, names_us);
 }
 
+/// Once our data is given up we cover no policy any more: if the leader died then, the others might
+/// not suffice. With strict the leader lets us go only if k others stay; else writes wait, as was
+/// accepted.
+bool is_counted_on(const Situation& s) {
+  const Policy& policy = s.record->policy.current;
+  if (std::ranges::find(policy.voters, my_seat(s)) == policy.voters.end()) return false;
+  return policy.mode != Durability::strict || others_acknowledge_enough(s, s.me);
+}
+
 /// A failover gave up the end of our WAL: it is not destroyed before it was measured.
 bool is_to_be_measured(const Situation& s) {
   const auto is_ours = [&](const Loss& loss) { return my_seat(s) == loss.leader; };
@@ -96,8 +105,10 @@ std::string end_text(const Situation& s) {
 
 }  // namespace
 
-// An operator's restart of a standby.
+// An operator's restart of a standby, not while an election or a handover may need its answer.
 Judgement restart_on_request(const Situation& s) {
+  const Phase phase = s.record->phase;
+  if (phase == Phase::electing || phase == Phase::handover) return std::nullopt;
   if (!s.record->request || s.record->request->kind != RequestKind::restart) return std::nullopt;
   if (s.record->request->to != s.me || s.server.state != ServerState::standby) return std::nullopt;
   if (record_names_me(s)) return std::nullopt;
@@ -125,6 +136,11 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   }
   if (!s.record->rewind_ready) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
+  }
+  if (is_counted_on(s)) {
+    return Answer{StayPut{},
+                  "we have diverged; first " + leader->node.value + " takes us out of the policy",
+                  {facts}};
   }
   const bool forged = beyond_rewinding(s);
   if (!forged && is_to_be_measured(s)) {
@@ -162,11 +178,18 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
     return Answer{
         StayPut{}, leader->node.value + " lacks our next WAL, and is not heard as leader", {}};
   }
-  if (!s.record->policy.unproven.empty() && !a_proof_waits_for_us(s)) {
+  const bool is_awaited = a_proof_waits_for_us(s);
+  if (!s.record->policy.unproven.empty() && !is_awaited) {
     return Answer{
         StayPut{},
         "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven",
         {}};
+  }
+  if (!is_awaited && is_counted_on(s)) {
+    return Answer{StayPut{},
+                  "the leader lacks our next WAL; first " + leader->node.value +
+                      " takes us out of the policy",
+                  {}};
   }
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   return Answer{Clone{*leader, s.record->term, "", clone_source(s)},

@@ -38,6 +38,18 @@ std::optional<NodeName> some_heir(const Situation& s) {
   return heir;
 }
 
+/// In a pause a leader that hears nobody stays, and an operator's failover is for those who live on
+/// without it (decision 0022): it is theirs to carry out.
+bool is_for_the_others(const Situation& s, const Request& request) {
+  if (request.kind != RequestKind::failover || !s.record->paused) return false;
+  const auto heard = [&](const auto& peer) { return is_heard(s, peer.second); };
+  const auto lives = [&](const auto& peer) {
+    const auto& moved = peer.second.card_moved;
+    return moved && s.now - *moved < s.tuning.voter_timeout;
+  };
+  return std::ranges::none_of(s.peers, heard) && std::ranges::any_of(s.peers, lives);
+}
+
 }  // namespace
 
 // A restarted agent takes over the leadership that its server never lost.
@@ -143,6 +155,7 @@ Judgement hand_over_on_request(const Situation& s) {
   }
   if (reinit)
     return Answer{ClearRequest{request.id}, "the leader cannot be cloned from itself", {}};
+  if (is_for_the_others(s, request)) return std::nullopt;
   const std::optional<NodeName> heir = request.to ? request.to : some_heir(s);
   if (!restart && (!heir || *heir == s.me)) {
     return Answer{ClearRequest{request.id}, "no other node could lead now", {}};
