@@ -93,6 +93,8 @@ Outcome Agent::remember() {
   auto id = node_id(settings.state_directory);
   if (!id) return id.error();
   node_id_ = *id;
+  // Of a clone that was killed; its files go in the background.
+  if (auto aside = postgres::set_copies_aside(setup_.server); !aside) return aside;
   auto incarnation = postgres::read_incarnation(setup_.server.data, settings.node);
   if (incarnation) s.server.incarnation = *incarnation;
   if (s.server.incarnation) {

@@ -1,5 +1,7 @@
 #include "agent/observing.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "agent/differences.hpp"
@@ -50,6 +52,7 @@ void Observing::run(const std::stop_token& stop) {
     }
     if (!status) continue;
     bound_log();
+    sweep();
     if (const auto kept = certificates_.look(); !kept) {
       tell_([text = kept.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
     }
@@ -257,6 +260,22 @@ void Observing::bound_log() {
   std::filesystem::copy_file(path, older, std::filesystem::copy_options::overwrite_existing,
                              failure);
   std::filesystem::resize_file(path, 0, failure);
+}
+
+// Data directories that a clone replaced, and copies that came to nothing: on a thread of its own,
+// for that may take minutes.
+void Observing::sweep() {
+  if (sweeping_ || boot_now() - swept_at_ < Millis{60'000}) return;
+  swept_at_ = boot_now();
+  const auto found = postgres::has_replaced(setup_.server);
+  if (!found || !*found) return;
+  sweeping_ = true;
+  sweeper_ = std::jthread([this](const std::stop_token& stop) {
+    spdlog::info("removing what a clone left beside {}", setup_.server.data.string());
+    const auto removed = postgres::remove_replaced(setup_.server, stop);
+    if (!removed) spdlog::warn("{}", removed.error().one_line());
+    sweeping_ = false;
+  });
 }
 
 // The reason why a walreceiver gets no WAL stands in the log alone.

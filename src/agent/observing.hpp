@@ -54,6 +54,7 @@ class Observing {
   [[nodiscard]] bool cares_for_slots();
   void time_replies(postgres::Observation& seen);
   void bound_log();
+  void sweep();
 
   /// The last reply of a walsender's standby: its own clock, and when we first saw it on ours.
   struct Reply {
@@ -73,6 +74,9 @@ class Observing {
   std::shared_ptr<const cluster::Spec> spec_;
   Instant drift_looked_at_;
   Instant seldom_looked_at_;
+  Instant swept_at_;
+  std::atomic<bool> sweeping_{false};
+  std::jthread sweeper_;
   std::atomic<bool> seldom_due_{false};  ///< before its time
   bool was_in_recovery_ = false;
   postgres::Observer observer_;

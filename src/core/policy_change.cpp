@@ -48,12 +48,6 @@ void add_reason(std::string& why, const std::string& reason) {
   why += (why.empty() ? "" : "; ") + reason;
 }
 
-/// An operator wants this node cloned anew: until that has begun, no commit may count on it.
-bool is_to_be_made_anew(const Situation& s, const NodeName& node) {
-  const auto& request = s.record->request;
-  return request && request->kind == RequestKind::reinit && request->to == node;
-}
-
 /// Why a voter of the policy has to go; empty if it stays.
 std::string reason_to_leave(const Situation& s, const Seat& voter, const Peer* peer) {
   const Heartbeat* said = fresh_word(s, voter.node);

@@ -288,6 +288,11 @@ std::optional<std::string> why_not_voter(const Situation& s, const NodeName& nod
   return why_not_vote(tags_of(s, node));
 }
 
+bool is_to_be_made_anew(const Situation& s, const NodeName& node) {
+  const auto& request = s.record->request;
+  return request && request->kind == RequestKind::reinit && request->to == node;
+}
+
 bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
   const Policy& policy = s.record->policy.current;
   const auto streams = [&](const Seat& voter) {
@@ -296,7 +301,8 @@ bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
     if (!mine && (said == nullptr || said->seat != voter)) return false;
     const auto& upstream = mine ? s.server.upstream : said->upstream;
     const bool receiving = mine ? s.server.receiving : said->receiving;
-    const bool leaves = hand_fence(*s.record, voter.node) != nullptr;
+    const bool leaves =
+        hand_fence(*s.record, voter.node) != nullptr || is_to_be_made_anew(s, voter.node);
     return !leaves && receiving && upstream && !upstream->voteless.value_or(false) &&
            upstream->node == policy.leader.node && upstream->term == policy.term;
   };

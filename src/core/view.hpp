@@ -91,6 +91,9 @@ bool streams_voteless(const Situation& s);
 /// without a full stop; nothing if it may.
 std::optional<std::string> why_not_voter(const Situation& s, const NodeName& node);
 
+/// An operator wants this node cloned anew: until that has begun, no commit may count on it.
+bool is_to_be_made_anew(const Situation& s, const NodeName& node);
+
 /// Whether k voters of the current policy other than `node` stream from its leader, as they say
 /// themselves: then `node` may leave a strict policy, and no commit waits for it.
 bool others_acknowledge_enough(const Situation& s, const NodeName& node);

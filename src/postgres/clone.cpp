@@ -135,7 +135,7 @@ Outcome copy(const Server& server, const CloneRequest& request, const fs::path& 
                "Look at whether the source runs and admits this node.");
 }
 
-Outcome finish(const Server& server, const CloneRequest& request, const fs::path& directory) {
+Outcome prepare(const Server& server, const CloneRequest& request, const fs::path& directory) {
   // pg_basebackup leaves slots, pid file and statistics behind by itself.
   auto configured =
       write_configuration(server, directory, request.configuration, Gate::closed, request.major);
@@ -144,12 +144,7 @@ Outcome finish(const Server& server, const CloneRequest& request, const fs::path
   if (!named) return named;
   if (auto forgotten = forget_timelines_begun(directory); !forgotten) return forgotten;
   // What was copied did not begin here.
-  auto signal = write_file_durably(directory / "standby.signal", "", 0600);
-  if (!signal) return signal;
-  auto placed = put_in_place(server, directory, request.incarnation.value);
-  if (!placed) return placed;
-  // A rewind that failed before may have left it; what it warned of is gone.
-  return remove_rebuilding(server);
+  return write_file_durably(directory / "standby.signal", "", 0600);
 }
 
 }  // namespace
@@ -169,9 +164,17 @@ Outcome clone(const Server& server, const CloneRequest& request, const OnProgres
   fs::remove_all(directory, failed);  // of an earlier attempt with the same id
   if (failed) return error_from_errno("could not remove " + directory.string(), failed.value());
   auto done = copy(server, request, directory, on_progress, deadline, stop);
-  if (done) done = finish(server, request, directory);
-  if (!done && !request.incarnation.empty()) fs::remove_all(directory, failed);
-  return done;
+  if (done) done = prepare(server, request, directory);
+  if (done && stop.stop_requested()) done = Error(ErrorCode::cancelled, "the clone was given up");
+  if (!done) {
+    fs::rename(directory, server.beside("replaced-" + request.incarnation.value), failed);
+    return done;
+  }
+  if (auto placed = put_in_place(server, directory, request.incarnation.value); !placed) {
+    return placed;
+  }
+  // A rewind that failed before may have left it; what it warned of is gone.
+  return remove_rebuilding(server);
 }
 
 }  // namespace evergres::postgres

@@ -194,27 +194,72 @@ Outcome put_in_place(const Server& server, const fs::path& finished, const std::
   if (::rename(finished.c_str(), replaced.c_str()) != 0) {
     return error_from_errno("could not move " + finished.string() + " away", errno);
   }
-  std::error_code failed;
-  fs::remove_all(replaced, failed);
-  if (failed) return error_from_errno("could not remove " + replaced.string(), failed.value());
   return {};
 }
 
-Outcome remove_leftovers(const Server& server) {
-  const std::string name = server.data.filename().string();
-  std::vector<fs::path> leftovers;
+namespace {
+
+Result<std::vector<fs::path>> beside_with(const Server& server, const std::string& infix) {
+  const std::string prefix = server.data.filename().string() + infix;
+  std::vector<fs::path> found;
   std::error_code failed;
   for (fs::directory_iterator entry(server.data.parent_path(), failed), end;
        !failed && entry != end; entry.increment(failed)) {
-    const std::string beside = entry->path().filename().string();
-    if (beside.starts_with(name + ".clone-") || beside.starts_with(name + ".replaced-")) {
-      leftovers.push_back(entry->path());
+    if (entry->path().filename().string().starts_with(prefix)) found.push_back(entry->path());
+  }
+  if (failed && failed != std::errc::no_such_file_or_directory) {
+    return error_from_errno("could not list " + server.data.parent_path().string(), failed.value());
+  }
+  return found;
+}
+
+/// Of a whole database: fs::remove_all could not be stopped.
+Outcome remove_tree(const fs::path& tree, const std::stop_token& stop) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(tree, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (stop.stop_requested()) return Error(ErrorCode::cancelled, "the removal was given up");
+    std::error_code unknown;
+    if (entry->is_directory(unknown) && !entry->is_symlink(unknown)) {
+      if (auto removed = remove_tree(entry->path(), stop); !removed) return removed;
+    } else {
+      fs::remove(entry->path(), failed);
     }
   }
-  for (const auto& leftover : leftovers) {
-    if (!failed) fs::remove_all(leftover, failed);
+  if (!failed) fs::remove(tree, failed);
+  const bool gone = !failed || failed == std::errc::no_such_file_or_directory;
+  if (!gone) return error_from_errno("could not remove " + tree.string(), failed.value());
+  return {};
+}
+
+}  // namespace
+
+Outcome set_copies_aside(const Server& server) {
+  const std::string infix = ".clone-";
+  const auto copies = beside_with(server, infix);
+  if (!copies) return copies.error();
+  for (const fs::path& copy : *copies) {
+    const auto id =
+        copy.filename().string().substr(server.data.filename().string().size() + infix.size());
+    if (::rename(copy.c_str(), server.beside("replaced-" + id).c_str()) != 0) {
+      return error_from_errno("could not rename " + copy.string(), errno);
+    }
   }
-  if (failed) return error_from_errno("could not remove what a clone left behind", failed.value());
+  return {};
+}
+
+Result<bool> has_replaced(const Server& server) {
+  const auto replaced = beside_with(server, ".replaced-");
+  if (!replaced) return replaced.error();
+  return !replaced->empty();
+}
+
+Outcome remove_replaced(const Server& server, const std::stop_token& stop) {
+  const auto replaced = beside_with(server, ".replaced-");
+  if (!replaced) return replaced.error();
+  for (const fs::path& tree : *replaced) {
+    if (auto removed = remove_tree(tree, stop); !removed) return removed;
+  }
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "base/names.hpp"
@@ -56,13 +57,19 @@ Result<std::optional<Rebuilding>> read_rebuilding(const Server& server);
 Outcome remove_rebuilding(const Server& server);
 
 /// Renames a finished directory to `server.data`, durably. An existing data directory changes
-/// places with it in one step (renameat2 RENAME_EXCHANGE), becomes data.replaced-<suffix> and is
-/// removed after that. Both must be on one local file system. No server may run in either.
+/// places with it in one step (renameat2 RENAME_EXCHANGE) and becomes data.replaced-<suffix>, which
+/// is for remove_replaced. Both must be on one local file system. No server may run in either.
 Outcome put_in_place(const Server& server, const std::filesystem::path& finished,
                      const std::string& suffix);
 
-/// Removes data.clone-* and data.replaced-* beside the data directory: what a killed clone left
-/// behind. Only while no clone runs and `server.data` itself is known to be in place.
-Outcome remove_leftovers(const Server& server);
+/// Renames the data.clone-* of clones that were killed to data.replaced-*. Only while no clone
+/// runs.
+Outcome set_copies_aside(const Server& server);
+
+/// Whether there is a data.replaced-* beside the data directory: nothing uses them.
+Result<bool> has_replaced(const Server& server);
+
+/// Removes them, file by file, until `stop`. Several threads may do so at once.
+Outcome remove_replaced(const Server& server, const std::stop_token& stop = {});
 
 }  // namespace evergres::postgres

@@ -99,6 +99,10 @@ enum class Play { rehearsal, real };
 Outcome run_rewind(const Server& server, Play play, const OnProgress& on_progress, Instant deadline,
                    const std::stop_token& stop) {
   const bool changes = play == Play::real;
+  // A dry run would read all that it does not write. From this line on nothing is left to be found.
+  std::stop_source known;
+  const auto pass_on = [&known] { known.request_stop(); };
+  const std::stop_callback<decltype(pass_on)> forward(stop, pass_on);
   net::Command command{
       server.program("pg_rewind"),
       {"--target-pgdata=" + server.data.string(),
@@ -110,14 +114,21 @@ Outcome run_rewind(const Server& server, Play play, const OnProgress& on_progres
   if (!changes) command.arguments.emplace_back("--dry-run");
   Standstill standstill(
       "pg_rewind", rewind_stages(),
-      [&](bool streams_wal) { return what_was_written(server.data, streams_wal, stop); }, boot_now);
+      [&](bool streams_wal) {
+        return what_was_written(server.data, streams_wal, known.get_token());
+      },
+      boot_now);
   const net::OnLine on_line = [&](net::Stream, std::string_view line) {
     standstill.heard(line);
+    if (!changes && line.find("need to copy") != line.npos) known.request_stop();
     if (on_progress) on_progress((changes ? "rewinding: " : "rehearsing: ") + std::string(line));
   };
-  const auto exit =
-      net::run(command, deadline, stop, on_line, [&standstill] { return standstill.look(); });
-  if (!exit) return exit.error();
+  const auto exit = net::run(command, deadline, known.get_token(), on_line,
+                             [&standstill] { return standstill.look(); });
+  if (!exit) {
+    const bool enough = exit.error().code() == ErrorCode::cancelled && !stop.stop_requested();
+    return enough ? Outcome{} : exit.error();
+  }
   if (exit->success()) return {};
   return Error(ErrorCode::postgres_failed, "pg_rewind failed", exit->error_text(),
                changes ? "This node needs a clone now; its data directory must not be started."

@@ -25,8 +25,8 @@ struct RewindRequest {
   std::vector<std::string> slots = {};  ///< to remove: they belong to WAL that goes
 };
 
-/// What pg_rewind would do, without a change: the source is reached, and knows where our WAL leaves
-/// its own. Refused unless the server was stopped cleanly. Whoever asks this first gives nothing up
+/// The beginning of pg_rewind, without a change: the source is reached, the place where our WAL leaves
+/// its own is found, with the checkpoint before it, and what would be copied is known. Refused unless the server was stopped cleanly. Whoever asks this first gives nothing up
 /// for a source that is gone, or that cannot be rewound to.
 Outcome rehearse_rewind(const Server& server, const Upstream& source, const OnProgress& on_progress,
                         Instant deadline, const std::stop_token& stop = {});

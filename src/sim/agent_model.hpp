@@ -47,6 +47,8 @@ struct Surroundings {
   std::function<void(Place, const std::string& kind, int step)> stepped;
   /// WAL is about to be destroyed here by a rewind or a clone.
   std::function<void(Place)> destroys;
+  /// The data of a place is given up for this copy, which is whole.
+  std::function<void(Place, const DataDirectory& copy)> replaces;
 };
 
 /// The agent's state directory: it survives the agent and the power.

@@ -34,9 +34,12 @@ const Machine& Judge::of(const NodeName& name) const {
 }
 
 // A record has its place: nobody moves WAL.
+bool Judge::holds(const DataDirectory& disk, std::uint64_t record, std::uint64_t end) {
+  return end >= 1 && end <= disk.wal.size() && disk.wal[end - 1].id == record;
+}
+
 bool Judge::holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const {
-  const Wal& wal = machine.postgres.disk.wal;
-  return end >= 1 && end <= wal.size() && wal[end - 1].id == record;
+  return holds(machine.postgres.disk, record, end);
 }
 
 void Judge::check_terms(const core::Record& record) {
@@ -199,9 +202,10 @@ void Judge::attached(Place receiver, Place sender, const std::string& name) {
   }
 }
 
-std::optional<std::uint64_t> Judge::only_copy(Place node) const {
+std::optional<std::uint64_t> Judge::only_copy(Place node, const DataDirectory* instead) const {
   for (const auto& [id, how] : acknowledged_) {
     if (!holds(*machines_[node], id, how.end)) continue;
+    if (instead != nullptr && holds(*instead, id, how.end)) continue;
     const auto elsewhere = [&, record = id, end = how.end](const auto& machine) {
       return machine->place != node && holds(*machine, record, end);
     };
@@ -212,9 +216,17 @@ std::optional<std::uint64_t> Judge::only_copy(Place node) const {
 
 // I11: no data directory with the only copy of something acknowledged is overwritten.
 void Judge::destroys(Place node) {
+  give_up(node, nullptr);
+}
+
+void Judge::replaces(Place node, const DataDirectory& copy) {
+  give_up(node, &copy);
+}
+
+void Judge::give_up(Place node, const DataDirectory* instead) {
   trace_.say(name_of(node), "gives up its data");
   trace_.mark(Mark::Kind::server, node, node, "gives up its data");
-  const auto only = only_copy(node);
+  const auto only = only_copy(node, instead);
   if (only)
     complain("I11: " + name_of(node) + " destroys the only copy of record " + number(*only));
 }

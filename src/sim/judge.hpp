@@ -27,6 +27,8 @@ class Judge {
   void attached(Place receiver, Place sender, const std::string& name);
   /// A data directory is about to be overwritten.
   void destroys(Place node);
+  /// The same, for a copy that holds what it holds.
+  void replaces(Place node, const DataDirectory& copy);
   /// Whether others hold everything that was acknowledged and is held there.
   [[nodiscard]] bool is_spare(Place node) const { return !only_copy(node); }
   /// Ten times a second.
@@ -54,11 +56,15 @@ class Judge {
     bool may_be_lost = false;  ///< an async policy was in the book
   };
   [[nodiscard]] const Machine& of(const NodeName& name) const;
+  [[nodiscard]] static bool holds(const DataDirectory& disk, std::uint64_t record,
+                                  std::uint64_t end);
   [[nodiscard]] bool holds(const Machine& machine, std::uint64_t record, std::uint64_t end) const;
   void draw(const core::Record& record);
   void draw_lost(std::uint64_t record);
   /// Something acknowledged that is nowhere else.
-  [[nodiscard]] std::optional<std::uint64_t> only_copy(Place node) const;
+  void give_up(Place node, const DataDirectory* instead);
+  [[nodiscard]] std::optional<std::uint64_t> only_copy(
+      Place node, const DataDirectory* instead = nullptr) const;
   void check_terms(const core::Record& record);
   void check_opening(const core::Record& record);
   /// I6: whether the record tells of this loss, and no more of it than is allowed.

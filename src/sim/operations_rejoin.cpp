@@ -40,31 +40,26 @@ Task<Incarnation> begin_rebuild(Hands& hands) {
   co_return fresh;
 }
 
-bool is_reached(Hands& hands, Place source) {
+/// A standby can be cloned as well, but not rewound to.
+bool is_reached(Hands& hands, Place source, bool may_be_standby = false) {
   PostgresModel& other = *hands.world().postgres_at(source);
   const Place own = hands.postgres().place();
   return hands.world().network.linked(own, source, Traffic::replication) && other.answers() &&
-         other.state() == PostgresModel::State::primary;
+         (may_be_standby || other.state() == PostgresModel::State::primary);
 }
 
-/// The source is a primary that can be reached all the time.
-Task<Outcome> read_from(Hands& hands, Place source, Nanos takes) {
+/// The source can be reached all the time.
+Task<Outcome> read_from(Hands& hands, Place source, Nanos takes, bool may_be_standby = false) {
   constexpr int parts = 5;
   for (int part = 0; part < parts; ++part) {
     auto copying = hands.pause_for(takes / parts);
     co_await copying;
     if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
-    if (!is_reached(hands, source) || hands.postgres().ails.disk_full > 0) {
+    if (!is_reached(hands, source, may_be_standby) || hands.postgres().ails.disk_full > 0) {
       co_return Error(ErrorCode::postgres_failed, "the copy broke off");
     }
   }
   co_return Outcome{};
-}
-
-void become_copy_of(Hands& hands, Place source) {
-  DataDirectory& disk = hands.postgres().disk;
-  disk.become_copy_of(hands.world().postgres_at(source)->disk);
-  disk.names = core::names_nobody;
 }
 
 void learn_rebuilt(Hands& hands, const Incarnation& fresh) {
@@ -133,7 +128,8 @@ Task<Outcome> rewind(core::Rewind intent, Hands& hands) {
   auto copying = read_from(hands, source, hands.choices().between(Millis{200}, Millis{1500}));
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
-  become_copy_of(hands, source);
+  hands.postgres().disk.become_copy_of(hands.world().postgres_at(source)->disk);
+  hands.postgres().disk.names = core::names_nobody;
   const bool voteless = core::streams_voteless(hands.situation());
   const core::Seat seat{hands.situation().me, fresh};
   const ServiceFile file{source, receiver_name(hands, seat, intent.term, voteless)};
@@ -179,11 +175,19 @@ Task<Outcome> clone(core::Clone intent, Hands& hands) {
     fresh = fresh_incarnation(hands);
   }
   const Place source = hands.world().place_of(intent.from.value_or(intent.leader.node));
-  auto copying = read_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}));
+  auto copying = read_from(hands, source, hands.choices().between(Millis{500}, Millis{5000}),
+                           intent.from.has_value());
   const Outcome copied = co_await copying;
   if (!copied) co_return copied;
-  if (!given_up) hands.world().destroys(hands.postgres().place());
-  become_copy_of(hands, source);
+  DataDirectory copy;
+  copy.become_copy_of(hands.world().postgres_at(source)->disk);
+  // It is synced, and then exchanged for what is there.
+  auto syncing = hands.pause_for(hands.choices().between(Millis{0}, Millis{3000}));
+  co_await syncing;
+  if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
+  hands.world().replaces(hands.postgres().place(), copy);
+  hands.postgres().disk.become_copy_of(copy);
+  hands.postgres().disk.names = core::names_nobody;
   hands.postgres().disk.incarnation = fresh;
   hands.postgres().disk.sentinel = false;
   learn_rebuilt(hands, fresh);

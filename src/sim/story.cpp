@@ -145,6 +145,7 @@ std::string text_of_tags(std::size_t node, const core::Tags& tags) {
   std::string text = "node " + std::to_string(node);
   if (tags.nofailover) text += " nofailover";
   if (tags.nosync) text += " nosync";
+  if (tags.clonefrom) text += " clonefrom";
   text += " priority " + std::to_string(tags.failover_priority);
   if (!tags.zone.empty()) text += " zone " + tags.zone;
   return text + "\n";

@@ -192,7 +192,7 @@ class Reader {
     return trouble;
   }
 
-  /// "node 2 nofailover nosync priority 3 zone east"
+  /// "node 2 nofailover nosync clonefrom priority 3 zone east"
   Trouble tags_of_node(Rest& rest) {
     const auto node = rest.number(story_.shape.machines);
     if (!node || *node == 0) return Complaint{"which node has the tags?", {}};
@@ -200,6 +200,7 @@ class Reader {
     core::Tags& own = story_.shape.tags[*node - 1];
     own.nofailover = rest.take("nofailover");
     own.nosync = rest.take("nosync");
+    own.clonefrom = rest.take("clonefrom");
     if (rest.take("priority")) {
       own.failover_priority = static_cast<std::uint32_t>(rest.number(1000).value_or(1));
     }

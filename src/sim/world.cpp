@@ -27,6 +27,7 @@ void draw_tags(Shape& shape, Choices& choices) {
   for (std::size_t machine = 0; machine < shape.machines; ++machine) {
     core::Tags tags;
     tags.nofailover = choices.chance(250);
+    tags.clonefrom = choices.chance(250);
     tags.nosync = choices.chance(120) && shape.mode != core::Durability::strict;
     tags.failover_priority = choices.chance(300) ? choices.below(4) : 1;
     if (choices.chance(300)) tags.zone = choices.chance(500) ? "east" : "west";
@@ -137,7 +138,8 @@ Surroundings World::surroundings() {
         if (stage_) stage_->note(place_of(node), kind, true);
       },
       [this](Place place, const std::string&, int number) { step(place, number); },
-      [this](Place place) { judge_.destroys(place); }};
+      [this](Place place) { judge_.destroys(place); },
+      [this](Place place, const DataDirectory& copy) { judge_.replaces(place, copy); }};
 }
 
 void World::note(const NodeName& node, const core::Decision& decision) {

@@ -203,8 +203,15 @@ TEST_F(Files, PutInPlaceExchangesAndRemovesTheOldOne) {
   EXPECT_TRUE(fs::exists(node.server.data / "newer"));
   put(root.path() / "a" / "data.clone-4" / "half", "");
   put(root.path() / "a" / "data.init-1" / "other", "");
-  ASSERT_TRUE(remove_leftovers(node.server).ok());
+  ASSERT_TRUE(set_copies_aside(node.server).ok());
   EXPECT_FALSE(fs::exists(node.server.beside("clone-4")));
+  std::stop_source given_up;
+  given_up.request_stop();
+  EXPECT_EQ(remove_replaced(node.server, given_up.get_token()).error().code(),
+            ErrorCode::cancelled);
+  EXPECT_TRUE(*has_replaced(node.server));
+  ASSERT_TRUE(remove_replaced(node.server).ok());
+  EXPECT_FALSE(*has_replaced(node.server));
   EXPECT_TRUE(fs::exists(node.server.beside("init-1")));
   EXPECT_TRUE(fs::exists(node.server.data / "newer"));
 }

@@ -175,6 +175,7 @@ Outcome carry_out(const core::Rewind& intent, Hands& hands) {
   auto rehearsed = postgres::rehearse_rewind(hands.server(), *source, teller(hands),
                                              boot_now() + rebuild_deadline, hands.stop);
   if (!rehearsed) return rehearsed;
+  if (hands.stop.stop_requested()) return Error(ErrorCode::cancelled, "the rewind was given up");
   auto fresh = begin_rebuild(hands, "rewind", true);
   if (!fresh) return fresh.error();
   postgres::RewindRequest request;
@@ -209,6 +210,10 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   const NodeName source_node = intent.from.value_or(intent.leader.node);
   auto source = hands.upstream_to(source_node, "evergres_clone_" + hands.situation().me.value);
   if (!source) return source.error();
+  // What a clone that failed left behind needs room, and goes before the server is stopped.
+  auto swept = postgres::set_copies_aside(hands.server());
+  if (swept) swept = postgres::remove_replaced(hands.server(), hands.stop);
+  if (!swept) hands.progress(swept.error().message());
   const bool data_exists = hands.situation().server.state != core::ServerState::absent;
   const auto state = hands.situation().server.state;
   if (state != core::ServerState::absent && state != core::ServerState::stopped) {
@@ -233,9 +238,6 @@ Outcome carry_out(const core::Clone& intent, Hands& hands) {
   if (!intent.from) request.slot = core::slot_name(hands.situation().me);
   request.configuration = hands.configuration(core::names_nobody);
   request.major = hands.setup.major;
-  // A clone that was killed leaves a copy of the whole database behind.
-  if (auto removed = postgres::remove_leftovers(hands.server()); !removed)
-    hands.progress(removed.error().message());
   hands.progress("cloning from " + source_node.value);
   auto done = postgres::clone(hands.server(), request, teller(hands), boot_now() + rebuild_deadline,
                               hands.stop);

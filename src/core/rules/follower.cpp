@@ -71,11 +71,11 @@ bool has_diverged(const Situation& s) {
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
 
-/// Whether the open leader may wait for the proof of this very incarnation, which cannot attach to
-/// it any more: neither would ever move (decision 0055).
+/// Whether the open leader waits for the proof of this very incarnation, which cannot attach to it
+/// any more: with strict it takes no smaller policy, and neither would ever move (decision 0055).
 bool a_proof_waits_for_us(const Situation& s) {
   const auto names_us = [&](const Policy& policy) {
-    return policy.leader == *s.record->leader &&
+    return policy.leader == *s.record->leader && policy.mode == Durability::strict &&
            std::ranges::find(policy.voters, my_seat(s)) != policy.voters.end();
   };
   return std::ranges::any_of(s.record->policy.unproven, names_us);
@@ -86,8 +86,20 @@ bool a_proof_waits_for_us(const Situation& s) {
 /// accepted.
 bool is_counted_on(const Situation& s) {
   const Policy& policy = s.record->policy.current;
-  if (std::ranges::find(policy.voters, my_seat(s)) == policy.voters.end()) return false;
+  const auto seat = my_seat(s);
+  const auto is_ours = [&](const Seat& voter) {
+    return seat ? voter == *seat : voter.node == s.me;
+  };
+  if (std::ranges::none_of(policy.voters, is_ours)) return false;
   return policy.mode != Durability::strict || others_acknowledge_enough(s, s.me);
+}
+
+/// Its rehearsal may have met a source that was busy for a moment, and a clone of the whole
+/// database costs more than to try once more.
+bool rewind_failed_again(const Situation& s) {
+  const auto tried = s.attempts.find(Rewind::kind);
+  return tried != s.attempts.end() && tried->second.term == s.record->term &&
+         tried->second.failures >= 2;
 }
 
 /// A failover gave up the end of our WAL: it is not destroyed before it was measured.
@@ -147,7 +159,8 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
     return Answer{
         StayPut{}, "the leader has yet to note how much of our WAL was given up", {facts}};
   }
-  if (!forged && !failed_in_this_term(s, Rewind::kind)) {
+  if (!forged && !rewind_failed_again(s)) {
+    if (!may_try(s, Rewind::kind, Millis{2000})) return std::nullopt;
     return Answer{Rewind{*leader, s.record->term},
                   "our WAL leaves the lineage of " + leader->node.value,
                   {facts}};

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/rules/rules.hpp"
 
 namespace evergres::core {
@@ -9,6 +11,19 @@ std::string number(Term term) {
 
 bool is_rebuilding(const Situation& s) {
   return s.operation && (s.operation->kind == Clone::kind || s.operation->kind == Rewind::kind);
+}
+
+/// Nobody has been in charge for a while, and our data has not been given up for a copy yet.
+bool is_needed_to_elect(const Situation& s) {
+  const auto seat = my_seat(s);
+  if (!seat || s.server.rebuilding || somebody_in_charge(s).yes) return false;
+  if (!s.nobody_in_charge_since) return false;
+  if (s.now - *s.nobody_in_charge_since < s.tuning.voter_timeout) return false;
+  const auto counts_us = [&](const Policy& policy) {
+    return std::ranges::find(policy.voters, *seat) != policy.voters.end();
+  };
+  const PolicyBook& book = s.record->policy;
+  return counts_us(book.current) || std::ranges::any_of(book.unproven, counts_us);
 }
 
 /// It runs and has not answered for a while: what it does cannot be known.
@@ -86,9 +101,17 @@ Judgement stop_a_primary_without_leadership(const Situation& s) {
   return Answer{StopServer{}, entitled.why, {}};
 }
 
-// A clone or rewind from a node that no longer leads is given up.
+// A clone or rewind from a node that no longer leads is given up; so is one that has given nothing
+// up yet, when what is there may be needed to elect.
 Judgement abandon_a_rebuild_that_lost_its_leader(const Situation& s) {
-  if (!is_rebuilding(s) || s.operation->term == s.record->term) return std::nullopt;
+  if (!is_rebuilding(s)) return std::nullopt;
+  if (is_needed_to_elect(s)) {
+    return Answer{StayPut{},
+                  somebody_in_charge(s).why + ", and a policy still counts what the " +
+                      s.operation->kind + " is to replace",
+                  {}};
+  }
+  if (s.operation->term == s.record->term) return std::nullopt;
   return Answer{StayPut{},
                 "the leadership changed from term " + number(s.operation->term) + " to " +
                     number(s.record->term) + " while the " + s.operation->kind + " ran",
