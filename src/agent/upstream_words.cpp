@@ -17,6 +17,17 @@ std::string text_between(const std::filesystem::path& path, std::uintmax_t from,
   return text;
 }
 
+/// A server that was cloned has the history file of one timeline, and whoever needs an older one
+/// from it ends before it asks for WAL (walreceiver.c WalRcvFetchTimeLineHistoryFiles). A
+/// connection that breaks in that moment says something else behind the same words.
+bool lacks_a_history(const std::string& text) {
+  const auto begin = text.find(
+      "could not receive timeline history file from the primary server: ERROR:  could not open "
+      "file");
+  if (begin == std::string::npos) return false;
+  return text.substr(begin, text.find('\n', begin) - begin).ends_with("No such file or directory");
+}
+
 }  // namespace
 
 std::optional<UpstreamRefusal> UpstreamWords::read(const std::filesystem::path& log, Instant now) {
@@ -33,7 +44,7 @@ std::optional<UpstreamRefusal> UpstreamWords::read(const std::filesystem::path& 
   read_to_ = size;
   const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
   said.removed = says("has already been removed") ||
-                 says("can no longer get changes from replication slot");
+                 says("can no longer get changes from replication slot") || lacks_a_history(text);
   said.diverged = says("is not in this server's history") ||
                   says("forked off current database system timeline") ||
                   says("is ahead of the WAL flush position");

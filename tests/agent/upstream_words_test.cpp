@@ -84,6 +84,20 @@ TEST_F(UpstreamWordsTest, NothingIsLearntWhileItStreamsOrHasNoUpstream) {
   EXPECT_FALSE(server_.wal_removed);
 }
 
+TEST_F(UpstreamWordsTest, AHistoryFileThatTheUpstreamNeverHadIsMissedForEver) {
+  const std::string asked =
+      "FATAL:  could not receive timeline history file from the primary server: ";
+  look(1);
+  write(asked + "server closed the connection unexpectedly\n");
+  EXPECT_FALSE(look(2)) << "the next attempt may get it";
+  write(asked + "ERROR:  could not open file \"pg_wal/00000003.history\": Permission denied\n");
+  EXPECT_FALSE(look(3));
+  write(asked +
+        "ERROR:  could not open file \"pg_wal/00000003.history\": No such file or directory\n");
+  EXPECT_TRUE(look(4));
+  EXPECT_TRUE(server_.wal_removed);
+}
+
 TEST_F(UpstreamWordsTest, ALogThatWasCutIsReadFromItsNewEnd) {
   look(1);
   write(std::string(100, 'x'));
