@@ -136,7 +136,8 @@ void AgentModel::read_the_log(Instant now) {
   agent::UpstreamRefusal said;
   said.since = now - (moment - log_read_);
   const auto& refusals = home_.postgres.refusals();
-  said.removed = refusals.removed && *refusals.removed > log_read_;
+  said.removed = (refusals.removed && *refusals.removed > log_read_) ||
+                 (refusals.history && *refusals.history > log_read_);
   said.diverged = refusals.diverged && *refusals.diverged > log_read_;
   log_read_ = moment;
   if (said.removed || said.diverged) agent::learn_refusal(know_.situation.server, said);

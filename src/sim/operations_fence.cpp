@@ -19,13 +19,7 @@ core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_
       fenced.begun->push_back(fork.timeline);
     }
   }
-  fenced.newest_timeline = disk.newest();
-  if (!disk.placeholders.empty()) {
-    fenced.newest_timeline = std::max(fenced.newest_timeline, *disk.placeholders.rbegin());
-  }
-  if (!disk.fresh_segments.empty()) {
-    fenced.newest_timeline = std::max(fenced.newest_timeline, *disk.fresh_segments.rbegin());
-  }
+  fenced.newest_timeline = disk.highest_id();
   fenced.can_run = can_run;
   return fenced;
 }

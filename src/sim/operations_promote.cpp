@@ -21,11 +21,12 @@ Task<Result<Instant>> confirm_choice(Hands& hands, Term term) {
 Outcome reserve_history(Hands& hands, TimelineId timeline) {
   if (hands.planted(Bug::own_timeline_id)) return {};
   DataDirectory& disk = hands.postgres().disk;
-  const TimelineId newest = disk.newest();
-  if (newest >= timeline) return Error(ErrorCode::refused, "a newer timeline is here already");
-  for (std::uint32_t id = newest.value + 1; id < timeline.value; ++id) {
-    disk.placeholders.insert(TimelineId{id});
+  const auto& fenced = hands.situation().fenced;
+  const TimelineId parent = fenced && fenced->position ? fenced->position->timeline : TimelineId{1};
+  if (parent >= timeline || disk.histories.contains(timeline)) {
+    return Error(ErrorCode::already_exists, "the timeline is already known here");
   }
+  disk.reserve(parent, timeline);
   return {};
 }
 
@@ -258,13 +259,11 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
     const Outcome proven = co_await proving;
     if (!proven) co_return proven;
   }
-  const auto& histories = hands.postgres().disk.histories;
-  const auto found = histories.find(intent.timeline);
-  const bool own = hands.planted(Bug::own_timeline_id) && !histories.empty();
-  if (found == histories.end() && !own) {
-    co_return Error(ErrorCode::postgres_failed, "the timeline has no history");
-  }
-  core::Fork fork = own ? histories.rbegin()->second : found->second;
+  const DataDirectory& disk = hands.postgres().disk;
+  const bool own = hands.planted(Bug::own_timeline_id);
+  const auto forks = disk.history_of(own ? disk.newest_real() : intent.timeline);
+  if (forks.empty()) co_return Error(ErrorCode::postgres_failed, "the timeline has no history");
+  core::Fork fork = forks.front();
   fork.timeline = intent.timeline;
   const Instant asked_at = hands.now();
   auto opening = hands.change_record([&](core::Record record) -> Result<core::Record> {

@@ -12,32 +12,78 @@ TimelineId DataDirectory::timeline_at(std::uint64_t lsn) const {
   return wal[std::min<std::uint64_t>(lsn, wal.size()) - 1].timeline;
 }
 
-TimelineId DataDirectory::newest() const {
-  TimelineId newest = timeline_at(end());
-  if (!histories.empty()) newest = std::max(newest, histories.rbegin()->first);
+TimelineId DataDirectory::newest_real() const {
+  TimelineId newest{1};
+  for (const auto& [timeline, file] : histories) {
+    if (!file.placeholder) newest = timeline;
+  }
   return newest;
 }
 
+TimelineId DataDirectory::highest_id() const {
+  TimelineId highest = timeline_at(end());
+  if (!histories.empty()) highest = std::max(highest, histories.rbegin()->first);
+  if (!fresh_segments.empty()) highest = std::max(highest, *fresh_segments.rbegin());
+  return highest;
+}
+
+TimelineId DataDirectory::newest_from(TimelineId timeline) const {
+  while (histories.contains(TimelineId{timeline.value + 1})) ++timeline.value;
+  return timeline;
+}
+
 std::vector<core::Fork> DataDirectory::history_of(TimelineId timeline) const {
-  std::vector<core::Fork> chain;
-  for (auto found = histories.find(timeline); found != histories.end();
-       found = histories.find(found->second.parent)) {
-    chain.push_back(found->second);
+  std::vector<core::Fork> forks;
+  const auto file = histories.find(timeline);
+  if (file == histories.end()) return forks;
+  const auto& steps = file->second.steps;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    forks.push_back({timeline, step->parent, step->at});
+    timeline = step->parent;
   }
-  return chain;
+  return forks;
+}
+
+std::optional<TimelineId> DataDirectory::timeline_in(TimelineId timeline, std::uint64_t lsn) const {
+  std::uint64_t end = UINT64_MAX;
+  for (const core::Fork& fork : history_of(timeline)) {
+    if (fork.at.value <= lsn && lsn < end) return timeline;
+    end = fork.at.value;
+    timeline = fork.parent;
+  }
+  return lsn < end ? std::optional(timeline) : std::nullopt;
+}
+
+void DataDirectory::reserve(TimelineId parent, TimelineId wanted) {
+  HistoryFile placeholder{{}, true};
+  if (const auto own = histories.find(parent); own != histories.end()) {
+    placeholder.steps = own->second.steps;
+  }
+  for (auto id = parent.value + 1; id < wanted.value; ++id) {
+    histories.emplace(TimelineId{id}, placeholder);
+  }
+}
+
+void DataDirectory::remove_leftover_placeholders() {
+  histories.erase(histories.upper_bound(newest_real()), histories.end());
 }
 
 void DataDirectory::become_copy_of(const DataDirectory& other) {
+  const bool by_backup = wal.empty();
   wal.assign(other.wal.begin(), other.wal.begin() + static_cast<std::ptrdiff_t>(other.flushed));
   flushed = durable = end();
   redo = std::min(other.redo, end());
+  least_end = end();
   oldest = other.oldest;
   histories = other.histories;
+  if (by_backup) {
+    const TimelineId own = timeline_at(end());
+    std::erase_if(histories, [&](const auto& file) { return file.first != own; });
+  }
   signal = true;
   begun.clear();
   cut.clear();
   fresh_segments.clear();
-  placeholders.clear();
   slots.clear();
   clean = false;
   led = false;
@@ -70,12 +116,10 @@ namespace {
 /// checkpoint of a crashed primary, the end of recovery of a standby (minRecoveryPoint). WAL behind
 /// may well be on another.
 bool is_child(const DataDirectory& disk, TimelineId target) {
-  const TimelineId own = disk.timeline_at(disk.redo);
-  if (target == own || target == disk.timeline_at(disk.end())) return true;
-  for (const core::Fork& fork : disk.history_of(target)) {
-    if (fork.parent == own) return fork.at.value >= disk.redo;
-  }
-  return false;
+  const auto has = [&](std::uint64_t end) {
+    return disk.timeline_in(target, end - 1) == disk.timeline_at(end);
+  };
+  return has(std::max<std::uint64_t>(disk.redo, 1)) && (disk.least_end == 0 || has(disk.least_end));
 }
 
 }  // namespace
@@ -83,14 +127,14 @@ bool is_child(const DataDirectory& disk, TimelineId target) {
 DataDirectory::Begun DataDirectory::what_began() const {
   Begun known{begun, cut};
   if (signal) return known;
-  const TimelineId last = histories.empty() ? TimelineId{1} : histories.rbegin()->first;
+  const TimelineId last = newest_real();
   bool cut_off = false;
   for (const TimelineId id : fresh_segments) {
     if (id <= last) continue;
     const auto [noted, first_look] = known.cut.emplace(id, last);
     cut_off = cut_off || first_look || noted->second == last;
   }
-  if (!cut_off && !histories.empty()) known.begun.insert(last);
+  if (!cut_off && last > TimelineId{1}) known.begun.insert(last);
   return known;
 }
 
@@ -113,14 +157,14 @@ Outcome PostgresModel::start(bool as_primary) {
   sync_defined_ = !loaded_.empty();
   ails.replay_paused = false;
   // "requested timeline N is not a child of this server's history": FATAL at every start.
-  const TimelineId newest = disk.newest();
-  const bool placeholder = !disk.placeholders.empty() && *disk.placeholders.rbegin() > newest;
-  const bool refuses = placeholder || !is_child(disk, newest) || ails.disk_full > 0;
+  const TimelineId target = disk.newest_from(disk.control_timeline());
+  const bool refuses = !is_child(disk, target) || ails.disk_full > 0;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;
   processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,
-                   [this, refuses, primary] {
+                   [this, refuses, primary, target] {
                      if (refuses || ails.disk_full > 0) return panic();
+                     target_ = target;
                      become_ready(primary);
                    });
   return {};
@@ -129,7 +173,7 @@ Outcome PostgresModel::start(bool as_primary) {
 // Crash recovery reads to the end of what was written and makes it durable, flushed before or not.
 void PostgresModel::become_ready(bool as_primary) {
   disk.flushed = disk.durable = disk.redo = replayed_ = disk.end();
-  target_ = disk.newest();
+  disk.least_end = 0;
   disk.clean = false;
   state_ = as_primary ? State::primary : State::standby;
   disk.led = as_primary;
@@ -201,6 +245,7 @@ void PostgresModel::lose_power() {
   disk.wal.resize(std::min<std::uint64_t>(disk.durable, disk.end()));
   disk.flushed = disk.durable = disk.end();
   disk.redo = std::min(disk.redo, disk.end());
+  disk.least_end = std::min(disk.least_end, disk.end());
 }
 
 // Fast: sessions end first; then walsenders may stay until whoever still streams has everything,
@@ -256,8 +301,9 @@ void PostgresModel::unblock_replay() {
 }
 
 // The startup process hears of it when it has nothing more to replay: until then the receiver goes
-// on. Then that one ends, what it left is replayed, and the timeline is the newest that has a
-// history file here, plus one. Nothing that the asker does meanwhile stops it.
+// on. Then that one ends, what it left is replayed, and the timeline is the first one above that
+// which recovery follows without a history file here. Nothing that the asker does meanwhile stops
+// it.
 void PostgresModel::try_to_promote() {
   if (!promote_asked_ || promoting_ || state_ != State::standby) return;
   replay();
@@ -269,9 +315,7 @@ void PostgresModel::try_to_promote() {
   promoting_ = true;
   processes_.after(choices_.skewed(Millis{15}, Millis{1500}) * ails.slow_disk, [this] {
     if (ails.disk_full > 0) return panic();
-    TimelineId fresh = disk.newest();
-    if (!disk.placeholders.empty()) fresh = std::max(fresh, *disk.placeholders.rbegin());
-    ++fresh.value;
+    const TimelineId fresh{disk.newest_from(target_).value + 1};
     // StartupXLOG: the first segment, the signal, the history file, the end of recovery.
     disk.fresh_segments.insert(fresh);
     disk.signal = false;
@@ -284,9 +328,13 @@ void PostgresModel::begin_timeline(TimelineId fresh) {
   if (ails.disk_full > 0) return panic();
   // The parent is what recovery followed, even if it never got to where that one begins.
   const core::Fork fork{fresh, target_, Lsn{disk.end()}};
-  disk.histories[fresh] = fork;
+  HistoryFile file;
+  if (const auto parent = disk.histories.find(target_); parent != disk.histories.end()) {
+    file.steps = parent->second.steps;
+  }
+  file.steps.push_back({fork.parent, fork.at});
+  disk.histories[fresh] = std::move(file);
   processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}) * ails.slow_disk, [this, fork] {
-    disk.placeholders.clear();
     state_ = State::primary;
     disk.led = true;
     // A walsender of a standby ends where its timeline does.

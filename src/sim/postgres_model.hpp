@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -37,6 +38,18 @@ struct ServiceFile {
   std::string slot = {};  ///< of the upstream; "": none
 };
 
+/// A timeline history file: where each ancestor was left, oldest first. A placeholder names those
+/// of the timeline on which it was made, without that one (postgres::reserve_history).
+struct HistoryFile {
+  struct Step {
+    TimelineId parent;
+    Lsn at;
+  };
+  std::vector<Step> steps;
+  bool placeholder = false;
+};
+using HistoryFiles = std::map<TimelineId, HistoryFile>;
+
 /// What is on disk. A power loss cuts `wal` at `durable`.
 struct DataDirectory {
   enum class Kind { absent, valid, rebuilding };
@@ -44,29 +57,45 @@ struct DataDirectory {
   bool sentinel = false;  ///< a rewind or clone has not been seen to work
   Incarnation incarnation;
   Wal wal;
-  std::uint64_t flushed = 0;                   ///< what PostgreSQL believes to be on disk
-  std::uint64_t durable = 0;                   ///< what is; less only if the disk lies
-  std::uint64_t redo = 0;                      ///< where crash recovery begins
-  std::uint64_t oldest = 0;                    ///< WAL before is removed
-  bool clean = false;                          ///< shut down in an orderly way
-  bool led = false;                            ///< was primary when it stopped
-  std::map<TimelineId, core::Fork> histories;  ///< real history files
-  bool signal = false;                         ///< standby.signal
-  std::set<TimelineId> begun;                  ///< evergres.begun: timelines of promotions here
-  std::map<TimelineId, TimelineId> cut;        ///< in it too: of promotions that were cut off
-  std::set<TimelineId> fresh_segments;         ///< the first segment that a promotion makes
-  std::set<TimelineId> placeholders;           ///< reserved ones, which end nowhere
-  std::string names = "ANY 1 (\"~nobody\")";   ///< postgresql.auto.conf
-  bool gate_open = false;                      ///< pg_hba.conf
+  std::uint64_t flushed = 0;                  ///< what PostgreSQL believes to be on disk
+  std::uint64_t durable = 0;                  ///< what is; less only if the disk lies
+  std::uint64_t redo = 0;                     ///< where crash recovery begins
+  std::uint64_t least_end = 0;                ///< minRecoveryPoint of a copy
+  std::uint64_t oldest = 0;                   ///< WAL before is removed
+  bool clean = false;                         ///< shut down in an orderly way
+  bool led = false;                           ///< was primary when it stopped
+  HistoryFiles histories;                     ///< placeholders among them
+  bool signal = false;                        ///< standby.signal
+  std::set<TimelineId> begun;                 ///< evergres.begun: timelines of promotions here
+  std::map<TimelineId, TimelineId> cut;       ///< in it too: of promotions that were cut off
+  std::set<TimelineId> fresh_segments;        ///< the first segment that a promotion makes
+  std::string names = "ANY 1 (\"~nobody\")";  ///< postgresql.auto.conf
+  bool gate_open = false;                     ///< pg_hba.conf
   std::optional<ServiceFile> upstream;
   std::set<std::string> slots;  ///< physical ones, of members
 
   [[nodiscard]] std::uint64_t end() const { return wal.size(); }
   /// The timeline of the last record; 1 at the very beginning.
   [[nodiscard]] TimelineId timeline_at(std::uint64_t lsn) const;
-  /// The newest timeline whose history file is here, or that of the last record.
-  [[nodiscard]] TimelineId newest() const;
+  /// The newest timeline whose history file is here and no placeholder; 1 if there is none.
+  [[nodiscard]] TimelineId newest_real() const;
+  /// The highest id that any file names (postgres::newest_timeline).
+  [[nodiscard]] TimelineId highest_id() const;
+  /// The last timeline before the first id without a history file (timeline.c findNewestTimeLine).
+  [[nodiscard]] TimelineId newest_from(TimelineId timeline) const;
+  /// Where the search for the newest one begins: with what is to be recovered.
+  [[nodiscard]] TimelineId control_timeline() const {
+    return timeline_at(led ? end() : std::max(redo, least_end));
+  }
+  /// What the file of that timeline says, and no other, newest first.
   [[nodiscard]] std::vector<core::Fork> history_of(TimelineId timeline) const;
+  /// Who wrote the record at this position, along the history of `timeline` (tliOfPointInHistory);
+  /// nobody where that history goes backwards.
+  [[nodiscard]] std::optional<TimelineId> timeline_in(TimelineId timeline, std::uint64_t lsn) const;
+  /// Placeholders, so that the next promotion on `parent` takes the id `wanted`.
+  void reserve(TimelineId parent, TimelineId wanted);
+  /// Placeholders above the newest real history make every start fail.
+  void remove_leftover_placeholders();
   /// What postgres/begun.hpp finds in these files; kept before each start.
   struct Begun {
     std::set<TimelineId> begun;
@@ -74,7 +103,9 @@ struct DataDirectory {
   };
   [[nodiscard]] Begun what_began() const;
   void note_begun();
-  /// What pg_basebackup and pg_rewind leave here: all of the other's that is flushed.
+  /// What pg_rewind leaves here: all of the other's that is flushed, and all of its pg_wal. Where
+  /// there was nothing pg_basebackup does it, which fetches one history file, that of the timeline
+  /// on which it streams WAL (receivelog.c ReceiveXlogStream).
   void become_copy_of(const DataDirectory& other);
 };
 
@@ -182,7 +213,8 @@ class PostgresModel {
     std::optional<Moment> removed;
     std::optional<Moment> diverged;
     std::optional<Moment> behind;
-    std::optional<Moment> slot;  ///< it is in use, or there is none
+    std::optional<Moment> slot;     ///< it is in use, or there is none
+    std::optional<Moment> history;  ///< a history file is not there
   };
   [[nodiscard]] const Refusals& refusals() const { return refusals_; }
 
@@ -246,12 +278,14 @@ class PostgresModel {
     std::string slot;
     TimelineId timeline;
     std::uint64_t start = 0;
-    /// The sender's answer: history files from that timeline on, fetched before anything is
-    /// streamed.
-    std::map<TimelineId, core::Fork> newer = {};
+    std::set<TimelineId> known = {};  ///< what the receiver has history files of
+    /// The sender's answer: history files from that timeline to its own, fetched before anything
+    /// is streamed.
+    TimelineId newest = {};
+    HistoryFiles histories = {};
     std::shared_ptr<Connection> connection;
   };
-  enum class Refusal { none, unreachable, removed, diverged, behind, slot };
+  enum class Refusal { none, unreachable, removed, diverged, behind, slot, history };
 
   void become_ready(bool as_primary);
   void panic();
@@ -271,6 +305,8 @@ class PostgresModel {
   [[nodiscard]] bool lends(const std::string& slot) const;
   [[nodiscard]] bool is_served(Place node) const;
   Refusal judge(const Request& request, std::optional<core::Fork>& until) const;
+  [[nodiscard]] bool can_give_histories(const Request& request) const;
+  [[nodiscard]] HistoryFiles histories_between(TimelineId first, TimelineId last) const;
   void accept(const Request& request);
   void push(Sender& sender);
   void push_all();
@@ -293,13 +329,13 @@ class PostgresModel {
   void flush_received(std::uint64_t receiver);
   void reply(std::uint64_t receiver);
   void timeline_ended(std::uint64_t receiver, const core::Fork& next,
-                      const std::map<TimelineId, core::Fork>& histories);
+                      const HistoryFiles& histories);
   void receiver_gone(std::uint64_t receiver);
   void replay();
   void try_to_promote();
   void begin_timeline(TimelineId fresh);
   void keep_status(std::uint64_t receiver);
-  void take_histories(const std::map<TimelineId, core::Fork>& histories);
+  void take_histories(TimelineId first, TimelineId last, const HistoryFiles& histories);
   void adopt_newest();
   [[nodiscard]] TimelineId timeline_to_request() const;
   void check_stop();

@@ -21,6 +21,7 @@ void PostgresModel::wake_startup() {
 // The startup process wants a receiver once it has replayed all that is here.
 void PostgresModel::look_for_upstream() {
   if (looking_ || receiver_ || state_ != State::standby || promote_asked_) return;
+  adopt_newest();
   if (!disk.upstream || replayed_ < disk.end()) {
     looking_ = true;
     return processes_.after(retry_interval, [this] {
@@ -56,12 +57,7 @@ void PostgresModel::fork_receiver(std::optional<ServiceFile> copied) {
 }
 
 TimelineId PostgresModel::timeline_to_request() const {
-  TimelineId timeline = target_;
-  for (const core::Fork& fork : disk.history_of(target_)) {
-    if (fork.at.value <= replayed_) break;
-    timeline = fork.parent;
-  }
-  return timeline;
+  return disk.timeline_in(target_, replayed_).value_or(target_);
 }
 
 void PostgresModel::connect(const ServiceFile& upstream) {
@@ -76,6 +72,7 @@ void PostgresModel::connect(const ServiceFile& upstream) {
   request.slot = upstream.slot;
   request.timeline = timeline_to_request();
   request.start = replayed_ / segment * segment;
+  for (const auto& [timeline, file] : disk.histories) request.known.insert(timeline);
   request.connection = own.connection;
   PostgresModel* there = find_(upstream.node);
   own.connection->up.send([there, request] {
@@ -100,11 +97,9 @@ void PostgresModel::answered(std::uint64_t id, Refusal refusal, const Request& r
   if (refusal == Refusal::diverged) refusals_.diverged = events_.now();
   if (refusal == Refusal::behind) refusals_.behind = events_.now();
   if (refusal == Refusal::slot) refusals_.slot = events_.now();
-  take_histories(request.newer);
-  if (refusal != Refusal::none) {
-    receiver_gone(id);
-    return adopt_newest();
-  }
+  if (refusal == Refusal::history) refusals_.history = events_.now();
+  take_histories(request.timeline, request.newest, request.histories);
+  if (refusal != Refusal::none) return receiver_gone(id);
   Receiver& own = *receiver_;
   own.phase = ReceiverPhase::streaming;
   own.timeline = request.timeline;
@@ -185,38 +180,42 @@ void PostgresModel::keep_status(std::uint64_t id) {
   });
 }
 
-void PostgresModel::take_histories(const std::map<TimelineId, core::Fork>& histories) {
-  for (const auto& [timeline, fork] : histories) {
-    disk.histories.emplace(timeline, fork);  // a file that is here is not fetched again
-    disk.placeholders.erase(timeline);
+// WalRcvFetchTimeLineHistoryFiles: one after the other, and the first that is not there ends the
+// receiver. A file that is here is not fetched again, be it a placeholder.
+void PostgresModel::take_histories(TimelineId first, TimelineId last,
+                                   const HistoryFiles& histories) {
+  for (auto id = std::max(first, TimelineId{2}); id <= last; ++id.value) {
+    if (disk.histories.contains(id)) continue;
+    const auto found = histories.find(id);
+    if (found == histories.end()) return;
+    disk.histories.insert(*found);
   }
 }
 
 void PostgresModel::timeline_ended(std::uint64_t id, const core::Fork& next,
-                                   const std::map<TimelineId, core::Fork>& histories) {
+                                   const HistoryFiles& histories) {
   if (!receiver_ || receiver_->id != id) return;
   flush_received(id);
-  take_histories(histories);
-  static_cast<void>(next);
+  take_histories(next.parent, next.timeline, histories);
   receiver_gone(id);
-  adopt_newest();
 }
 
-// rescanLatestTimeLine: "new timeline forked off current database system timeline before current
-// recovery point" leaves the target as it is.
+// rescanLatestTimeLine, whenever nothing comes any more: the newest timeline must have the one that
+// is followed among its ancestors ("is not a child of database system timeline"), and have left it
+// behind what was replayed ("forked off current database system timeline before current recovery
+// point").
 void PostgresModel::adopt_newest() {
-  if (state_ != State::standby) return;
-  const TimelineId newest = disk.newest();
-  if (newest == target_) return;
-  const auto chain = disk.history_of(newest);
-  const TimelineId own = disk.timeline_at(replayed_);
-  for (const core::Fork& fork : chain) {
-    if (fork.parent != own) continue;
-    if (fork.at.value < replayed_) break;
-    target_ = newest;
+  if (state_ != State::standby || promote_asked_ || replayed_ < disk.end()) return;
+  const TimelineId newest = disk.newest_from(target_);
+  for (const core::Fork& fork : disk.history_of(newest)) {
+    if (fork.parent != target_) continue;
+    if (fork.at.value < replayed_) {
+      refusals_.diverged = events_.now();
+    } else {
+      target_ = newest;
+    }
     return;
   }
-  if (own != newest) refusals_.diverged = events_.now();
 }
 
 void PostgresModel::end_receiver() {
@@ -241,6 +240,7 @@ void PostgresModel::receiver_gone(std::uint64_t id) {
   }
   receiver_.reset();
   replay();
+  adopt_newest();
   if (looking_) return;
   looking_ = true;
   processes_.after(retry_interval, [this] {

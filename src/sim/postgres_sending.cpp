@@ -232,9 +232,11 @@ void PostgresModel::push(Sender& sender) {
   sender.streaming = true;  // caught up, also at the end of a historic timeline
   if (!sender.until || sender.sent < sender.until->at.value) return;
   if (std::exchange(sender.ended, true)) return;
-  sender.connection->down.send([there, receiver, next = *sender.until, all = disk.histories] {
-    there->processes_.deliver([=] { there->timeline_ended(receiver, next, all); });
-  });
+  sender.connection->down.send(
+      [there, receiver, next = *sender.until,
+       histories = histories_between(sender.until->parent, sender.until->timeline)] {
+        there->processes_.deliver([=] { there->timeline_ended(receiver, next, histories); });
+      });
 }
 
 TimelineId PostgresModel::own_timeline() const {
@@ -283,6 +285,19 @@ PostgresModel::Refusal PostgresModel::judge(const Request& request,
   return request.start < disk.oldest ? Refusal::removed : Refusal::none;
 }
 
+HistoryFiles PostgresModel::histories_between(TimelineId first, TimelineId last) const {
+  return {disk.histories.lower_bound(first), disk.histories.upper_bound(last)};
+}
+
+/// "could not open file pg_wal/0000000N.history": the receiver asks for each that it lacks, from
+/// the timeline that it needs to ours, before it asks for WAL.
+bool PostgresModel::can_give_histories(const Request& request) const {
+  for (auto id = std::max(request.timeline, TimelineId{2}); id <= own_timeline(); ++id.value) {
+    if (!request.known.contains(id) && !disk.histories.contains(id)) return false;
+  }
+  return true;
+}
+
 void PostgresModel::accept(const Request& request) {
   // The handshake takes several round trips: who gave up never sends START_REPLICATION.
   if (request.connection->given_up) return;
@@ -296,14 +311,15 @@ void PostgresModel::accept(const Request& request) {
   sender.names = loaded_;
   sender.replied = events_.now();
   sender.connection = request.connection;
-  const Refusal refusal = judge(request, sender.until);
-  if (refusal == Refusal::none) request.connection->sender = sender.id;
-  PostgresModel* there = find_(request.node);
+  Refusal refusal = judge(request, sender.until);
   Request answer = request;
   if (refusal != Refusal::unreachable && refusal != Refusal::behind) {
-    answer.newer.insert(disk.histories.lower_bound(request.timeline),
-                        disk.histories.upper_bound(own_timeline()));
+    answer.newest = own_timeline();
+    answer.histories = histories_between(request.timeline, answer.newest);
+    if (!can_give_histories(request)) refusal = Refusal::history;
   }
+  if (refusal == Refusal::none) request.connection->sender = sender.id;
+  PostgresModel* there = find_(request.node);
   request.connection->down.send([there, refusal, answer = std::move(answer)] {
     there->processes_.deliver(
         [=] { there->answered(answer.connection->receiver, refusal, answer); });

@@ -39,7 +39,7 @@ Outcome SupervisorModel::start() {
     return Error(ErrorCode::refused, "PostgreSQL is not stopped");
   }
   // Reserved history files above the newest real one make every start fail.
-  if (!planted_.contains(Bug::placeholders_stay)) postgres_.disk.placeholders.clear();
+  if (!planted_.contains(Bug::placeholders_stay)) postgres_.disk.remove_leftover_placeholders();
   postgres_.disk.signal = true;
   if (auto started = postgres_.start(planted_.contains(Bug::start_as_primary)); !started) {
     return started;

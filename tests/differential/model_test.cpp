@@ -20,7 +20,8 @@ class ModelServer : public Server {
   void write_upstream(const std::optional<Upstream>& upstream) override;
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
-  bool rewind(Server& source) override { return clone(source); }
+  void lose_history(TimelineId timeline) override { disk().histories.erase(timeline); }
+  bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;
   std::string life() override;
@@ -114,18 +115,21 @@ void ModelServer::write_upstream(const std::optional<Upstream>& upstream) {
 }
 
 void ModelServer::reserve(TimelineId next) {
-  for (auto id = disk().newest().value + 1; id < next.value; ++id) {
-    disk().placeholders.insert(TimelineId{id});
-  }
+  disk().reserve(disk().newest_real(), next);
 }
 
 void ModelServer::take_histories(Server& from) {
-  for (const auto& [timeline, fork] : dynamic_cast<ModelServer&>(from).disk().histories) {
-    disk().histories.emplace(timeline, fork);
+  for (const auto& [timeline, file] : dynamic_cast<ModelServer&>(from).disk().histories) {
+    if (!file.placeholder) disk().histories.insert_or_assign(timeline, file);
   }
 }
 
 bool ModelServer::clone(Server& source) {
+  disk().wal.clear();
+  return rewind(source);
+}
+
+bool ModelServer::rewind(Server& source) {
   const std::string names = disk().names;
   disk().become_copy_of(dynamic_cast<ModelServer&>(source).disk());
   disk().names = names;
@@ -263,7 +267,8 @@ std::string ModelServer::last_refusal() {
   const std::pair<std::optional<sim::Moment>, const char*> all[] = {{refusals.slot, "slot"},
                                                                     {refusals.removed, "removed"},
                                                                     {refusals.diverged, "diverged"},
-                                                                    {refusals.behind, "behind"}};
+                                                                    {refusals.behind, "behind"},
+                                                                    {refusals.history, "history"}};
   std::pair<std::optional<sim::Moment>, const char*> last{std::nullopt, ""};
   for (const auto& each : all) {
     if (each.first && last.first < each.first) last = each;
@@ -273,11 +278,11 @@ std::string ModelServer::last_refusal() {
 
 std::vector<Server::History> ModelServer::histories() {
   std::vector<History> all;
-  for (const auto& [timeline, fork] : disk().histories) {
+  for (const auto& [timeline, file] : disk().histories) {
+    if (file.placeholder) continue;
     History history{timeline, {}};
-    const auto chain = disk().history_of(timeline);
-    for (auto step = chain.rbegin(); step != chain.rend(); ++step) {
-      history.steps.push_back({step->parent, step->at.value});
+    for (const auto& step : file.steps) {
+      history.steps.push_back({step.parent, step.at.value});
     }
     all.push_back(std::move(history));
   }

@@ -63,6 +63,7 @@ class RealServer : public Server {
   void write_upstream(const std::optional<Upstream>& upstream) override;
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
+  void lose_history(TimelineId timeline) override;
   bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;
@@ -184,6 +185,10 @@ void RealServer::take_histories(Server& from) {
     fs::copy_file(dynamic_cast<RealServer&>(from).server_.wal() / name, server_.wal() / name,
                   fs::copy_options::overwrite_existing);
   }
+}
+
+void RealServer::lose_history(TimelineId timeline) {
+  EXPECT_TRUE(fs::remove(server_.wal() / postgres::history_file_name(timeline)));
 }
 
 // Both bring the configuration of their source along.

@@ -43,6 +43,8 @@ class Server {
   virtual void reserve(TimelineId next) = 0;
   /// A copy of another server's history files.
   virtual void take_histories(Server& from) = 0;
+  /// One history file of this stopped server is gone.
+  virtual void lose_history(TimelineId timeline) = 0;
   /// pg_rewind of this stopped server with a running one as its source; whether that worked.
   virtual bool rewind(Server& source) = 0;
   /// pg_basebackup of a running one in the place of this stopped one; whether that worked.
@@ -88,7 +90,7 @@ class Server {
   virtual void end_receiver() = 0;
   virtual bool receiver_process() = 0;
   /// Why its upstream last refused its receiver, since the start: "slot", "removed", "diverged",
-  /// "behind", or "".
+  /// "behind", "history" (a file that it lacks is not there), or "".
   virtual std::string last_refusal() = 0;
 
   /// What it answers, if it answers.

@@ -23,7 +23,10 @@ std::string last_refusal_in(const std::string& text) {
       {"has already been removed", "removed"},
       {"is not in this server's history", "diverged"},
       {"is ahead of the WAL flush position", "diverged"},
-      {"is behind recovery timeline", "behind"}};
+      {"is behind recovery timeline", "behind"},
+      {"could not receive timeline history file from the primary server: ERROR:  could not open "
+       "file",
+       "history"}};
   std::size_t last = 0;
   std::string word;
   for (const auto& [part, meaning] : known) {

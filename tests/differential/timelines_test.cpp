@@ -170,6 +170,91 @@ DIFFERENTIAL(AClonedServerFollows) {
   story.see(story.n3);
 }
 
+/// Stopped as a primary it starts as a standby, and is promoted again.
+void promote_again(Story& story, Server& server) {
+  server.kill_everything();
+  story.start(server);
+  story.promote(server);
+  story.commit(server);
+}
+
+// The file of its newest timeline names all ancestors; it needs no other one to start.
+DIFFERENTIAL(AServerWhoseHistoriesHaveAGapStartsAndFollows) {
+  story.lead(story.n1, "");
+  story.commit(story.n1);
+  story.follow(story.n2, story.n1, "a");
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  promote_again(story, story.n1);
+  promote_again(story, story.n1);
+  story.n1.checkpoint();
+  story.mark("m2", story.n1);
+  story.until_replayed(story.n2, "m2");
+  story.see_histories(story.n2);
+  story.n2.checkpoint();
+  story.n2.kill_everything();
+  story.n2.lose_history(TimelineId{3});
+  story.start(story.n2);
+  story.see(story.n2);
+  story.until_streaming(story.n1, "a");
+  story.set_names(story.n1, a_name);
+  story.until_acknowledged(story.n1, story.n1.commit());
+  story.see_histories(story.n2);
+  promote_again(story, story.n1);
+  story.until_streaming(story.n1, "a");
+  story.mark("m3", story.n1);
+  story.until_replayed(story.n2, "m3");
+  story.see(story.n2);
+  story.see_histories(story.n2);
+}
+
+// The newest timeline is sought from the own one upwards, and not behind an id without a file.
+DIFFERENTIAL(ATimelineBehindAGapIsNotSeenUntilTheGapIsFilled) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.n2.kill_everything();
+  promote_again(story, story.n1);
+  promote_again(story, story.n1);
+  story.mark("m2", story.n1);
+  story.n2.take_histories(story.n1);
+  story.n2.lose_history(TimelineId{3});
+  story.n2.write_upstream(std::nullopt);
+  story.start(story.n2);
+  story.see(story.n2);
+  story.see_histories(story.n2);
+  story.n2.write_upstream(Upstream{"n1", "a"});
+  story.until_streaming(story.n1, "a");
+  story.until_replayed(story.n2, "m2");
+  story.see(story.n2);
+  story.see_histories(story.n2);
+}
+
+// A clone has the history of one timeline. Whoever needs an older file from it gets no WAL.
+DIFFERENTIAL(ACloneCannotGiveTheHistoriesOfBefore) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.n2.kill_everything();
+  promote_again(story, story.n1);
+  promote_again(story, story.n1);
+  story.say(story.n3.clone(story.n1) ? "cloned" : "not cloned");
+  story.see_histories(story.n3);
+  story.n1.kill_everything();
+  story.start(story.n3);
+  story.promote(story.n3);
+  story.see_histories(story.n3);
+  story.n2.write_upstream(Upstream{"n3", "a"});
+  story.start(story.n2);
+  story.until_refused(story.n2, "history");
+  story.see(story.n2);
+  story.see_histories(story.n2);
+}
+
 // A standby that knows of a timeline which leaves its own further on, and is promoted before it
 // gets there: its history goes backwards, and nobody who is still behind can follow it.
 DIFFERENTIAL(PromotedBeforeAForkThatItKnows) {

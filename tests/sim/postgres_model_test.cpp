@@ -188,18 +188,39 @@ TEST(PostgresModel, APromotionTakesEffectAfterItsAskerGaveUp) {
 TEST(PostgresModel, APromotionTakesTheNextTimelineAndPlaceholdersReserveIds) {
   Servers servers;
   servers.primary(0, nobody);
-  servers.all[1]->disk.placeholders = {TimelineId{2}, TimelineId{3}};
+  servers.all[1]->disk.reserve(TimelineId{1}, TimelineId{4});
   PostgresModel& second = servers.started(1);
   servers.run(Millis{5000});
   EXPECT_EQ(second.state(), PostgresModel::State::stopped) << "a leftover placeholder is FATAL";
-  second.disk.placeholders.clear();
+  second.disk.remove_leftover_placeholders();
   servers.started(1);
-  second.disk.placeholders = {TimelineId{2}, TimelineId{3}};
+  second.disk.reserve(TimelineId{1}, TimelineId{4});
   second.promote();
   servers.run(Millis{3000});
   ASSERT_EQ(servers.promotions.size(), 2U);
   EXPECT_EQ(servers.promotions[0].timeline, TimelineId{2});
   EXPECT_EQ(servers.promotions[1].timeline, TimelineId{4});
+}
+
+TEST(PostgresModel, AHistoryFileNamesAllAncestorsAndTheNewestTimelineIsSoughtUpToAGap) {
+  DataDirectory disk;
+  disk.histories[TimelineId{2}].steps = {{TimelineId{1}, Lsn{3}}};
+  disk.histories[TimelineId{4}].steps = {
+      {TimelineId{1}, Lsn{3}}, {TimelineId{2}, Lsn{7}}, {TimelineId{3}, Lsn{9}}};
+  const std::vector<core::Fork> all{{TimelineId{4}, TimelineId{3}, Lsn{9}},
+                                    {TimelineId{3}, TimelineId{2}, Lsn{7}},
+                                    {TimelineId{2}, TimelineId{1}, Lsn{3}}};
+  EXPECT_EQ(disk.history_of(TimelineId{4}), all);
+  EXPECT_TRUE(disk.history_of(TimelineId{3}).empty());
+  EXPECT_EQ(disk.newest_from(TimelineId{1}), TimelineId{2});
+  EXPECT_EQ(disk.newest_from(TimelineId{4}), TimelineId{4});
+  for (const auto& [lsn, timeline] : std::map<std::uint64_t, std::uint32_t>{
+           {0, 1}, {2, 1}, {3, 2}, {6, 2}, {7, 3}, {8, 3}, {9, 4}, {100, 4}}) {
+    EXPECT_EQ(disk.timeline_in(TimelineId{4}, lsn), TimelineId{timeline}) << lsn;
+  }
+  disk.histories[TimelineId{4}].steps[2].at = Lsn{5};
+  EXPECT_EQ(disk.timeline_in(TimelineId{4}, 6), TimelineId{4}) << "it goes backwards";
+  EXPECT_EQ(disk.timeline_in(TimelineId{4}, 4), TimelineId{2}) << "and never was on timeline 3";
 }
 
 TEST(PostgresModel, ALateReceiverReadsTheServiceFileWhenItConnects) {
