@@ -13,10 +13,17 @@ std::string choices_of(const Story& story) {
   return std::to_string(story.recorded->size()) + " recorded";
 }
 
-/// Without one machine: those behind it move up, what hit it is gone.
+Nanos rounded(Nanos span, Nanos to) {
+  return Nanos{(span.count() + to.count() / 2) / to.count() * to.count()};
+}
+
+}  // namespace
+
 Story without_machine(const Story& story, Place gone) {
   Story smaller = story;
   --smaller.shape.machines;
+  auto& tags = smaller.shape.tags;
+  if (gone < tags.size()) tags.erase(tags.begin() + static_cast<std::ptrdiff_t>(gone));
   const auto most = static_cast<std::uint32_t>(smaller.shape.machines - 1);
   smaller.shape.acknowledgements = std::min(smaller.shape.acknowledgements, most);
   smaller.steps.clear();
@@ -32,12 +39,6 @@ Story without_machine(const Story& story, Place gone) {
   }
   return smaller;
 }
-
-Nanos rounded(Nanos span, Nanos to) {
-  return Nanos{(span.count() + to.count() / 2) / to.count() * to.count()};
-}
-
-}  // namespace
 
 Shrinker::Shrinker(Story story, Tell tell, std::function<bool()> goes_on)
     : best_(std::move(story)), tell_(std::move(tell)), goes_on_(std::move(goes_on)) {}

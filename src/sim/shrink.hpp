@@ -7,6 +7,9 @@
 
 namespace evergres::sim {
 
+/// Without one machine: those behind it move up with their tags, what hit it is gone.
+Story without_machine(const Story& story, Place gone);
+
 /// Makes a story that breaks an invariant smaller, as long as it breaks the same one: fewer faults,
 /// fewer machines, less time, usual settings, and as little as possible left to chance.
 class Shrinker {

@@ -179,6 +179,21 @@ TEST(Shrinker, SaysWhenThereIsNothingToShrink) {
   EXPECT_FALSE(shrinker.begin());
 }
 
+TEST(Shrinker, AMachineGoesWithItsTags) {
+  const Story story = story_in(
+      "world 3 nodes, quorum\nwriters 3, every 100 ms\n"
+      "node 1 nosync\nnode 3 nofailover\nat 1 s power loss: n3 for 5 s\n");
+  const Story without_second = without_machine(story, 1);
+  ASSERT_EQ(without_second.shape.tags.size(), 2U);
+  EXPECT_TRUE(without_second.shape.tags[0].nosync);
+  EXPECT_TRUE(without_second.shape.tags[1].nofailover);
+  EXPECT_EQ(without_second.steps.at(0).who.place, 1U) << "the tagged machine is what is hit";
+  const Story without_first = without_machine(story, 0);
+  EXPECT_FALSE(without_first.shape.tags.at(0).nosync);
+  EXPECT_EQ(without_machine(story, 2).shape.tags.size(), 2U);
+  EXPECT_EQ(tell(story_in(text_of(without_second)), {}).trouble, "");
+}
+
 TEST(Drawing, ShowsWhatDecides) {
   const Story story = story_in(
       "world 3 nodes, quorum\nwriters 3, every 100 ms\n"
