@@ -202,12 +202,17 @@ void Judge::attached(Place receiver, Place sender, const std::string& name) {
   }
 }
 
+// A data directory that is being rebuilt is nobody's copy, neither here nor elsewhere.
 std::optional<std::uint64_t> Judge::only_copy(Place node, const DataDirectory* instead) const {
+  const auto is_usable = [](const Machine& machine) {
+    return machine.postgres.disk.kind == DataDirectory::Kind::valid;
+  };
+  if (!is_usable(*machines_[node])) return std::nullopt;
   for (const auto& [id, how] : acknowledged_) {
     if (!holds(*machines_[node], id, how.end)) continue;
     if (instead != nullptr && holds(*instead, id, how.end)) continue;
     const auto elsewhere = [&, record = id, end = how.end](const auto& machine) {
-      return machine->place != node && holds(*machine, record, end);
+      return machine->place != node && is_usable(*machine) && holds(*machine, record, end);
     };
     if (std::none_of(machines_.begin(), machines_.end(), elsewhere)) return id;
   }
