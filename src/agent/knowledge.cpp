@@ -143,6 +143,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.not_receiving_since.reset();
   server.lag_seconds.reset();
   server.wal_removed = false;
+  server.off_branch = false;
   server.diverged = false;
   server.gate_open = false;
   server.cold = false;

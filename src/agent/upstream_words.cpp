@@ -48,7 +48,10 @@ std::optional<UpstreamRefusal> UpstreamWords::read(const std::filesystem::path& 
   said.diverged = says("is not in this server's history") ||
                   says("forked off current database system timeline") ||
                   says("is ahead of the WAL flush position");
-  if (!said.removed && !said.diverged) return std::nullopt;
+  // xlogrecovery.c rescanLatestTimeLine: it has adopted the history of a leader that it never
+  // reached.
+  said.off_branch = says("is not a child of database system timeline");
+  if (!said.removed && !said.diverged && !said.off_branch) return std::nullopt;
   return said;
 }
 
@@ -57,6 +60,7 @@ void learn_refusal(core::Server& server, const UpstreamRefusal& said) {
   if (!server.not_receiving_since || said.since < *server.not_receiving_since) return;
   server.wal_removed = server.wal_removed || said.removed;
   server.diverged = server.diverged || said.diverged;
+  server.off_branch = server.off_branch || said.off_branch;
 }
 
 }  // namespace evergres::agent

@@ -14,6 +14,7 @@ struct UpstreamRefusal {
   Instant since;         ///< it was written after this
   bool removed = false;  ///< the upstream no longer has what we need
   bool diverged = false;
+  bool off_branch = false;  ///< its newest timeline does not come from the one that is followed
 };
 
 /// Reads what PostgreSQL appended to its log since the last look. Used by one thread.

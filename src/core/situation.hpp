@@ -140,6 +140,8 @@ struct Server {
   std::vector<NodeName> slots_of;  ///< nodes for which a slot here keeps WAL
   std::optional<std::vector<Slot>> slots;  ///< all; absent: not looked yet
   std::optional<double> lag_seconds;
+  /// It follows a timeline that its upstream's does not come from; only a start looks anew.
+  bool off_branch = false;
   bool wal_removed = false;  ///< the leader no longer has the WAL that this node needs
   bool diverged = false;     ///< the upstream refused our timeline or position
   std::optional<Instant> receiving_since;
@@ -172,6 +174,7 @@ constexpr auto fields(const Server*) {
                     Field{"slots_of", &Server::slots_of},
                     Field{"slots", &Server::slots},
                     Field{"lag_seconds", &Server::lag_seconds},
+                    Field{"off_branch", &Server::off_branch},
                     Field{"wal_removed", &Server::wal_removed},
                     Field{"diverged", &Server::diverged},
                     Field{"receiving_since", &Server::receiving_since},

@@ -139,8 +139,9 @@ void AgentModel::read_the_log(Instant now) {
   said.removed = (refusals.removed && *refusals.removed > log_read_) ||
                  (refusals.history && *refusals.history > log_read_);
   said.diverged = refusals.diverged && *refusals.diverged > log_read_;
+  said.off_branch = refusals.off_branch && *refusals.off_branch > log_read_;
   log_read_ = moment;
-  if (said.removed || said.diverged) agent::learn_refusal(know_.situation.server, said);
+  if (said.removed || said.diverged || said.off_branch) agent::learn_refusal(know_.situation.server, said);
 }
 
 void AgentModel::look_at_stopped() {

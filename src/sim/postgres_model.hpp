@@ -214,6 +214,7 @@ class PostgresModel {
     std::optional<Moment> diverged;
     std::optional<Moment> behind;
     std::optional<Moment> slot;     ///< it is in use, or there is none
+    std::optional<Moment> off_branch;
     std::optional<Moment> history;  ///< a history file is not there
   };
   [[nodiscard]] const Refusals& refusals() const { return refusals_; }

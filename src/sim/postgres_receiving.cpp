@@ -216,6 +216,7 @@ void PostgresModel::adopt_newest() {
     }
     return;
   }
+  if (newest != target_) refusals_.off_branch = events_.now();
 }
 
 void PostgresModel::end_receiver() {

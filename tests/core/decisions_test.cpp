@@ -307,8 +307,8 @@ void add_follower(std::vector<Case>& cases) {
   cases.push_back({"diverged, the leader has not checkpointed: wait",
                    with(diverged, [](Situation& s) { s.record->rewind_ready = false; })});
   cases.push_back(
-      {"diverged, rewind failed: clone", with(diverged, [](Situation& s) {
-         s.attempts[Rewind::kind] = {Ending::failed, Term{5}, ago(60), 1, "no common checkpoint"};
+      {"diverged, rewind failed twice: clone", with(diverged, [](Situation& s) {
+         s.attempts[Rewind::kind] = {Ending::failed, Term{5}, ago(60), 2, "no common checkpoint"};
        })});
   cases.push_back({"promoted behind our back on a recorded id: clone", with(fits, [](Situation& s) {
                      s.fenced->history = {{TimelineId{2}, TimelineId{1}, Lsn{900}}};

@@ -141,6 +141,29 @@ inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lack
   cases.push_back({"the same, strict, and nobody else votes: clone", with(lacks, alone)});
   cases.push_back({"the same, but another incarnation voted: clone",
                    with(lacks, [](Situation& s) { s.server.incarnation = Incarnation{"other"}; })});
+  cases.push_back(
+      {"the same, strict, and n3 is to be made anew: clone", with(lacks, [&](Situation& s) {
+         strict(s);
+         s.record->request = Request{"r1", RequestKind::reinit, node("n3"), false, 0};
+       })});
+  cases.push_back({"the same, and our incarnation is unknown",
+                   with(lacks, [](Situation& s) { s.server.incarnation.reset(); })});
+  const auto cloning = [](Situation& s) {
+    s.operation = Operation{Clone::kind, s.record->term, ago(30)};
+    s.server.state = ServerState::stopped;
+    s.peers[node("n1")].alive_at = ago(5);
+    s.peers[node("n1")].said->leads = Leads::unknown;
+    s.nobody_in_charge_since = ago(5);
+  };
+  cases.push_back({"a clone runs, the leader is gone, and we vote", with(lacks, cloning)});
+  cases.push_back({"the same, but only for a moment", with(with(lacks, cloning), [](Situation& s) {
+                     s.nobody_in_charge_since = ago(1);
+                   })});
+  cases.push_back({"the same, but our data was given up",
+                   with(with(lacks, cloning), [](Situation& s) { s.server.rebuilding = true; })});
+  cases.push_back({"the same, but no policy counts us",
+                   with(with(lacks, cloning),
+                        [](Situation& s) { s.record->policy.current.voters = {seat("n3")}; })});
   cases.push_back({"diverged, and we vote", diverged});
   cases.push_back({"diverged, strict, and n3 suffices", with(diverged, strict)});
   cases.push_back({"diverged, strict, and nobody else votes: rewind", with(diverged, alone)});
@@ -175,7 +198,14 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
   const Situation diverged = with(fits, [](Situation& s) {
     s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
   });
-  const auto rewind_failed = failed(Rewind::kind, 60);
+  cases.push_back(
+      {"diverged, rewind failed once: again", with(diverged, failed(Rewind::kind, 60))});
+  cases.push_back(
+      {"diverged, rewind failed a moment ago", with(diverged, failed(Rewind::kind, 1))});
+  const auto rewind_failed = [](Situation& s) {
+    failed(Rewind::kind, 60)(s);
+    s.attempts[Rewind::kind].failures = 2;
+  };
   cases.push_back({"diverged, rewind failed, and the clone a moment ago",
                    with(with(diverged, rewind_failed), failed(Clone::kind, 1))});
   const auto refuse = [](Situation& s) {
@@ -197,6 +227,7 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                    with(lacks, [](Situation& s) {
                      s.record->policy.unproven.push_back(s.record->policy.current);
                      s.record->policy.unproven.back().voters = {seat("n2")};
+                     s.record->policy.unproven.back().mode = Durability::strict;
                    })});
   cases.push_back(
       {"the leader lacked our next WAL, and is silent: nothing is given up",
@@ -206,6 +237,17 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
        with(diverged, [](Situation& s) { s.peers[node("n1")].said->leads = Leads::unknown; })});
   cases.push_back({"the leader lacks our next WAL, and a clone failed a moment ago",
                    with(lacks, failed(Clone::kind, 1))});
+  cases.push_back(
+      {"we follow the timeline of a leader that we never reached", with(standby, [](Situation& s) {
+         s.server.off_branch = true;
+         s.server.receiving = false;
+         s.server.not_receiving_since = ago(3);
+       })});
+  cases.push_back({"the same, for a moment only", with(standby, [](Situation& s) {
+                     s.server.off_branch = true;
+                     s.server.receiving = false;
+                     s.server.not_receiving_since = ago(1);
+                   })});
   cases.push_back({"the leader has lacked our next WAL for a moment only",
                    with(lacks, [](Situation& s) { s.server.not_receiving_since = ago(1); })});
   cases.push_back({"a cold standby was started again a moment ago", with(standby, [](Situation& s) {

@@ -264,11 +264,9 @@ std::optional<postgres::Observation> ModelServer::observe() {
 
 std::string ModelServer::last_refusal() {
   const auto& refusals = model.refusals();
-  const std::pair<std::optional<sim::Moment>, const char*> all[] = {{refusals.slot, "slot"},
-                                                                    {refusals.removed, "removed"},
-                                                                    {refusals.diverged, "diverged"},
-                                                                    {refusals.behind, "behind"},
-                                                                    {refusals.history, "history"}};
+  const std::pair<std::optional<sim::Moment>, const char*> all[] = {
+      {refusals.slot, "slot"},     {refusals.removed, "removed"},   {refusals.diverged, "diverged"},
+      {refusals.behind, "behind"}, {refusals.off_branch, "branch"}, {refusals.history, "history"}};
   std::pair<std::optional<sim::Moment>, const char*> last{std::nullopt, ""};
   for (const auto& each : all) {
     if (each.first && last.first < each.first) last = each;

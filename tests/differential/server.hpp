@@ -90,7 +90,8 @@ class Server {
   virtual void end_receiver() = 0;
   virtual bool receiver_process() = 0;
   /// Why its upstream last refused its receiver, since the start: "slot", "removed", "diverged",
-  /// "behind", "history" (a file that it lacks is not there), or "".
+  /// "behind", "history" (a file that it lacks is not there), "branch" (its newest timeline does
+  /// not come from the one that is followed), or "".
   virtual std::string last_refusal() = 0;
 
   /// What it answers, if it answers.

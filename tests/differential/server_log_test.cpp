@@ -24,6 +24,7 @@ std::string last_refusal_in(const std::string& text) {
       {"is not in this server's history", "diverged"},
       {"is ahead of the WAL flush position", "diverged"},
       {"is behind recovery timeline", "behind"},
+      {"is not a child of database system timeline", "branch"},
       {"could not receive timeline history file from the primary server: ERROR:  could not open "
        "file",
        "history"}};

@@ -232,6 +232,41 @@ DIFFERENTIAL(ATimelineBehindAGapIsNotSeenUntilTheGapIsFilled) {
   story.see_histories(story.n2);
 }
 
+// Recovery follows the newest timeline of which it has the history, also if nothing of it ever
+// came. A timeline that leaves the one before is no child of it: nothing is streamed until the next
+// start.
+DIFFERENTIAL(ATimelineThatWasNeverReachedIsFollowedUntilTheNextStart) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.follow(story.n3, story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.until_replayed(story.n3, "m1");
+  story.n2.kill_everything();
+  story.n3.kill_everything();
+  story.commit(story.n1);
+  promote_again(story, story.n1);
+  story.n2.take_histories(story.n1);
+  story.n2.write_upstream(std::nullopt);
+  story.start(story.n2);
+  story.n3.write_upstream(std::nullopt);
+  story.start(story.n3);
+  story.n3.reserve(TimelineId{4});
+  story.promote(story.n3);
+  story.commit(story.n3);
+  story.n2.write_upstream(Upstream{"n3", "a"});
+  story.until_refused(story.n2, "branch");
+  story.see(story.n2);
+  story.n2.kill_everything();
+  story.start(story.n2);
+  story.until_streaming(story.n3, "a");
+  story.mark("m2", story.n3);
+  story.until_replayed(story.n2, "m2");
+  story.see(story.n2);
+  story.see_histories(story.n2);
+}
+
 // A clone has the history of one timeline. Whoever needs an older file from it gets no WAL.
 DIFFERENTIAL(ACloneCannotGiveTheHistoriesOfBefore) {
   story.lead(story.n1, "");

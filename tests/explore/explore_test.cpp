@@ -47,6 +47,7 @@ const std::set<std::string> foreign{"keep_hands_off_foreign_data",
                                     "record_the_wanted_durability",
                                     "apply_the_settings",
                                     "note_what_was_lost",
+                                    "start_anew_from_a_dead_timeline",
                                     "warm_up_a_cold_standby",
                                     "keep_wal_for_our_followers",
                                     "keep_permanent_slots"};

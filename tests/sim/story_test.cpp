@@ -129,7 +129,7 @@ TEST(Stories, NameTheInvariantOfAViolation) {
 
 /// A seed told as a story is the same run, line by line.
 TEST(Stories, OfASeedAreTheSeed) {
-  for (const std::uint64_t seed : {1U, 6U}) {
+  for (const std::uint64_t seed : {6U, 8U}) {
     Choices choices = Choices::of_seed(seed);
     choices.record();
     World world(std::move(choices), {});

@@ -210,6 +210,21 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
                 {}};
 }
 
+// A standby fetches the history of a new timeline, and recovery follows that from then on, also if
+// the leader dies before any of it came. The next leader's timeline is no child of it, and only a
+// start seeks the newest one again from what is on disk.
+Judgement start_anew_from_a_dead_timeline(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  if (leader == nullptr || !s.server.off_branch || s.server.state != ServerState::standby)
+    return std::nullopt;
+  if (!points_to(s, *leader) || !refused_for_long(s)) return std::nullopt;
+  if (!may_try(s, RestartServer::kind, Millis{3000})) return std::nullopt;
+  return Answer{
+      RestartServer{""},
+      "our server follows a timeline that the one of " + leader->node.value + " does not come from",
+      {}};
+}
+
 // A standby without SQL is started again once it follows a leader: the limits that kept it so may
 // have reached its control file by then.
 Judgement warm_up_a_cold_standby(const Situation& s) {

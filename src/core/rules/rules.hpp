@@ -52,6 +52,7 @@ Judgement add_a_member(const Situation& s);
 
 // rules/follower.cpp
 Judgement restart_on_request(const Situation& s);
+Judgement start_anew_from_a_dead_timeline(const Situation& s);
 Judgement warm_up_a_cold_standby(const Situation& s);
 Judgement follow_the_leader(const Situation& s);
 Judgement keep_wal_for_our_followers(const Situation& s);
