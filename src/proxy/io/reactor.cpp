@@ -18,7 +18,10 @@ namespace evergres::proxy {
 namespace {
 
 constexpr std::uint32_t wake_slot = UINT32_MAX;
-constexpr std::size_t events_at_once = 256;
+constexpr std::size_t events_at_once = 64;
+/// So many at once tell of a busy time: more have come while they were handled.
+constexpr int many_events = 8;
+constexpr Millis longest_looks{1};
 
 struct Slot {
   Watcher* watcher = nullptr;  ///< nobody: the slot is free
@@ -56,6 +59,7 @@ struct Reactor::Impl {
   std::map<Timer, std::function<void()>> timers;
   std::uint64_t next_timer = 1;
   std::vector<std::function<void()>> deferred, deferred_now, posted_now;
+  std::function<void()> turn_end;
   std::unique_ptr<char[]> scratch;
   Instant now;
   bool running = false;
@@ -68,6 +72,7 @@ struct Reactor::Impl {
   Slot* find(Watch watch);
   void dispatch(std::uint64_t number, Watcher::Ready what);
   [[nodiscard]] int wait_ms() const;
+  int look(int wait_ms);
   void handle_events(std::uint64_t asked_round);
   bool run_posted();
   void run_again(std::uint64_t asked_round);
@@ -100,9 +105,10 @@ int Reactor::Impl::wait_ms() const {
   return static_cast<int>(std::min((left + per_ms - 1) / per_ms, longest));
 }
 
-void Reactor::Impl::handle_events(std::uint64_t asked_round) {
+/// How many events there were; they have been handled.
+int Reactor::Impl::look(int wait_ms) {
   std::array<epoll_event, events_at_once> events;
-  const int count = ::epoll_wait(epoll.number(), events.data(), events_at_once, wait_ms());
+  const int count = ::epoll_wait(epoll.number(), events.data(), events_at_once, wait_ms);
   CHECK(count >= 0 || errno == EINTR);
   now = boot_now();
   for (int index = 0; index < count; ++index) {
@@ -115,6 +121,13 @@ void Reactor::Impl::handle_events(std::uint64_t asked_round) {
     std::uint64_t ignored = 0;
     [[maybe_unused]] const ssize_t got = ::read(wake.number(), &ignored, sizeof ignored);
   }
+  return count;
+}
+
+void Reactor::Impl::handle_events(std::uint64_t asked_round) {
+  int found = look(wait_ms());
+  const Instant until = now + longest_looks;
+  while (found >= many_events && now < until) found = look(0);
   run_again(asked_round);
 }
 
@@ -234,6 +247,10 @@ void Reactor::defer(std::function<void()> what) {
   impl_->deferred.push_back(std::move(what));
 }
 
+void Reactor::at_turn_end(std::function<void()> what) {
+  impl_->turn_end = std::move(what);
+}
+
 void Reactor::post(std::function<void()> what) {
   {
     const std::lock_guard lock(impl_->mutex);
@@ -261,6 +278,7 @@ void Reactor::run() {
     stop = impl_->run_posted();
     impl_->run_timers();
     impl_->run_deferred();
+    if (impl_->turn_end) impl_->turn_end();
   }
   impl_->running = false;
 }

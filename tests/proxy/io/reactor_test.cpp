@@ -177,6 +177,58 @@ TEST_F(ReactorTest, AgainComesAfterTheOthers) {
   EXPECT_EQ(order, "gmggg");
 }
 
+TEST_F(ReactorTest, ATurnEndsAfterWhatWasDeferred) {
+  const Pair pair;
+  Told told;
+  std::string order;
+  told.what = [&](Watcher::Ready) {
+    order += 'e';
+    reactor->defer([&] { order += 'd'; });
+    reactor->stop();
+  };
+  ASSERT_TRUE(reactor->watch(pair.here.number(), told));
+  reactor->at_turn_end([&] { order += '.'; });
+  run();
+  EXPECT_EQ(order, "ed..") << "stop() comes with a turn of its own";
+}
+
+/// As many clients as there are letters, each with something to read. Whoever is told first makes
+/// `late` readable, who stops the reactor, with a turn of its own. Says who was told, with a dot
+/// where a turn ended.
+std::string turns_of(Reactor& reactor, int clients) {
+  std::vector<Pair> pairs(static_cast<std::size_t>(clients));
+  std::vector<Told> told(pairs.size());
+  const Pair last;
+  Told late;
+  std::string order;
+  late.what = [&](Watcher::Ready ready) {
+    if (!ready.readable) return;  // its first edge
+    order += 'l';
+    reactor.stop();
+  };
+  EXPECT_TRUE(reactor.watch(last.here.number(), late));
+  reactor.defer([&] {
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      told[i].what = [&](Watcher::Ready) {
+        if (order.back() != 'c') last.say("x");
+        order += 'c';
+      };
+      EXPECT_TRUE(reactor.watch(pairs[i].here.number(), told[i]));
+    }
+  });
+  reactor.at_turn_end([&] { order += '.'; });
+  reactor.run();
+  return order;
+}
+
+TEST_F(ReactorTest, ATurnOfFewEventsEndsBeforeOthersAreLookedFor) {
+  EXPECT_EQ(turns_of(*reactor, 2), ".cc.l..");
+}
+
+TEST_F(ReactorTest, ATurnOfManyEventsTakesInWhatCameMeanwhile) {
+  EXPECT_EQ(turns_of(*reactor, 20), "." + std::string(20, 'c') + "l..");
+}
+
 TEST_F(ReactorTest, TimersCallInTheirOrderAndNeverEarly) {
   const Instant start = boot_now();
   std::string order;
