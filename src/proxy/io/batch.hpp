@@ -52,13 +52,15 @@ class Batch {
   bool send(Stream& to) {
     if (parts_.empty()) return true;
     views_.clear();
-    for (const Part& part : parts_) {
-      views_.push_back(part.view != nullptr ? std::string_view(part.view, part.size)
-                                            : std::string_view(own_).substr(part.from, part.size));
-    }
+    for (const Part& part : parts_) views_.push_back(bytes_of(part));
     const bool sound = to.write(std::span<const std::string_view>(views_));
     clear();
     return sound;
+  }
+  /// Its bytes are appended to `to` instead.
+  void take(std::string& to) {
+    for (const Part& part : parts_) to.append(bytes_of(part));
+    clear();
   }
 
  private:
@@ -67,6 +69,10 @@ class Batch {
     std::size_t from;
     std::size_t size;
   };
+  [[nodiscard]] std::string_view bytes_of(const Part& part) const {
+    if (part.view != nullptr) return {part.view, part.size};
+    return std::string_view(own_).substr(part.from, part.size);
+  }
   std::vector<Part> parts_;
   std::string own_;
   std::vector<std::string_view> views_;

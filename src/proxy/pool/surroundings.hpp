@@ -8,6 +8,7 @@
 
 #include "proxy/configuration.hpp"
 #include "proxy/io/batch.hpp"
+#include "proxy/io/outbox.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/tls.hpp"
 #include "proxy/loudness.hpp"
@@ -29,9 +30,10 @@ struct Surroundings {
   Batch to_client;
   std::function<void(Loudness, const std::string&)> say;
   std::shared_ptr<Permits> permits;  ///< of all shards; never null
-  std::uint32_t turn = 0;         ///< for equals to take turns
-  std::uint64_t last_number = 0;  ///< of sessions and servers
+  std::uint32_t turn = 0;            ///< for equals to take turns
+  std::uint64_t last_number = 0;     ///< of sessions and servers
   Tallies tallies = {};
+  Outbox outbox = {};  ///< to clients; sent at the end of each turn
 
   /// Where a transaction may begin now.
   [[nodiscard]] Route route(Port port) {

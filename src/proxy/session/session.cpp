@@ -19,6 +19,7 @@ Session::Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t 
 
 Session::~Session() {
   *alive_ = false;
+  if (was_put_) host_.around().outbox.forget(*this);
   host_.around().reactor.forget(watch_);
   statements_.reset();
   if (pool_ != nullptr) {
@@ -235,14 +236,43 @@ bool Session::may_go_on(char type) {
 void Session::send_to_client() {
   Batch& batch = host_.around().to_client;
   if (batch.empty()) return;
+  send_what_was_put();
   if (pool_ != nullptr) pool_->totals.sent += batch.size();
-  if (!batch.send(stream_)) {
-    // Not inside of whatever is going on.
-    const std::shared_ptr<bool> alive = alive_;
-    host_.around().reactor.defer([this, alive] {
-      if (*alive) gone();
-    });
-  }
+  if (!batch.send(stream_)) gone_later();
+}
+
+/// At the end of the turn.
+void Session::put_into_outbox() {
+  Batch& batch = host_.around().to_client;
+  if (batch.empty()) return;
+  if (batch.size() > Outbox::longest) return send_to_client();
+  if (pool_ != nullptr) pool_->totals.sent += batch.size();
+  host_.around().outbox.put(*this, batch);
+  was_put_ = true;
+}
+
+void Session::deliver(std::string_view bytes) {
+  was_put_ = false;
+  if (!stream_.write(bytes)) gone_later();
+}
+
+/// At once, after what was put into the outbox. False if the stream is broken.
+bool Session::tell(std::string_view bytes) {
+  send_what_was_put();
+  return stream_.write(bytes);
+}
+
+/// With what is for others: it is seldom that somebody cannot wait.
+void Session::send_what_was_put() {
+  if (was_put_) host_.around().outbox.send();
+}
+
+/// Not inside of whatever is going on.
+void Session::gone_later() {
+  const std::shared_ptr<bool> alive = alive_;
+  host_.around().reactor.defer([this, alive] {
+    if (*alive) gone();
+  });
 }
 
 void Session::end(std::string_view sqlstate, const Error& error) {
@@ -252,7 +282,7 @@ void Session::end(std::string_view sqlstate, const Error& error) {
   std::string last;
   write_error(last, Severity::fatal, sqlstate, error);
   host_.around().to_client.clear();
-  const bool sent = stream_.write(last);
+  const bool sent = tell(last);
   let_go();
   closing_ = true;
   closing_since_ = host_.around().reactor.now();
@@ -270,6 +300,7 @@ void Session::finish() {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
   if (console_ && console_->busy()) host_.console_gives_up(*this);
+  send_what_was_put();
   host_.around().reactor.forget(watch_);
   stream_.close();
   host_.over(*this);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/console/console_session.hpp"
+#include "proxy/io/outbox.hpp"
 #include "proxy/io/reactor.hpp"
 #include "proxy/io/stream.hpp"
 #include "proxy/login/cancel_keys.hpp"
@@ -76,7 +77,7 @@ class SessionHost {
 };
 
 /// One client, from its first byte to its last. One thread.
-class Session final : public Watcher, public Waiter, public PassageOwner {
+class Session final : public Watcher, public Waiter, public PassageOwner, public Addressee {
  public:
   Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t number);
   ~Session();
@@ -128,6 +129,9 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   void heard_all(Server& server) override;
   void lost(Server& server, const ServerEnd& end) override;
   [[nodiscard]] bool takes() const override { return stream_.unsent() < unsent_most; }
+
+  // Addressee
+  void deliver(std::string_view bytes) override;
 
   // PassageOwner
   void opened(ServerReady ready) override;
@@ -185,8 +189,12 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   void hand_in();
   [[nodiscard]] bool has_message(std::string_view ahead) const;
   void gone();
+  void gone_later();
   void finish();
   void send_to_client();
+  void put_into_outbox();
+  bool tell(std::string_view bytes);
+  void send_what_was_put();
   void resume();
 
   // session_login.cpp
@@ -281,6 +289,7 @@ class Session final : public Watcher, public Waiter, public PassageOwner {
   bool hung_up_ = false;
   bool closing_ = false;
   bool consuming_ = false;
+  bool was_put_ = false;  ///< something of it waits in the outbox
   Instant closing_since_;
   std::string user_, database_;
 

@@ -57,7 +57,7 @@ void Session::surrender_to(const Frame& frame) {
   ClientNames names(*statements_, pool_->catalog(), unnamed_);
   std::string to;
   surrender_.take(frame, names, to);
-  if (!to.empty() && !stream_.write(to)) gone();
+  if (!to.empty() && !tell(to)) gone();
 }
 
 void Session::frame(const Frame& frame) {
@@ -76,7 +76,7 @@ void Session::frame(const Frame& frame) {
     if (frame.type == 'S') {
       std::string ready;
       write_ready(ready, TransactionStatus::idle);
-      if (!stream_.write(ready)) gone();
+      if (!tell(ready)) gone();
     }
     return;
   }

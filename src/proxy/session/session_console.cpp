@@ -29,7 +29,7 @@ void Session::enter_console() {
   write_ready(welcome, TransactionStatus::idle);
   stage_ = Stage::ready;
   entrance_.reset();
-  if (!stream_.write(welcome)) return gone();
+  if (!tell(welcome)) return gone();
   resume();
 }
 
@@ -38,7 +38,7 @@ void Session::console_frame(const Frame& frame) {
   std::string told;
   const ConsoleStep step = console_->take(frame, told);
   if (step == ConsoleStep::asks) host_.console_asks(*this, console_->asked());
-  const bool sound = told.empty() || stream_.write(told);
+  const bool sound = told.empty() || tell(told);
   if (!sound) return gone();
   if (step != ConsoleStep::closes) return;
   closing_ = true;
@@ -56,7 +56,7 @@ void Session::console_answered(const ConsoleAnswer& answer) {
   } else {
     console_->done(told);
   }
-  if (!stream_.write(told)) return gone();
+  if (!tell(told)) return gone();
   resume();
 }
 

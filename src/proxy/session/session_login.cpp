@@ -15,12 +15,12 @@ void Session::open(std::string_view& input) {
     return end(refused->sqlstate, refused->error);
   }
   if (const auto* answer = std::get_if<OpeningAnswer>(&step)) {
-    if (!stream_.write(std::string_view(&answer->byte, 1))) gone();
+    if (!tell(std::string_view(&answer->byte, 1))) gone();
     return;
   }
   if (const auto* handshake = std::get_if<OpeningHandshake>(&step)) {
     entrance_->direct = handshake->direct;
-    if (!handshake->direct && !stream_.write("S")) return gone();
+    if (!handshake->direct && !tell("S")) return gone();
     stage_ = Stage::handshake;
     stream_.accept_tls(*host_.around().client_tls);
     return shake_hands();
@@ -75,7 +75,7 @@ void Session::feed_login(std::string_view& input) {
 }
 
 void Session::log_in(ClientStep step) {
-  if (!entrance_->out.empty() && !stream_.write(entrance_->out)) return gone();
+  if (!entrance_->out.empty() && !tell(entrance_->out)) return gone();
   entrance_->out.clear();
   if (std::holds_alternative<ClientLacks>(step)) return;
   if (const auto* needs = std::get_if<NeedsSecret>(&step)) {
@@ -106,7 +106,7 @@ void Session::say_refusal(Refused refused) {
   const auto say = [this](const Refused& what) {
     std::string last;
     write_refusal(last, what);
-    if (!stream_.write(last)) return gone();
+    if (!tell(last)) return gone();
     closing_ = true;
     closing_since_ = host_.around().reactor.now();
     if (stream_.unsent() == 0) finish();
@@ -124,12 +124,12 @@ void Session::admit(const Admitted& admitted) {
   StartupMessage& startup = *entrance_->startup;
   if (is_console_database(startup.database)) return enter_console();
   if (host_.disabled(startup.database)) {
-    return say_refusal({"55000",
-                        Error(ErrorCode::refused,
-                              "database " + shown_name(startup.database) + " is disabled",
-                              "An admin of the endpoint's console has disabled it.",
-                              "ENABLE in the console lets clients in again."),
-                        false});
+    return say_refusal(
+        {"55000",
+         Error(ErrorCode::refused, "database " + shown_name(startup.database) + " is disabled",
+               "An admin of the endpoint's console has disabled it.",
+               "ENABLE in the console lets clients in again."),
+         false});
   }
   if (startup.replication != Replication::none) {
     host_.logged_in(*this, admitted.keys);
@@ -189,7 +189,7 @@ void Session::greet() {
   stage_ = Stage::ready;
   entrance_.reset();
   idle_since_ = host_.around().reactor.now();
-  if (!stream_.write(welcome)) return gone();
+  if (!tell(welcome)) return gone();
   if (server_ != nullptr) {
     // It was only needed for this.
     Server& server = *std::exchange(server_, nullptr);

@@ -104,7 +104,7 @@ void Session::lost(Server& server, const ServerEnd& end) {
     // A reason of its own, such as a timeout: the client's to read.
     server_ = nullptr;
     send_to_client();
-    if (!segments_.front().in_message) stream_.write(end.last_word);
+    if (!segments_.front().in_message) tell(end.last_word);
     closing_ = true;
     closing_since_ = host_.around().reactor.now();
     if (stream_.unsent() == 0) finish();
@@ -217,7 +217,7 @@ void Session::succeed(std::string told, Event event, const std::string& reason) 
     surrender_.skip();
   }
   segments_.erase(segments_.begin());
-  if (!stream_.write(told)) return gone();
+  if (!tell(told)) return gone();
   fail_rest(event, reason);
 }
 
@@ -236,7 +236,7 @@ void Session::fail_segment(std::size_t place, const Failure& failure, Transactio
     surrender_.skip();
   }
   segments_.erase(segments_.begin() + static_cast<std::ptrdiff_t>(place));
-  if (!stream_.write(told)) gone();
+  if (!tell(told)) gone();
 }
 
 /// The requests behind one that has failed. They had been sent: what became of them is unknown, or,

@@ -82,7 +82,7 @@ void Session::opened(ServerReady ready) {
   entrance_.reset();
   host_.around().say(Loudness::info,
                      "replication of " + shown_name(user_) + " from " + address_ + " goes through");
-  if (!stream_.write(welcome)) return gone();
+  if (!tell(welcome)) return gone();
   resume();
 }
 
@@ -91,7 +91,7 @@ void Session::goes_on() {
 }
 
 bool Session::arrived(std::string_view bytes) {
-  if (stream_.write(bytes)) return true;
+  if (tell(bytes)) return true;
   gone();
   return false;
 }

@@ -433,7 +433,7 @@ void Session::skipped(Server& server, const Owed& message) {
 void Session::heard_all(Server& server) {
   const std::shared_ptr<bool> alive = alive_;
   if (closing_ || stage_ == Stage::over) return;
-  send_to_client();
+  put_into_outbox();
   if (!segments_.empty() && server.ledger().owed() == 0) {
     idle_since_ = host_.around().reactor.now();
   }

@@ -22,6 +22,7 @@ Result<std::unique_ptr<Shard>> Shard::make(Plan plan) {
   std::unique_ptr<Shard> shard(new Shard(std::move(*reactor), std::move(plan)));
   if (Outcome loaded = shard->load_certificates(); !loaded) return loaded.error();
   shard->reactor_->defer([raw = shard.get()] { raw->tick(); });
+  shard->reactor_->at_turn_end([raw = shard.get()] { raw->around_.outbox.send(); });
   return shard;
 }
 
