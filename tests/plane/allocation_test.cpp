@@ -70,16 +70,15 @@ class PlaneAllocation : public ::testing::TestWithParam<PoolMode> {
     endpoint_->lead(primary());
   }
 
-  /// How often the endpoint allocates or locks in `count` times `transaction`, once everything has
-  /// its size.
+  /// How often the endpoint allocates or locks in `count` times `transaction`.
   void count(const std::function<void()>& transaction, int count) {
-    for (int i = 0; i < 300; ++i) transaction();
     allocations = locks = 0;
     counting = true;
     for (int i = 0; i < count; ++i) transaction();
     counting = false;
   }
   void expect_few(const std::function<void()>& transaction, int times) {
+    for (int i = 0; i < 300; ++i) transaction();  // until everything has its size
     count(transaction, times);
     EXPECT_LT(allocations, few);
     EXPECT_LT(locks, few);

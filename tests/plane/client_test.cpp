@@ -14,6 +14,22 @@ namespace {
 
 constexpr int patience_ms = 20'000;
 
+/// For how long somebody on this machine has been ready to run and had no processor.
+Nanos starved() {
+  const std::string pressure = text_of("/proc/pressure/cpu");
+  const std::size_t total = pressure.find("total=");
+  if (total == std::string::npos) return Nanos{0};
+  return std::chrono::microseconds(std::stoll(pressure.substr(total + 6)));
+}
+
+/// Whoever has waited in vain says whether PostgreSQL and we were the only ones who wanted to run.
+std::string no_answer(std::optional<Nanos> starved_before) {
+  const Nanos since = starved_before ? starved() - *starved_before : Nanos{0};
+  return "no answer in " + std::to_string(patience_ms) + " ms; for " +
+         std::to_string(std::chrono::duration_cast<Millis>(since).count()) +
+         " ms of them somebody on this machine waited for a processor";
+}
+
 Told told_of(PGresult* result) {
   Told told;
   const ExecStatusType status = PQresultStatus(result);
@@ -58,15 +74,19 @@ std::ostream& operator<<(std::ostream& to, const Told& told) {
 
 Client::Client(const std::string& conninfo) : connection_(PQconnectStart(conninfo.c_str())) {
   const Instant deadline = boot_now() + Millis{patience_ms};
+  std::optional<Nanos> starved_before;
   PQsetNoticeProcessor(
       connection_, [](void*, const char*) {}, nullptr);
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED && boot_now() < deadline) {
     pollfd waiting{PQsocket(connection_),
                    static_cast<short>(next == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
-    if (PQsocket(connection_) >= 0) poll(&waiting, 1, 100);
+    if (PQsocket(connection_) >= 0 && poll(&waiting, 1, 100) == 0 && !starved_before) {
+      starved_before = starved();
+    }
     if (waiting.revents != 0 || PQsocket(connection_) < 0) next = PQconnectPoll(connection_);
   }
+  if (!connected() && boot_now() >= deadline) stuck_ = no_answer(starved_before);
 }
 
 Client::~Client() {
@@ -76,17 +96,21 @@ bool Client::connected() const {
   return PQstatus(connection_) == CONNECTION_OK;
 }
 std::string Client::problem() const {
-  return PQerrorMessage(connection_);
+  return PQerrorMessage(connection_) + stuck_;
 }
 
 PGresult* Client::next() {
   const Instant deadline = boot_now() + Millis{patience_ms};
+  std::optional<Nanos> starved_before;
   PQflush(connection_);
   while (PQisBusy(connection_) != 0) {
-    if (boot_now() > deadline) return nullptr;
+    if (boot_now() > deadline) {
+      stuck_ = no_answer(starved_before);
+      return nullptr;
+    }
     pollfd waiting{PQsocket(connection_),
                    static_cast<short>(POLLIN | (PQflush(connection_) == 1 ? POLLOUT : 0)), 0};
-    poll(&waiting, 1, 100);
+    if (poll(&waiting, 1, 100) == 0 && !starved_before) starved_before = starved();
     if ((waiting.revents & (POLLIN | POLLHUP | POLLERR)) != 0) PQconsumeInput(connection_);
   }
   return PQgetResult(connection_);
@@ -108,7 +132,7 @@ Told Client::end() {
     any = true;
     if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) return told;
   }
-  if (PQisBusy(connection_) != 0) told = {false, "stuck", "no answer", {}, {}};
+  if (PQisBusy(connection_) != 0) told = {false, "stuck", stuck_, {}, {}};
   if (!any || !connected()) {
     told.fine = false;
     if (told.sqlstate.empty()) told.sqlstate = "gone";
@@ -120,6 +144,21 @@ Told Client::end() {
 Told Client::ask(const std::string& sql) {
   begin(sql);
   return end();
+}
+
+std::vector<Row> table(Client& client, const std::string& show) {
+  client.begin(show);
+  std::vector<Row> rows;
+  while (PGresult* result = client.next()) {
+    for (int row = 0; row < PQntuples(result); ++row) {
+      auto& entry = rows.emplace_back();
+      for (int field = 0; field < PQnfields(result); ++field) {
+        entry[PQfname(result, field)] = PQgetvalue(result, row, field);
+      }
+    }
+    PQclear(result);
+  }
+  return rows;
 }
 
 std::string Client::value(const std::string& sql) {
@@ -268,6 +307,7 @@ void Relay::run() {
       pair.client = -1;
     }
     std::erase_if(pairs_, [](const auto& pair) { return pair->client < 0; });
+    connections_ = pairs_.size();
     if (waiting[0].revents == 0) continue;
     auto pair = std::make_unique<Pair>();
     pair->client = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -279,6 +319,7 @@ void Relay::run() {
     const bool there =
         ::connect(pair->server, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     pairs_.push_back(std::move(pair));
+    connections_ = pairs_.size();
     if (there) continue;
     ::close(pairs_.back()->client);
     ::close(pairs_.back()->server);

@@ -22,22 +22,6 @@ std::string console_of(const Endpoint& endpoint, const std::string& user = "alic
   return endpoint.dsn(user, "dbname=evergres");
 }
 
-/// The table as maps from column to value.
-std::vector<std::map<std::string, std::string>> table(Client& console, const std::string& show) {
-  console.begin(show);
-  std::vector<std::map<std::string, std::string>> rows;
-  while (PGresult* result = console.next()) {
-    for (int row = 0; row < PQntuples(result); ++row) {
-      auto& entry = rows.emplace_back();
-      for (int field = 0; field < PQnfields(result); ++field) {
-        entry[PQfname(result, field)] = PQgetvalue(result, row, field);
-      }
-    }
-    PQclear(result);
-  }
-  return rows;
-}
-
 std::string backends(const std::string& user = "alice") {
   return primary().value(
       "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = "

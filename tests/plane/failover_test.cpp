@@ -13,40 +13,6 @@ class PlaneFailover : public ::testing::Test {
   void SetUp() override { primary().ask("TRUNCATE journal"); }
   void TearDown() override { primary().ask("ALTER SYSTEM RESET ALL; SELECT pg_reload_conf()"); }
 
-  /// Commits wait for a standby that is not there.
-  static void let_commits_wait() {
-    primary().ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    primary().ask("SELECT pg_reload_conf()");
-    // The checkpointer publishes it when it gets to it: until a commit is seen waiting.
-    EXPECT_TRUE(eventually([] {
-      Client probe("host=" + scratch_directory().string() +
-                   " user=postgres dbname=app port=" + std::to_string(primary().port()));
-      const std::string pid = std::to_string(PQbackendPID(probe.connection()));
-      probe.begin("SELECT pg_logical_emit_message(true, 'x', 'x')");
-      bool waits = false;
-      while (!waits && PQisBusy(probe.connection()) != 0) {
-        waits = primary().value(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                    "'SyncRep' AND pid = " +
-                    pid) == "1";
-        PQconsumeInput(probe.connection());
-      }
-      primary().ask("SELECT pg_terminate_backend(" + pid + ", 10000)");
-      return waits;
-    }));
-  }
-  static void let_commits_go() {
-    primary().ask("ALTER SYSTEM RESET synchronous_standby_names");
-    primary().ask("SELECT pg_reload_conf()");
-    EXPECT_TRUE(
-        eventually([] { return primary().value("SHOW synchronous_standby_names").empty(); }));
-  }
-  static ::testing::AssertionResult somebody_waits() {
-    return eventually([] {
-      return primary().value(
-                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") != "0";
-    });
-  }
   static std::string journal(const std::string& token) {
     return primary().value("SELECT count(*) FROM journal WHERE token = '" + token + "'");
   }

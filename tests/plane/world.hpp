@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -70,7 +71,12 @@ class Client {
 
  private:
   PGconn* connection_;
+  std::string stuck_;  ///< what to say of a wait that was too long
 };
+
+/// What is answered, as maps from column to value.
+using Row = std::map<std::string, std::string>;
+std::vector<Row> table(Client& client, const std::string& show);
 
 /// The directory of PostgreSQL's programs, with a slash behind it.
 const std::string& programs();
@@ -113,6 +119,11 @@ Node& primary();
 /// A copy of it that streams from it.
 std::unique_ptr<Node> standby();
 std::filesystem::path scratch_directory();
+/// Commits on primary() wait for a standby that is not there, until let_commits_go().
+void let_commits_wait();
+void let_commits_go();
+/// Until a commit waits.
+::testing::AssertionResult somebody_waits();
 
 /// The directory of an authority (ca.crt, and another: ca2.crt), a server's certificate for
 /// localhost (server.crt, server.key) and those of clients: NAME.crt and NAME.key with the common
@@ -133,6 +144,7 @@ class Relay {
   void mute() { mute_ = true; }
   /// All connections end; new ones are as ever.
   void cut();
+  [[nodiscard]] std::size_t connections() const { return connections_; }
 
  private:
   struct Pair;
@@ -141,6 +153,7 @@ class Relay {
   int listening_ = -1;
   int port_ = 0;
   std::atomic<bool> mute_{false}, cut_{false}, stop_{false};
+  std::atomic<std::size_t> connections_{0};
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::thread thread_;
 };
@@ -161,8 +174,10 @@ class Endpoint {
   void vacant();
   /// The same leader, about to hand over, or not any more.
   void drain(bool draining);
-  /// Also on the read-only port.
-  void add_replica(Node& node);
+  /// Also on the read-only port. `name` and `port`: as another one, reached there.
+  void add_replica(Node& node, const std::string& name = "", int port = 0);
+  /// How many bytes of WAL it has not replayed, as agents say.
+  void lag(const std::string& name, std::uint64_t bytes);
   /// The endpoint of another node is there.
   void add_endpoint(const std::string& node, int port);
   [[nodiscard]] std::string dsn(const std::string& user = "alice",

@@ -210,6 +210,40 @@ std::unique_ptr<Node> standby() {
   return ::testing::AssertionSuccess();
 }
 
+void let_commits_wait() {
+  primary().ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  primary().ask("SELECT pg_reload_conf()");
+  // The checkpointer publishes it when it gets to it: until a commit is seen waiting.
+  EXPECT_TRUE(eventually([] {
+    Client probe("host=" + scratch_directory().string() +
+                 " user=postgres dbname=app port=" + std::to_string(primary().port()));
+    const std::string pid = std::to_string(PQbackendPID(probe.connection()));
+    probe.begin("SELECT pg_logical_emit_message(true, 'x', 'x')");
+    bool waits = false;
+    while (!waits && PQisBusy(probe.connection()) != 0) {
+      waits = primary().value(
+                  "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = " +
+                  pid) == "1";
+      PQconsumeInput(probe.connection());
+    }
+    primary().ask("SELECT pg_terminate_backend(" + pid + ", 10000)");
+    return waits;
+  }));
+}
+
+void let_commits_go() {
+  primary().ask("ALTER SYSTEM RESET synchronous_standby_names");
+  primary().ask("SELECT pg_reload_conf()");
+  EXPECT_TRUE(eventually([] { return primary().value("SHOW synchronous_standby_names").empty(); }));
+}
+
+::testing::AssertionResult somebody_waits() {
+  return eventually([] {
+    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") !=
+           "0";
+  });
+}
+
 // ---- servers
 
 Node::Node(std::string name, std::filesystem::path directory)
@@ -292,8 +326,7 @@ Configuration usual(PoolMode mode) {
   return configuration;
 }
 
-Endpoint::Endpoint(Configuration configuration,
-                   const std::function<void(Proxy::Hooks&)>& change) {
+Endpoint::Endpoint(Configuration configuration, const std::function<void(Proxy::Hooks&)>& change) {
   Proxy::Hooks hooks;
   hooks.say = [this](Loudness, const std::string& what) {
     const std::lock_guard lock(mutex_);
@@ -381,15 +414,22 @@ void Endpoint::drain(bool draining) {
   tell();
 }
 
-void Endpoint::add_replica(Node& node) {
+void Endpoint::add_replica(Node& node, const std::string& name, int port) {
   ServerNode entry;
-  entry.name = NodeName{node.name()};
-  entry.address = {"127.0.0.1", node.port()};
+  entry.name = NodeName{name.empty() ? node.name() : name};
+  entry.address = {"127.0.0.1", port == 0 ? node.port() : port};
   auto resolved = resolve(entry.address);
   entry.resolved = *resolved;
   entry.answers = entry.replays = true;
   entry.lag = 0;
   world_.nodes.push_back(entry);
+  tell();
+}
+
+void Endpoint::lag(const std::string& name, std::uint64_t bytes) {
+  for (ServerNode& node : world_.nodes) {
+    if (node.name.value == name) node.lag = bytes;
+  }
   tell();
 }
 
