@@ -281,7 +281,7 @@ Verdict decide_outcome(Standing standing, Event event, Replay replay) {
       if (standing == Standing::login) return nothing;
       if (standing == Standing::resolving)
         return unknown("Its fate could not be found out in time.");
-      return end_of_wait(standing, query_canceled, "It waited for longer than statement_timeout.");
+      return end_of_wait(standing, query_canceled, waited_beyond_statement_timeout);
     case Event::cancel_requested: return on_cancel(standing);
     case Event::drain_begins: {
       const Verdict verdict = on_drain_expires(standing);

@@ -161,6 +161,10 @@ struct Verdict {
   std::string_view because = {};   ///< a sentence; the error's detail where one is sent
 };
 
+/// Of the verdict on Event::statement_timeout, whose code is that of a cancel request.
+inline constexpr std::string_view waited_beyond_statement_timeout =
+    "It waited for longer than statement_timeout.";
+
 /// Pure, total: some verdict for each pair, also for those that cannot meet.
 Verdict decide_outcome(Standing standing, Event event, Replay replay);
 

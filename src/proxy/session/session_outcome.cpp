@@ -22,7 +22,9 @@ Failure failure_of(const Verdict& verdict, const std::string& reason) {
     failure.message = "there is no primary to send this to";
     failure.hint = "Try again. `evergres list` shows the cluster.";
   } else if (verdict.sqlstate == "57014") {
-    failure.message = "canceling statement due to user request";
+    const bool late = verdict.because == waited_beyond_statement_timeout;
+    failure.message = late ? "canceling statement due to statement timeout"
+                           : "canceling statement due to user request";
   } else {
     failure.message = "the session has lost its server";
   }
@@ -287,15 +289,16 @@ void Session::wait_again(bool replay) {
 
 void Session::expired() {
   held_ = false;
+  const auto own = statement_deadline();
+  const bool of_its_own = own && *own <= host_.around().reactor.now();
   wants_since.reset();
   if (stage_ == Stage::greeting) {
     return end("57P03", Error(ErrorCode::unreachable, "there is no primary to log in to",
                               "None became available within hold_timeout.",
                               "Try again. `evergres list` shows the cluster."));
   }
-  carry_out(
-      decide_outcome(Standing::held, Event::hold_expired, host_.around().configuration->replay), 0,
-      {});
+  const Event event = of_its_own ? Event::statement_timeout : Event::hold_expired;
+  carry_out(decide_outcome(Standing::held, event, host_.around().configuration->replay), 0, {});
 }
 
 void Session::fate_known(Fate fate) {

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "proxy/session/session.hpp"
+#include "proxy/session/statement_timeout.hpp"
 #include "proxy/wire/backend.hpp"
 #include "proxy/wire/writer.hpp"
 
@@ -53,6 +54,14 @@ void Session::tick() {
   }
 }
 
+/// A statement that waits for a leader. A login, and a replication connection, has none.
+std::optional<Instant> Session::statement_deadline() const {
+  if (stage_ != Stage::ready || bucket == nullptr || !wants_since) return std::nullopt;
+  const auto timeout = statement_timeout_of(sets_, bucket->settings);
+  if (!timeout) return std::nullopt;
+  return *wants_since + *timeout;
+}
+
 /// Without the time that the login spent waiting for us.
 void Session::login_late(Instant now) {
   const bool ours = held_ || Pool::waits(*this) || (entrance_ && entrance_->asks);
@@ -86,8 +95,7 @@ void Session::request_late(Instant now) {
 /// A statement that is a transaction of its own. What a plain SELECT calls may write too: if that
 /// is cancelled while it waits, the client is told that its outcome is unknown.
 bool Session::may_be_committing() const {
-  return !segments_.empty() && segments_.front().kind != SqlKind::read &&
-         port_ == Port::read_write;
+  return !segments_.empty() && segments_.front().kind != SqlKind::read && port_ == Port::read_write;
 }
 
 void Session::looked(std::uint64_t server, std::optional<bool> commits) {

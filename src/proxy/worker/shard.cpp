@@ -126,8 +126,9 @@ bool Shard::may_pass(Port port) {
 
 bool Shard::hold(Session& session, Port port) {
   Waiting& waiting = this->waiting(port);
-  const Millis patience = around_.configuration->hold_timeout;
-  const auto ticket = waiting.queue.join(reactor_->now() + patience);
+  Instant deadline = reactor_->now() + around_.configuration->hold_timeout;
+  if (const auto own = session.statement_deadline()) deadline = std::min(deadline, *own);
+  const auto ticket = waiting.queue.join(deadline);
   if (!ticket) return false;
   session.ticket = *ticket;
   if (waiting.by_slot.size() <= ticket->slot) waiting.by_slot.resize(ticket->slot + 1);
