@@ -31,5 +31,53 @@ TEST(PlaneRouting, TheStatementTimeoutOfAClientEndsItsWait) {
   }
 }
 
+/// A connection that is there does not make a replica one that may be read.
+TEST(PlaneRouting, AReplicaThatFallsBehindIsNotReadAnyMore) {
+  auto copy = standby();
+  for (const PoolMode mode : {PoolMode::session, PoolMode::transaction}) {
+    Configuration configuration = usual(mode);
+    configuration.max_replica_lag = 1000;
+    configuration.pool_size = 1;
+    Endpoint endpoint(configuration);
+    endpoint.lead(primary());
+    endpoint.add_replica(*copy);
+    Client reader(endpoint.dsn("alice", "port=" + std::to_string(endpoint.port(1))));
+    const auto reads_a_standby = [&] { return reader.value("SELECT pg_is_in_recovery()"); };
+    EXPECT_EQ("t", reads_a_standby());
+    endpoint.lag(copy->name(), 1001);
+    EXPECT_EQ("f", reads_a_standby()) << "of a replica that is too far behind";
+    endpoint.lag(copy->name(), 1000);
+    EXPECT_EQ("t", reads_a_standby()) << "of the leader, though a replica is near enough";
+    // What has begun there ends there.
+    EXPECT_TRUE(reader.ask("BEGIN").fine);
+    endpoint.lag(copy->name(), 1001);
+    EXPECT_EQ("t", reads_a_standby());
+    EXPECT_TRUE(reader.ask("COMMIT").fine);
+    EXPECT_EQ("f", reads_a_standby());
+  }
+}
+
+TEST(PlaneRouting, ReadersGoToTheReplicaWithTheFewest) {
+  auto copy = standby();
+  Relay relay(copy->port());
+  Endpoint endpoint(usual(PoolMode::session));
+  endpoint.lead(primary());
+  endpoint.add_replica(*copy, "near");
+  endpoint.add_replica(*copy, "behind", relay.port());
+  endpoint.lag("behind", 1U << 30U);
+  std::vector<std::unique_ptr<Client>> readers;
+  const auto add = [&] {
+    const std::string user = readers.size() % 2 == 0 ? "alice" : "bob";
+    readers.push_back(
+        std::make_unique<Client>(endpoint.dsn(user, "port=" + std::to_string(endpoint.port(1)))));
+    EXPECT_EQ("t", readers.back()->value("SELECT pg_is_in_recovery()"));
+  };
+  for (int i = 0; i < 3; ++i) add();
+  EXPECT_EQ(0U, relay.connections());
+  endpoint.lag("behind", 0);
+  for (int i = 0; i < 3; ++i) add();
+  EXPECT_EQ(3U, relay.connections());
+}
+
 }  // namespace
 }  // namespace evergres::proxy::test

@@ -84,8 +84,14 @@ Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
   for (std::size_t i = idle_.size(); i-- > 0;) {
     Server* server = idle_[i];
     if (server->birth().bucket != bucket || outdated(*server) || !server->free()) continue;
-    if (name_.port == Port::read_write && server->birth().node != *route.node) continue;
+    if (!leads_to(route, server->birth().node)) continue;
     idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+/// Reads may go to any replica that is near enough, also if it is another one's turn.
+bool Pool::leads_to(const Route& route, const NodeName& node) const {
+  if (name_.port == Port::read_only) return around_.may_read_from(node);
+  return route.node == node;
+}
+
     note_idle();
     return server;
   }
@@ -190,8 +196,7 @@ void Pool::offer_now(Server& server) {
   if (paused_) return server.retire();
   if (std::find(idle_.begin(), idle_.end(), &server) != idle_.end()) return;
   const Route route = around_.route(name_.port);
-  const bool usable =
-      route.node && (name_.port == Port::read_only || *route.node == server.birth().node);
+  const bool usable = leads_to(route, server.birth().node);
   if (permits_->owes() > 0 && gives_away()) return server.retire();
   if (usable && oldest_ != nullptr && oldest_->bucket != server.birth().bucket &&
       connecting_ == 0 && lacks_ && oldest_->since_ + overdue <= around_.reactor.now()) {
@@ -267,6 +272,7 @@ bool Pool::connect(Bucket* bucket, const Route& route) {
 
 void Pool::ready(Server& server) {
   --connecting_;
+  if (name_.port == Port::read_only) ++around_.readers[*route.node];
   backoff_ = Millis{0};
   retry_at_ = {};
   failing_since_.reset();
@@ -367,6 +373,7 @@ void Pool::world_changed(std::vector<Waiter*>& homeless) {
     if (is_over(*server)) server->end({false, false, {}, "The term of its leader is over."});
   }
   const Route route = around_.route(name_.port);
+  if (name_.port == Port::read_only) --around_.readers[server.birth().node];
   const ServerNode* node = route.node ? around_.world->node(*route.node) : nullptr;
   // What is told of lags twice a second begins nothing anew.
   Destination destination{around_.world->highest, route.node, node && !node->resolved.empty()};

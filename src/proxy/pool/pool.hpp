@@ -135,6 +135,7 @@ class Pool final : public ServerKeeper, public PermitHolder {
   void asked() override;
 
  private:
+  [[nodiscard]] bool leads_to(const Route& route, const NodeName& node) const;
   Server* take_idle(const Bucket* bucket, const Route& route);
   void lend(Server& server, Waiter& waiter);
   void offer(Server& server);

@@ -7,13 +7,17 @@ namespace {
 
 bool may_read(const Candidate& candidate, const RouteWish& wish,
               const std::optional<OpenLeader>& leader) {
-  if (!candidate.answers || !candidate.replays) return false;
   if (leader && leader->node == candidate.node) return false;
-  if (!candidate.lag || *candidate.lag > wish.max_lag) return false;
+  if (!near_enough(candidate.answers, candidate.replays, candidate.lag, wish.max_lag)) return false;
   return !wish.at_least || (candidate.replayed && *candidate.replayed >= *wish.at_least);
 }
 
 }  // namespace
+
+bool near_enough(bool answers, bool replays, const std::optional<std::uint64_t>& lag,
+                 std::uint64_t max_lag) {
+  return answers && replays && lag && *lag <= max_lag;
+}
 
 Route choose_route(const RouteWish& wish, Term highest, const std::optional<OpenLeader>& leader,
                    const std::vector<Candidate>& candidates) {

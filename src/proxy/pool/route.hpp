@@ -21,7 +21,7 @@ struct Candidate {
   bool replays = false;              ///< a standby that streams on the recorded lineage
   std::optional<std::uint64_t> lag;  ///< bytes of WAL that it has not replayed
   std::optional<Lsn> replayed;
-  std::uint32_t busy = 0;  ///< sessions that are at work on it through us
+  std::uint32_t busy = 0;  ///< connections for reading that we have to it
 };
 
 struct RouteWish {
@@ -39,6 +39,10 @@ struct Route {
   Term term;  ///< the highest known; a connection that is made for it ends with it
   std::string_view because;
 };
+
+/// Whether a node of which this is known may be read.
+bool near_enough(bool answers, bool replays, const std::optional<std::uint64_t>& lag,
+                 std::uint64_t max_lag);
 
 /// Pure. Writers go to `leader` and nowhere else.
 Route choose_route(const RouteWish& wish, Term highest, const std::optional<OpenLeader>& leader,

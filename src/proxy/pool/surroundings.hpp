@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +36,7 @@ struct Surroundings {
   std::uint64_t last_number = 0;     ///< of sessions and servers
   Tallies tallies = {};
   Outbox outbox = {};  ///< to clients; sent at the end of each turn
+  std::map<NodeName, std::uint32_t> readers = {};  ///< connections for reading, by node
 
   /// Where a transaction may begin now.
   [[nodiscard]] Route route(Port port) {
@@ -45,12 +48,27 @@ struct Surroundings {
     }
     std::vector<Candidate> candidates;
     for (const ServerNode& node : world->nodes) {
-      candidates.push_back(
-          {node.name, node.zone, node.answers, node.replays, node.lag, std::nullopt, 0});
+      const auto busy = readers.find(node.name);
+      candidates.push_back({node.name, node.zone, node.answers, node.replays, node.lag,
+                            std::nullopt, busy == readers.end() ? 0 : busy->second});
     }
     return choose_route({port, configuration->zone, configuration->max_replica_lag,
                          configuration->leader_may_read, std::nullopt, turn++},
                         world->highest, world->leader, candidates);
+  }
+
+  /// Whether a transaction of the read-only port may begin on a connection that is there: by the
+  /// rules of route(), but for whose turn it is. Allocates nothing.
+  [[nodiscard]] bool may_read_from(const NodeName& name) const {
+    const auto is_near = [this](const ServerNode& node) {
+      return !(world->leader && world->leader->node == node.name) &&
+             near_enough(node.answers, node.replays, node.lag, configuration->max_replica_lag);
+    };
+    const ServerNode* node = world->node(name);
+    if (node == nullptr) return false;
+    if (!world->leader || world->leader->node != name) return is_near(*node);
+    return configuration->leader_may_read && world->leader->term == world->highest &&
+           std::ranges::none_of(world->nodes, is_near);
   }
 };
 

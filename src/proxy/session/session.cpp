@@ -193,6 +193,15 @@ void Session::hand_in() {
   server_->send(batch);
 }
 
+/// Whether a new transaction may begin on the server that the session has: its leader may be about
+/// to go, its replica may have fallen behind.
+bool Session::server_stays() const {
+  const Server::Birth& birth = server_->birth();
+  if (port_ == Port::read_only) return host_.around().may_read_from(birth.node);
+  const Route route = host_.around().route(port_);
+  return route.node == birth.node && route.term == birth.term;
+}
+
 /// Whether a message of this type may be taken now. Asks for a server if it needs one.
 bool Session::may_go_on(char type) {
   if (!takes()) return false;
@@ -212,11 +221,7 @@ bool Session::may_go_on(char type) {
   // A cancel request that is on its way was meant for what has been answered meanwhile.
   if (segments_.empty() && server_->cancels > 0) return false;
   if (segments_.empty() && server_->ledger().releasable()) {
-    // A new transaction, on the server of a session: its leader may be about to go.
-    const Route route = host_.around().route(port_);
-    const bool stays = port_ == Port::read_only ||
-                       (route.node == server_->birth().node && route.term == server_->birth().term);
-    if ((!stays || server_->retire_when_free) && !pinned()) {
+    if ((!server_stays() || server_->retire_when_free) && !pinned()) {
       let_go();
       return want_server() && settling_ == Settling::no;
     }

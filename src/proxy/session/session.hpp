@@ -194,6 +194,7 @@ class Session final : public Watcher, public Waiter, public PassageOwner, public
   void gone();
   void gone_later();
   void finish();
+  [[nodiscard]] bool server_stays() const;
   void send_to_client();
   void put_into_outbox();
   bool tell(std::string_view bytes);
