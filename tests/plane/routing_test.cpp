@@ -31,6 +31,22 @@ TEST(PlaneRouting, TheStatementTimeoutOfAClientEndsItsWait) {
   }
 }
 
+/// Whoever leads may have become a standby under its name: nobody is told so by a failed write.
+TEST(PlaneRouting, AServerThatSaysThatItIsAStandbyGetsNoWriters) {
+  auto copy = standby();
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  Client client(endpoint.dsn());
+  EXPECT_TRUE(client.ask("SELECT 1").fine);
+  endpoint.lead(primary(), copy->port());
+  client.begin("INSERT INTO journal VALUES ('held')");
+  EXPECT_TRUE(eventually([&] { return endpoint.log().find("a standby") != std::string::npos; }));
+  copy->promote();
+  const Told told = client.end();
+  EXPECT_TRUE(told.fine) << told;
+  EXPECT_EQ("1", copy->value("SELECT count(*) FROM journal WHERE token = 'held'"));
+}
+
 /// A connection that is there does not make a replica one that may be read.
 TEST(PlaneRouting, AReplicaThatFallsBehindIsNotReadAnyMore) {
   auto copy = standby();

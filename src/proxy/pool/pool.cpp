@@ -17,6 +17,12 @@ constexpr Millis first_backoff{10};
 constexpr Millis longest_backoff{1000};
 constexpr Millis overdue{200};
 
+/// As a server of version 14 or later says by itself.
+bool is_standby(const Settings& reported) {
+  const std::string* value = reported.find("in_hot_standby");
+  return value != nullptr && *value == "on";
+}
+
 }  // namespace
 
 Pool::Pool(Surroundings& around, PoolName name, std::string chance)
@@ -80,18 +86,18 @@ bool Pool::outdated(const Server& server) const {
   return node == nullptr || !node->answers;
 }
 
-Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
-  for (std::size_t i = idle_.size(); i-- > 0;) {
-    Server* server = idle_[i];
-    if (server->birth().bucket != bucket || outdated(*server) || !server->free()) continue;
-    if (!leads_to(route, server->birth().node)) continue;
-    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
 /// Reads may go to any replica that is near enough, also if it is another one's turn.
 bool Pool::leads_to(const Route& route, const NodeName& node) const {
   if (name_.port == Port::read_only) return around_.may_read_from(node);
   return route.node == node;
 }
 
+Server* Pool::take_idle(const Bucket* bucket, const Route& route) {
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    Server* server = idle_[i];
+    if (server->birth().bucket != bucket || outdated(*server) || !server->free()) continue;
+    if (!leads_to(route, server->birth().node)) continue;
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
     note_idle();
     return server;
   }
@@ -266,13 +272,17 @@ bool Pool::connect(Bucket* bucket, const Route& route) {
   servers_.push_back(std::make_unique<Server>(around_.reactor, *this, std::move(birth)));
   servers_.back()->number = ++around_.last_number;
   ++connecting_;
+  if (name_.port == Port::read_only) ++around_.readers[*route.node];
   servers_.back()->connect();
   return true;
 }
 
 void Pool::ready(Server& server) {
   --connecting_;
-  if (name_.port == Port::read_only) ++around_.readers[*route.node];
+  if (name_.port == Port::read_write && is_standby(server.settings())) {
+    failed("It is a standby: writers wait until it is not.", server.born);
+    return server.retire();
+  }
   backoff_ = Millis{0};
   retry_at_ = {};
   failing_since_.reset();
@@ -363,6 +373,7 @@ void Pool::ended(Server& server, const ServerEnd& end) {
         name_.port == Port::read_write && server.birth().term < around_.world->highest;
     if (!superseded) failed(end.reason, server.born);
   }
+  if (name_.port == Port::read_only) --around_.readers[server.birth().node];
   servers_.erase(at);
   around_.permits->give_back(*permits_);
   if (waiting_ > 0) grow();
@@ -373,7 +384,6 @@ void Pool::world_changed(std::vector<Waiter*>& homeless) {
     if (is_over(*server)) server->end({false, false, {}, "The term of its leader is over."});
   }
   const Route route = around_.route(name_.port);
-  if (name_.port == Port::read_only) --around_.readers[server.birth().node];
   const ServerNode* node = route.node ? around_.world->node(*route.node) : nullptr;
   // What is told of lags twice a second begins nothing anew.
   Destination destination{around_.world->highest, route.node, node && !node->resolved.empty()};
