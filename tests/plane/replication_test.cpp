@@ -183,5 +183,48 @@ TEST_F(PlaneReplication, WhoTakesAVotersNameIsCutOff) {
       eventually([] { return primary().ask("SELECT pg_drop_replication_slot('grabbed')").fine; }));
 }
 
+/// As in PgBouncer, where those who replicate stand in the pool of their user and database.
+TEST(PlaneReplicationInTheConsole, IsCountedOnBothSides) {
+  Configuration configuration = usual(PoolMode::transaction);
+  configuration.admins = {"alice"};
+  Endpoint endpoint(configuration);
+  Client console(endpoint.dsn("alice", "dbname=pgbouncer"));
+  const auto of_repl = [&](const std::string& show) {
+    for (Row& row : table(console, show)) {
+      if (row["user"] == "repl") return row;
+    }
+    return Row();
+  };
+  std::optional<Client> receiver;
+  std::thread connecting([&] {
+    receiver.emplace(endpoint.dsn("repl", "replication=database application_name=decodes"));
+  });
+  EXPECT_TRUE(eventually([&] { return of_repl("SHOW POOLS")["cl_waiting"] == "1"; }));
+  endpoint.lead(primary());
+  connecting.join();
+  ASSERT_TRUE(receiver->connected()) << receiver->problem();
+  Row pool = of_repl("SHOW POOLS"), client = of_repl("SHOW CLIENTS"),
+      server = of_repl("SHOW SERVERS");
+  EXPECT_EQ("app", pool["database"]);
+  EXPECT_EQ("session", pool["pool_mode"]);
+  for (const char* column : {"cl_active", "sv_active"}) EXPECT_EQ("1", pool[column]) << column;
+  for (const char* column : {"cl_waiting", "sv_login", "maxwait"}) EXPECT_EQ("0", pool[column]);
+  EXPECT_EQ("logical", server["replication"]);
+  EXPECT_EQ("active", server["state"]);
+  EXPECT_EQ("decodes", server["application_name"]);
+  EXPECT_EQ(std::to_string(primary().port()), server["port"]);
+  EXPECT_EQ(primary().value("SELECT pid FROM pg_stat_activity WHERE usename = 'repl'"),
+            server["remote_pid"]);
+  EXPECT_EQ(client["id"], server["link"]);
+  EXPECT_EQ(server["id"], client["link"]);
+  Row database = table(console, "SHOW DATABASES").at(0);
+  EXPECT_EQ("app", database["name"]);
+  EXPECT_EQ("1", database["current_connections"]);
+  EXPECT_EQ("1", database["current_client_connections"]);
+  receiver.reset();
+  EXPECT_TRUE(eventually([&] { return of_repl("SHOW POOLS").empty(); }));
+  EXPECT_TRUE(of_repl("SHOW SERVERS").empty());
+}
+
 }  // namespace
 }  // namespace evergres::proxy::test

@@ -32,7 +32,11 @@ bool is_voter_name(std::string_view application_name) {
 }
 
 Passage::Passage(Reactor& reactor, PassageOwner& owner, Plan plan)
-    : reactor_(reactor), owner_(owner), plan_(std::move(plan)), stream_(Descriptor{}) {}
+    : reactor_(reactor),
+      owner_(owner),
+      plan_(std::move(plan)),
+      stream_(Descriptor{}),
+      born_(reactor.now()) {}
 
 Passage::~Passage() {
   *alive_ = false;
@@ -147,7 +151,7 @@ void Passage::step(ServerStep step) {
     if (plan_.tls == nullptr) {
       return fail(std::string(gone_code), no_server("There is no TLS toward servers."));
     }
-    stream_.connect_tls(*plan_.tls, plan_.host);
+    stream_.connect_tls(*plan_.tls, plan_.named.host);
     step_ = Step::handshake;
     return shake_hands();
   }

@@ -37,7 +37,7 @@ class Passage final : public Watcher {
  public:
   struct Plan {
     Resolved address;
-    std::string host;  ///< what `address` was looked up from
+    Address named;  ///< what `address` was looked up from
     ServerLoginPlan login;
     const TlsContext* tls = nullptr;
     Instant deadline;  ///< of connecting and logging in
@@ -59,8 +59,15 @@ class Passage final : public Watcher {
   /// For the owner's clock.
   [[nodiscard]] bool late() const { return step_ < Step::open && reactor_.now() > plan_.deadline; }
   [[nodiscard]] bool is_open() const { return step_ == Step::open; }
+  [[nodiscard]] bool is_over() const { return step_ == Step::over; }
   /// The client has only whole messages of the server: an error of ours may follow.
   [[nodiscard]] bool between_messages() const { return !torn_; }
+
+  // For the console.
+  std::uint64_t number = 0;  ///< the owner's
+  [[nodiscard]] const Stream& stream() const { return stream_; }
+  [[nodiscard]] Instant born() const { return born_; }
+  [[nodiscard]] const Address& named() const { return plan_.named; }
 
   unsigned cancels = 0;  ///< cancel requests that are on their way to its server
   /// For cancel requests, once it is open.
@@ -89,6 +96,7 @@ class Passage final : public Watcher {
   Stream stream_;
   Reactor::Watch watch_;
   Step step_ = Step::connecting;
+  Instant born_;
   std::unique_ptr<ServerLogin> login_;
   std::string out_;
   std::string pending_;

@@ -161,6 +161,10 @@ class Session final : public Watcher, public Waiter, public PassageOwner, public
   /// It has a server for itself, in no pool, or waits for a leader to get one.
   [[nodiscard]] bool replicates() const { return replication_ != Replication::none; }
   [[nodiscard]] Replication replication() const { return replication_; }
+  /// The server of one who replicates; nullptr while there is none.
+  [[nodiscard]] const Passage* passage() const {
+    return passage_ && !passage_->is_over() ? passage_.get() : nullptr;
+  }
   [[nodiscard]] bool inside_tls() const { return stream_.inside_tls(); }
   [[nodiscard]] std::string_view tls_version() const { return stream_.tls_version(); }
   [[nodiscard]] const std::shared_ptr<const Settings>& told() const { return told_; }
@@ -189,12 +193,12 @@ class Session final : public Watcher, public Waiter, public PassageOwner, public
   void consume(std::string_view& input);
   void use(std::string_view& input);
   bool may_go_on(char type);
+  [[nodiscard]] bool server_stays() const;
   void hand_in();
   [[nodiscard]] bool has_message(std::string_view ahead) const;
   void gone();
   void gone_later();
   void finish();
-  [[nodiscard]] bool server_stays() const;
   void send_to_client();
   void put_into_outbox();
   bool tell(std::string_view bytes);

@@ -38,10 +38,12 @@ void Session::open_passage() {
   if (passage_) return;
   const bool its_turn = std::exchange(its_turn_, false) && host_.around().route(port_).node;
   if (!its_turn && !host_.may_pass(port_)) {
+    if (!wants_since) wants_since = host_.around().reactor.now();
     held_ = host_.hold(*this, port_);
     if (!held_) end("53300", Error(ErrorCode::refused, "too many clients wait for a primary"));
     return;
   }
+  wants_since.reset();
   Surroundings& around = host_.around();
   const Route route = around.route(port_);
   const ServerNode* node = route.node ? around.world->node(*route.node) : nullptr;
@@ -51,7 +53,7 @@ void Session::open_passage() {
   }
   const StartupMessage& startup = *entrance_->startup;
   Passage::Plan plan{node->resolved.front(),
-                     node->address.host,
+                     node->address,
                      {},
                      around.server_tls ? &*around.server_tls : nullptr,
                      around.reactor.now() + around.configuration->server_connect_timeout};
@@ -65,6 +67,7 @@ void Session::open_passage() {
   plan.login.nonce = random_hex(18);
   passage_term_ = around.world->highest;
   passage_ = std::make_unique<Passage>(around.reactor, *this, std::move(plan));
+  passage_->number = ++around.last_number;
   passage_->begin();
 }
 

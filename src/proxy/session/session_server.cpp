@@ -97,7 +97,7 @@ bool Session::want_server() {
 }
 
 void Session::released() {
-  if (held_ && wants_since) {
+  if (held_ && wants_since && pool_ != nullptr) {
     pool_->times.hold.record(micros(host_.around().reactor.now() - *wants_since));
   }
   held_ = false;

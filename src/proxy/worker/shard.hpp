@@ -168,7 +168,10 @@ class Shard final : public SessionHost {
   [[nodiscard]] PoolFacts facts_of(const Pool& pool) const;
   [[nodiscard]] SocketFacts facts_of(const Session& session, Instant now) const;
   [[nodiscard]] SocketFacts facts_of(const Pool& pool, const Server& server, Instant now) const;
+  [[nodiscard]] SocketFacts facts_of(const Session& session, const Passage& passage,
+                                     Instant now) const;
   void add_clients(ShardSnapshot& to, bool connections) const;
+  void add_replication(ShardSnapshot& to, bool connections) const;
   void add_databases(ShardSnapshot& to) const;
   void add_users(ShardSnapshot& to) const;
 

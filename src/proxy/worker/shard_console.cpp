@@ -69,6 +69,11 @@ std::string state_of(const Server& server) {
   return server.free() ? "idle" : "tested";
 }
 
+std::uint32_t servers_of(const PoolFacts& pool) {
+  return pool.servers_active + pool.servers_idle + pool.servers_tested + pool.servers_login +
+         pool.servers_cancelled;
+}
+
 std::int64_t wall_of(Instant then, Instant now) {
   return wall_now_ms() - std::chrono::duration_cast<Millis>(now - then).count();
 }
@@ -234,6 +239,7 @@ SocketFacts Shard::facts_of(const Session& session, Instant now) const {
   SocketFacts facts;
   facts.id = id_of(session.number());
   if (session.server() != nullptr) facts.link = id_of(session.server()->number);
+  if (session.passage() != nullptr) facts.link = id_of(session.passage()->number);
   facts.user = session.user();
   facts.database = session.database();
   facts.replication = shown_kind(session.replication());
@@ -276,6 +282,50 @@ SocketFacts Shard::facts_of(const Pool& pool, const Server& server, Instant now)
   return facts;
 }
 
+/// The server of one who replicates.
+SocketFacts Shard::facts_of(const Session& session, const Passage& passage, Instant now) const {
+  SocketFacts facts;
+  facts.id = id_of(passage.number);
+  facts.link = id_of(session.number());
+  facts.user = session.user();
+  facts.database = session.database();
+  facts.replication = shown_kind(session.replication());
+  facts.state = passage.is_open() ? "active" : "new";
+  const Address& named = passage.named();
+  facts.address = named.host.starts_with('/') ? "unix" : named.host;
+  facts.port = static_cast<std::uint16_t>(named.port);
+  std::tie(facts.local_address, facts.local_port) = local_end(passage.stream().descriptor());
+  facts.connected_wall_ms = facts.requested_wall_ms = wall_of(passage.born(), now);
+  facts.remote_pid = static_cast<std::uint32_t>(std::max(0, passage.pid()));
+  if (passage.stream().inside_tls()) facts.tls = passage.stream().tls_version();
+  facts.application = setting_of(session.told().get(), "application_name");
+  facts.unsent = static_cast<std::uint32_t>(passage.stream().unsent());
+  return facts;
+}
+
+/// PgBouncer has a pool for each user and database, and those who replicate count there.
+void Shard::add_replication(ShardSnapshot& to, bool connections) const {
+  const Instant now = reactor_->now();
+  for (const auto& [number, session] : sessions_) {
+    if (!session->replicates() || session->closing()) continue;
+    PoolFacts facts;
+    facts.database = session->database();
+    facts.user = session->user();
+    if (session->waits()) {
+      facts.clients_waiting = 1;
+      facts.longest_wait_us = micros(now - session->wants_since.value_or(now));
+    } else {
+      facts.clients_active = 1;
+    }
+    if (const Passage* const passage = session->passage()) {
+      (passage->is_open() ? facts.servers_active : facts.servers_login) = 1;
+      facts.cancels_sent = facts.servers_cancelling = passage->cancels;
+      if (connections) to.servers.push_back(facts_of(*session, *passage, now));
+    }
+    to.pools.push_back(std::move(facts));
+  }
+}
+
 /// Also into the pools, which have to be there, in their order.
 void Shard::add_clients(ShardSnapshot& to, bool connections) const {
   const Instant now = reactor_->now();
@@ -309,6 +359,7 @@ void Shard::add_databases(ShardSnapshot& to) const {
   for (const auto& [name, tally] : around_.tallies.all()) found[name];
   for (const std::string& name : admission_.paused_databases) found[name];
   for (const std::string& name : admission_.disabled) found[name];
+  for (const PoolFacts& pool : to.pools) found[pool.database];
   const auto& leader = around_.world->leader;
   const ServerNode* node = leader ? around_.world->node(leader->node) : nullptr;
   for (auto& [name, facts] : found) {
@@ -327,9 +378,10 @@ void Shard::add_databases(ShardSnapshot& to) const {
     facts.paused = paused(name);
     facts.disabled = disabled(name);
     for (const PoolFacts& pool : to.pools) {
-      if (pool.database == name) facts.clients += pool.clients_active + pool.clients_waiting;
+      if (pool.database != name) continue;
+      facts.clients += pool.clients_active + pool.clients_waiting;
+      facts.servers += servers_of(pool);
     }
-    facts.servers = static_cast<std::uint32_t>(servers(name, false));
     to.databases.push_back(std::move(facts));
   }
 }
@@ -346,8 +398,7 @@ void Shard::add_users(ShardSnapshot& to) const {
   for (const PoolFacts& pool : to.pools) {
     UserFacts& facts = found[pool.user];
     facts.clients += pool.clients_active + pool.clients_waiting;
-    facts.servers += pool.servers_active + pool.servers_idle + pool.servers_tested +
-                     pool.servers_login + pool.servers_cancelled;
+    facts.servers += servers_of(pool);
   }
   for (auto& [name, facts] : found) {
     facts.name = name;
@@ -367,6 +418,7 @@ ShardSnapshot Shard::snapshot(bool connections) const {
     }
   }
   add_clients(taken, connections);
+  add_replication(taken, connections);
   add_databases(taken);
   add_users(taken);
   for (const auto& [database, tally] : around_.tallies.all()) {
