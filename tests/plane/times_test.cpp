@@ -1,10 +1,12 @@
 #include <poll.h>
 
+#include <future>
 #include <memory>
 #include <set>
 #include <thread>
 
 #include "plane/world.hpp"
+#include "proxy/console/snapshot.hpp"
 
 /// What may take how long, and what a client is told when it takes longer.
 namespace evergres::proxy::test {
@@ -100,6 +102,38 @@ TEST(PlaneTimes, AServerThatIsNeverIdleIsSpentToo) {
   EXPECT_EQ(1U, of_alice.size());
   EXPECT_GE(of_bob.size(), 3U);
   EXPECT_LE(of_bob.size(), 8U);
+}
+
+TEST(PlaneTimes, AServerThatNobodyUsesIsClosed) {
+  Configuration configuration = usual(PoolMode::transaction);
+  configuration.server_idle_timeout = Millis{300};
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  Client client(endpoint.dsn());
+  const std::string pid = client.value("SELECT pg_backend_pid()");
+  EXPECT_TRUE(eventually([&] {
+    return primary().value("SELECT count(*) FROM pg_stat_activity WHERE pid = " + pid) == "0";
+  }));
+  EXPECT_NE(pid, client.value("SELECT pg_backend_pid()"));
+}
+
+/// Who guesses waits, the longer the more often; who knows the password does not.
+TEST(PlaneTimes, FailedLoginsAreDelayedAndCounted) {
+  Endpoint endpoint(usual(PoolMode::session));
+  endpoint.lead(primary());
+  const Instant before = boot_now();
+  for (int i = 0; i < 3; ++i) {
+    const Client guesses(endpoint.dsn("alice", "password=wrong"));
+    EXPECT_FALSE(guesses.connected());
+  }
+  EXPECT_GE(boot_now() - before, Nanos(Millis{100 + 200 + 400}));
+  std::promise<std::uint64_t> counted;
+  endpoint.proxy().look(false, [&](std::shared_ptr<const Snapshot> seen) {
+    counted.set_value(seen->all.failed_logins);
+  });
+  EXPECT_EQ(3U, counted.get_future().get());
+  const Client right(endpoint.dsn());
+  EXPECT_TRUE(right.connected()) << right.problem();
 }
 
 TEST(PlaneTimes, ALoginDoesNotPayForWaitingForALeader) {

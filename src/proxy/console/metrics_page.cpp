@@ -42,6 +42,7 @@ metrics::Distribution distribution(const Histogram& histogram) {
 void add_metrics(metrics::Page& page, const Snapshot& snapshot) {
   for (const PoolFacts& pool : snapshot.all.pools) add_pool(page, pool);
   page.add_flag(Metric::proxy_paused, snapshot.paused);
+  page.add(Metric::proxy_failed_logins_total, snapshot.all.failed_logins);
   for (const auto& [database, totals] : snapshot.all.totals) {
     const Labels labels{{"database", database}};
     page.add(Metric::proxy_transactions_total, totals.transactions, labels);

@@ -8,10 +8,10 @@ namespace {
 
 void add(PoolFacts& to, const PoolFacts& more) {
   static constexpr std::array numbers{
-      &PoolFacts::clients_active,   &PoolFacts::clients_waiting,    &PoolFacts::cancels_sent,
-      &PoolFacts::cancels_waiting,  &PoolFacts::servers_active,     &PoolFacts::servers_cancelling,
-      &PoolFacts::servers_cancelled, &PoolFacts::servers_idle,      &PoolFacts::servers_used,
-      &PoolFacts::servers_tested,   &PoolFacts::servers_login};
+      &PoolFacts::clients_active,    &PoolFacts::clients_waiting, &PoolFacts::cancels_sent,
+      &PoolFacts::cancels_waiting,   &PoolFacts::servers_active,  &PoolFacts::servers_cancelling,
+      &PoolFacts::servers_cancelled, &PoolFacts::servers_idle,    &PoolFacts::servers_used,
+      &PoolFacts::servers_tested,    &PoolFacts::servers_login};
   for (const auto number : numbers) to.*number += more.*number;
   to.longest_wait_us = std::max(to.longest_wait_us, more.longest_wait_us);
 }
@@ -108,6 +108,7 @@ ShardSnapshot merged(std::span<const ShardSnapshot> shards) {
     for (const auto& [database, totals] : shard.totals) add(all.totals[database], totals);
     for (const auto& [database, times] : shard.times) all.times[database].merge(times);
     all.clients_in_login += shard.clients_in_login;
+    all.failed_logins = std::max(all.failed_logins, shard.failed_logins);
   }
   all.pools = pools.sorted();
   all.databases = databases.sorted();

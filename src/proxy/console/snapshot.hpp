@@ -133,6 +133,7 @@ struct ShardSnapshot {
   std::map<std::string, StatsTotals> totals;  ///< by database
   std::map<std::string, Times> times;         ///< by database
   std::uint32_t clients_in_login = 0;
+  std::uint64_t failed_logins = 0;  ///< of the whole process, since its start
 };
 
 struct ConfigFacts {

@@ -425,6 +425,7 @@ ShardSnapshot Shard::snapshot(bool connections) const {
     taken.totals[database] = tally->totals;
     taken.times[database] = tally->times;
   }
+  taken.failed_logins = plan_.guard->throttle().counts().failures;
   const auto kind = [&](const char* name, std::size_t size, std::size_t used) {
     taken.memory.push_back(
         {name, static_cast<std::uint32_t>(size), static_cast<std::uint32_t>(used), 0});

@@ -13,6 +13,7 @@ TEST(ConsoleMetrics, ShowPoolsTotalsAndHistograms) {
   pool.longest_wait_us = 1'500'000;
   snapshot.all.pools = {pool};
   snapshot.all.totals["app"].transactions = 7;
+  snapshot.all.failed_logins = 3;
   Histogram& wait = snapshot.all.times["app"].wait;
   wait.record(64);
   wait.record(65);
@@ -26,6 +27,7 @@ TEST(ConsoleMetrics, ShowPoolsTotalsAndHistograms) {
         "evergres_proxy_servers{scope=\"demo\",database=\"app\",user=\"app_rw\",state=\"idle\"} 2",
         "evergres_proxy_longest_wait_seconds{scope=\"demo\",database=\"app\",user=\"app_rw\"} 1.5",
         "evergres_proxy_paused{scope=\"demo\"} 0",
+        "evergres_proxy_failed_logins_total{scope=\"demo\"} 3",
         "evergres_proxy_transactions_total{scope=\"demo\",database=\"app\"} 7",
         "evergres_proxy_wait_seconds_bucket{scope=\"demo\",database=\"app\",le=\"6.4e-05\"} 1",
         "evergres_proxy_wait_seconds_bucket{scope=\"demo\",database=\"app\",le=\"0.000256\"} 2",
