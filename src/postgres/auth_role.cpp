@@ -19,6 +19,14 @@ std::string grant() {
          net::auth_role;
 }
 
+/// Whoever made it knows its password, and may have lent it to others.
+Error not_ours() {
+  return Error(ErrorCode::refused, "the role evergres_auth was made by somebody else",
+               "Its password is not the one that endpoints know, so that it is not given the right "
+               "to read the secrets of roles: nobody new can log in at the endpoint.",
+               "Rename or drop that role. Evergres makes its own when a leader opens next.");
+}
+
 }  // namespace
 
 std::vector<std::string> auth_role_statements(const std::string& verifier) {
@@ -28,12 +36,13 @@ std::vector<std::string> auth_role_statements(const std::string& verifier) {
 Outcome make_auth_role(Session& session, std::string_view password, Instant deadline) {
   const auto found = session.query(
       "SELECT pg_catalog.has_column_privilege(oid, 'pg_catalog.pg_authid', 'rolpassword', 'SELECT')"
-      "   AND pg_catalog.has_column_privilege(oid, 'pg_catalog.pg_authid', 'rolcanlogin', 'SELECT')"
-      "  FROM pg_catalog.pg_roles WHERE rolname = $1",
+      "   AND pg_catalog.has_column_privilege(oid, 'pg_catalog.pg_authid', 'rolcanlogin', 'SELECT'),"
+      "   rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1",
       {net::auth_role}, deadline);
   if (!found) return found.error();
   const bool exists = !found->empty();
   if (exists && found->front().front() == std::optional<std::string>("t")) return {};
+  if (exists && !is_verifier_of(found->front().back().value_or(""), password)) return not_ours();
   if (!exists) {
     const auto verifier = scram_verifier(password);
     if (!verifier) return verifier.error();

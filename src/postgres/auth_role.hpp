@@ -16,7 +16,8 @@ namespace evergres::postgres {
 std::vector<std::string> auth_role_statements(const std::string& verifier);
 
 /// Makes what is missing of it on a primary: a cluster may be older than the role. Does nothing if
-/// it is there. Errors: those of Session.
+/// it is there. Errors: those of Session, and `refused` if somebody else made that role: what he lent
+/// it to would read the secrets of everybody.
 Outcome make_auth_role(Session& session, std::string_view password, Instant deadline);
 
 }  // namespace evergres::postgres

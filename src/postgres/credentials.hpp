@@ -16,4 +16,7 @@ std::string replication_password(std::string_view cluster_secret);
 /// passwords need SASLprep: those are `usage`.
 Result<std::string> scram_verifier(std::string_view password);
 
+/// Whether a verifier that scram_verifier() made, in whatever cluster, is that of this password.
+bool is_verifier_of(std::string_view verifier, std::string_view password);
+
 }  // namespace evergres::postgres

@@ -26,9 +26,9 @@ class EndpointGate : public ::testing::Test {
   }
 
   void open_gate(const std::vector<Admission>& admissions = {}) {
-    ASSERT_TRUE(write_gate(a_.server, a_.server.data, Gate::open, {"127.0.0.1"}, admissions,
-                           Endpoints{})
-                    .ok());
+    ASSERT_TRUE(
+        write_gate(a_.server, a_.server.data, Gate::open, {"127.0.0.1"}, admissions, Endpoints{})
+            .ok());
     auto session = a_.session();
     ASSERT_TRUE(reload(session, soon()).ok());
     ASSERT_TRUE(eventually([&] { return try_login(over_socket()).empty(); }));
@@ -144,6 +144,29 @@ TEST_F(EndpointGate, AnOlderClusterGetsTheRole) {
   auto session = a_.session();
   ASSERT_TRUE(make_auth_role(session, password, soon()).ok());
   EXPECT_EQ(try_login(there, "select rolpassword from pg_catalog.pg_authid"), "");
+}
+
+/// It would be read by whoever made it.
+TEST_F(EndpointGate, ARoleOfSomebodyElseIsNotGivenTheRight) {
+  const std::string password = a_.server.auth_password;
+  a_.server.auth_password.clear();
+  ASSERT_NO_FATAL_FAILURE(a_.create(Application{"shop", "shop", "secret"}));
+  ASSERT_NO_FATAL_FAILURE(a_.start());
+  ASSERT_NO_FATAL_FAILURE(a_.promote());
+  for (const char* theirs :
+       {"create role evergres_auth", "alter role evergres_auth login password 'theirs'"}) {
+    a_.ask(theirs);
+    auto session = a_.session();
+    const auto made = make_auth_role(session, password, soon());
+    ASSERT_FALSE(made.ok());
+    EXPECT_NE(made.error().message().find("made by somebody else"), std::string::npos);
+    EXPECT_EQ(a_.ask("select has_column_privilege('evergres_auth', 'pg_authid', 'rolpassword', "
+                     "'SELECT')"),
+              "f");
+  }
+  a_.ask("drop role evergres_auth");
+  auto session = a_.session();
+  ASSERT_TRUE(make_auth_role(session, password, soon()).ok());
 }
 
 }  // namespace

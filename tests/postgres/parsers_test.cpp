@@ -295,6 +295,11 @@ TEST(Credentials, PasswordsOfTheMembersAreEqualAndOfOneLine) {
   EXPECT_EQ(password.find_first_of("+/=\n "), std::string::npos);
   EXPECT_NE(*scram_verifier("x"), *scram_verifier("x"));
   EXPECT_TRUE(scram_verifier("x")->starts_with("SCRAM-SHA-256$4096:"));
+  EXPECT_TRUE(is_verifier_of(*scram_verifier("x"), "x"));
+  EXPECT_FALSE(is_verifier_of(*scram_verifier("x"), "y"));
+  for (const char* other : {"", "md5a", "SCRAM-SHA-256$4096:", "SCRAM-SHA-256$4096:?$a:b"}) {
+    EXPECT_FALSE(is_verifier_of(other, "x")) << other;
+  }
   EXPECT_FALSE(scram_verifier("").ok());
   EXPECT_FALSE(scram_verifier("line\nbreak").ok());
 }
