@@ -258,6 +258,34 @@ TEST_F(PlaneCancelArrives, BeforeTheNextStatement) {
 
 /// A request for an endpoint that does not answer, and very many of them: each ends, and most at
 /// once, since only 64 are passed on at a time.
+/// A commit that waits for standbys is not cancelled where that can be seen. Where it cannot, the
+/// client is not told a success that a failover may take back, nor a failure.
+TEST(PlaneCancelHits, ACommitThatWaitsAndIsToldAsUnknown) {
+  primary().ask(
+      "CREATE OR REPLACE FUNCTION writes(text) RETURNS text LANGUAGE sql AS "
+      "'INSERT INTO journal VALUES ($1) RETURNING token'");
+  primary().ask("TRUNCATE journal");
+  Endpoint endpoint(usual(PoolMode::transaction));
+  endpoint.lead(primary());
+  Client client(endpoint.dsn());
+  EXPECT_TRUE(client.ask("SELECT 1").fine);
+  // Nobody else may look at what it does.
+  primary().ask("ALTER ROLE alice CONNECTION LIMIT 1");
+  for (const char* sql : {"SELECT writes('called')", "INSERT INTO journal VALUES ('unseen')"}) {
+    let_commits_wait();
+    client.begin(sql);
+    EXPECT_TRUE(somebody_waits());
+    EXPECT_TRUE(client.cancel());
+    const Told told = client.end();
+    EXPECT_EQ("08007", told.sqlstate) << sql << ": " << told;
+    let_commits_go();
+    EXPECT_EQ("5", client.value("SELECT 5"));
+  }
+  EXPECT_EQ("2", primary().value("SELECT count(*) FROM journal"));
+  primary().ask("ALTER ROLE alice CONNECTION LIMIT -1");
+  primary().ask("TRUNCATE journal");
+}
+
 TEST(PlaneCancelNowhere, EndsAndIsBounded) {
   Configuration configuration = usual(PoolMode::transaction);
   configuration.node = "east";

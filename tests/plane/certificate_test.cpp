@@ -109,5 +109,40 @@ TEST_F(PlaneCertificates, AChangedMapCountsAtOnceAndDisturbsNobody) {
   EXPECT_EQ("let in", refusal(with(endpoint, "bob", "alice")));
 }
 
+TEST_F(PlaneCertificates, AReloadReadsEveryFileAndDropsNobody) {
+  const auto directory = certificates();
+  const auto take = [&](const std::string& name) {
+    const auto overwrite = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy_file(directory / (name + ".crt"), directory / "now.crt", overwrite);
+    std::filesystem::copy_file(directory / (name + ".key"), directory / "now.key", overwrite);
+  };
+  take("server");
+  configuration.certificate = directory / "now.crt";
+  configuration.certificate_key = directory / "now.key";
+  std::ofstream(configuration.hba_file) << "host all all 127.0.0.1/32 scram-sha-256\n";
+  std::ofstream(configuration.auth_file) << "\"alice\" \"alice\"\n\"bob\" \"bob\"\n";
+  Endpoint endpoint(configuration);
+  endpoint.lead(primary());
+  const auto verifies = [&](const std::string& authority) {
+    return endpoint.dsn("alice",
+                        "sslmode=verify-ca sslrootcert=" + (directory / authority).string());
+  };
+  Client alice(verifies("ca.crt")), bob(endpoint.dsn("bob"));
+  ASSERT_TRUE(alice.connected()) << alice.problem();
+  ASSERT_TRUE(bob.connected()) << bob.problem();
+  EXPECT_NE("let in", refusal(verifies("ca2.crt")));
+  take("stranger");
+  std::ofstream(configuration.hba_file) << "host all bob 127.0.0.1/32 reject\n"
+                                           "host all all 127.0.0.1/32 scram-sha-256\n";
+  std::ofstream(configuration.auth_file) << "\"alice\" \"other\"\n\"bob\" \"bob\"\n";
+  ASSERT_TRUE(endpoint.proxy().reload(configuration));
+  EXPECT_EQ("let in", refusal(verifies("ca2.crt") + " password=other"));
+  EXPECT_NE("let in", refusal(verifies("ca.crt") + " password=other"));
+  EXPECT_NE("let in", refusal(verifies("ca2.crt"))) << "with the password of before";
+  EXPECT_PRED2(names, refusal(endpoint.dsn("bob")), "rejects user");
+  EXPECT_EQ("alice", alice.value("SELECT session_user"));
+  EXPECT_EQ("bob", bob.value("SELECT session_user"));
+}
+
 }  // namespace
 }  // namespace evergres::proxy::test
