@@ -141,9 +141,17 @@ def _answers_for_replication(dsn, **more):
 @story(ci=True, own=True)
 def replication_finds_the_leader(new_cluster):
     """A line of allow lets one user replicate through any endpoint, always from the leader. Nobody
-    takes the name of a standby, and nobody else may."""
+    takes the name of a standby, and nobody else may. Each endpoint shows a certificate of the
+    cluster's authority, whose own is the same on every node."""
     with with_endpoint(new_cluster) as cluster:
         if cluster is None:
+def _verify_everybody(cluster):
+    for node, other in zip(cluster.nodes, reversed(cluster.nodes)):
+        verified = endpoint_dsn(cluster, node).replace(
+            "sslmode=require", f"sslmode=verify-full sslrootcert={other.state}/tls/ca.crt")
+        workloads.query(verified, "select 1")
+
+
             return
         leader = cluster.wait_healthy()
         leader.sql(f"create role wal replication login password '{cluster.password}'", "postgres")
@@ -152,6 +160,7 @@ def replication_finds_the_leader(new_cluster):
         refused = _answers_for_replication(ways[0])
         expect("no host rule lets" in refused, refused)
         line = "{address: 127.0.0.1/32, database: replication, user: wal}"
+        _verify_everybody(cluster)
         done = leader.evergres("edit-config", "--force", "--wait", "-s", f"allow=[{line}]")
         expect(done.returncode == 0, done.stderr)
         for _ in range(2):
