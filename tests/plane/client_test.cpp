@@ -23,8 +23,8 @@ Nanos starved() {
 }
 
 /// Whoever has waited in vain says whether PostgreSQL and we were the only ones who wanted to run.
-std::string no_answer(std::optional<Nanos> starved_before) {
-  const Nanos since = starved_before ? starved() - *starved_before : Nanos{0};
+std::string no_answer(Nanos starved_before) {
+  const Nanos since = starved() - starved_before;
   return "no answer in " + std::to_string(patience_ms) + " ms; for " +
          std::to_string(std::chrono::duration_cast<Millis>(since).count()) +
          " ms of them somebody on this machine waited for a processor";
@@ -74,16 +74,14 @@ std::ostream& operator<<(std::ostream& to, const Told& told) {
 
 Client::Client(const std::string& conninfo) : connection_(PQconnectStart(conninfo.c_str())) {
   const Instant deadline = boot_now() + Millis{patience_ms};
-  std::optional<Nanos> starved_before;
+  const Nanos starved_before = starved();
   PQsetNoticeProcessor(
       connection_, [](void*, const char*) {}, nullptr);
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED && boot_now() < deadline) {
     pollfd waiting{PQsocket(connection_),
                    static_cast<short>(next == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
-    if (PQsocket(connection_) >= 0 && poll(&waiting, 1, 100) == 0 && !starved_before) {
-      starved_before = starved();
-    }
+    if (PQsocket(connection_) >= 0) poll(&waiting, 1, 100);
     if (waiting.revents != 0 || PQsocket(connection_) < 0) next = PQconnectPoll(connection_);
   }
   if (!connected() && boot_now() >= deadline) stuck_ = no_answer(starved_before);
@@ -101,8 +99,9 @@ std::string Client::problem() const {
 
 PGresult* Client::next() {
   const Instant deadline = boot_now() + Millis{patience_ms};
-  std::optional<Nanos> starved_before;
   PQflush(connection_);
+  // Before the first wait: a wait may take as long as everything.
+  const Nanos starved_before = PQisBusy(connection_) != 0 ? starved() : Nanos{0};
   while (PQisBusy(connection_) != 0) {
     if (boot_now() > deadline) {
       stuck_ = no_answer(starved_before);
@@ -110,7 +109,7 @@ PGresult* Client::next() {
     }
     pollfd waiting{PQsocket(connection_),
                    static_cast<short>(POLLIN | (PQflush(connection_) == 1 ? POLLOUT : 0)), 0};
-    if (poll(&waiting, 1, 100) == 0 && !starved_before) starved_before = starved();
+    poll(&waiting, 1, 100);
     if ((waiting.revents & (POLLIN | POLLHUP | POLLERR)) != 0) PQconsumeInput(connection_);
   }
   return PQgetResult(connection_);
