@@ -16,8 +16,9 @@ from harness.endpoint import (Applications, drivers, endpoint_dsn, expect_no_ano
 POOLED_FOR_EVER = ["sqlalchemy", "django", "pgjdbc"]
 
 
-def _switchovers(new_cluster, chosen, count):
-    """`count` planned switchovers while the clients write: no error and nothing lost."""
+def _switchovers(new_cluster, chosen, count, restart=False):
+    """`count` planned switchovers while the clients write, and with `restart` one of the leader's
+    PostgreSQL: no error and nothing lost."""
     with with_endpoint(new_cluster) as cluster:
         if cluster is None or not chosen:
             return
@@ -25,6 +26,11 @@ def _switchovers(new_cluster, chosen, count):
             applications.wait_rows()
             for _ in range(count):
                 cluster.switchover(cluster.standbys()[0])
+                cluster.wait_healthy()
+            if restart:
+                leader = cluster.leader()
+                done = leader.evergres("restart", leader.name, "--wait", "--force", timeout=180)
+                expect(done.returncode == 0, f"{done.stderr}{done.stdout}")
                 cluster.wait_healthy()
             applications.wait_rows()
         applications.tell()
@@ -34,9 +40,9 @@ def _switchovers(new_cluster, chosen, count):
 
 @story(own=True)
 def ten_switchovers_under_load(new_cluster):
-    """Every driver that is installed, all at once, meets ten planned switchovers without one error:
-    a transaction waits for the new leader, at most for a moment."""
-    _switchovers(new_cluster, drivers.available(), 10)
+    """Every driver that is installed, all at once, meets ten planned switchovers and a restart of
+    the leader without one error: a transaction waits for the new leader, at most for a moment."""
+    _switchovers(new_cluster, drivers.available(), 10, restart=True)
 
 
 def _alone(driver):
@@ -138,13 +144,6 @@ def _answers_for_replication(dsn, **more):
         return str(error)
 
 
-@story(ci=True, own=True)
-def replication_finds_the_leader(new_cluster):
-    """A line of allow lets one user replicate through any endpoint, always from the leader. Nobody
-    takes the name of a standby, and nobody else may. Each endpoint shows a certificate of the
-    cluster's authority, whose own is the same on every node."""
-    with with_endpoint(new_cluster) as cluster:
-        if cluster is None:
 def _verify_everybody(cluster):
     for node, other in zip(cluster.nodes, reversed(cluster.nodes)):
         verified = endpoint_dsn(cluster, node).replace(
@@ -152,15 +151,22 @@ def _verify_everybody(cluster):
         workloads.query(verified, "select 1")
 
 
+@story(ci=True, own=True)
+def replication_finds_the_leader(new_cluster):
+    """A line of allow lets one user replicate through any endpoint, always from the leader. Nobody
+    takes the name of a standby, and nobody else may. Each endpoint shows a certificate of the
+    cluster's authority, whose own is the same on every node."""
+    with with_endpoint(new_cluster) as cluster:
+        if cluster is None:
             return
         leader = cluster.wait_healthy()
+        _verify_everybody(cluster)
         leader.sql(f"create role wal replication login password '{cluster.password}'", "postgres")
         ways = [endpoint_dsn(cluster, node).replace("user=app", "user=wal")
                 for node in cluster.nodes]
         refused = _answers_for_replication(ways[0])
         expect("no host rule lets" in refused, refused)
         line = "{address: 127.0.0.1/32, database: replication, user: wal}"
-        _verify_everybody(cluster)
         done = leader.evergres("edit-config", "--force", "--wait", "-s", f"allow=[{line}]")
         expect(done.returncode == 0, done.stderr)
         for _ in range(2):
