@@ -69,6 +69,15 @@ Outcome write_promise(const std::filesystem::path& state_directory, const core::
                             std::to_string(promise.term.value) + " " + claim + "\n", 0600);
 }
 
+Outcome try_promise(const std::filesystem::path& state_directory) {
+  const auto path = state_directory / "promise.try";
+  constexpr std::size_t longest_line = 100;
+  Outcome tried = write_file_durably(path, std::string(longest_line, '-'), 0600);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  return tried;
+}
+
 Outcome note_asked_to_promote(const std::filesystem::path& state_directory,
                               const std::string& run) {
   return write_file_atomically(state_directory / "asked_to_promote", run + "\n", 0600);

@@ -16,6 +16,9 @@ Result<core::Promise> read_promise(const std::filesystem::path& state_directory)
 /// Refused if the promise on disk is of a higher term.
 Outcome write_promise(const std::filesystem::path& state_directory, const core::Promise& promise);
 
+/// Whether a promise could be written now: a file as long is written durably beside it, and removed.
+Outcome try_promise(const std::filesystem::path& state_directory);
+
 /// Survives the death of this agent; a crash of the machine ends that run of PostgreSQL as well.
 /// state_directory/asked_to_promote names the run of PostgreSQL that was asked to promote itself:
 /// from then on it may become primary at any time, whatever it answered.

@@ -35,6 +35,14 @@ TEST_F(PromiseFile, OfAProcessThatWasKilledRightAfterwardsIsThere) {
   EXPECT_EQ(files, 1U) << "something was left beside it";
 }
 
+TEST_F(PromiseFile, CanBeTriedWithoutPromising) {
+  ASSERT_TRUE(write_promise(state(), twelve));
+  ASSERT_TRUE(try_promise(state()));
+  EXPECT_EQ(*read_promise(state()), twelve);
+  EXPECT_FALSE(std::filesystem::exists(state() / "promise.try"));
+  EXPECT_FALSE(try_promise(state() / "nowhere"));
+}
+
 TEST_F(PromiseFile, NeverGoesBack) {
   ASSERT_TRUE(write_promise(state(), twelve));
   const auto lower = write_promise(state(), core::Promise{Term{11}, Claim{"aa"}});

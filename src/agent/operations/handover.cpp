@@ -2,6 +2,7 @@
 
 #include "agent/operations/drain.hpp"
 #include "agent/operations/operation.hpp"
+#include "agent/promise_file.hpp"
 #include "core/transition.hpp"
 #include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
@@ -28,6 +29,8 @@ Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
 Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   const auto& s = hands.situation();
   const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
+  // In the new term nothing goes on without the promise of this node: clients would wait for it.
+  if (auto could = try_promise(hands.setup.settings.state_directory); !could) return could;
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   hands.progress("checkpoint before the handover");

@@ -10,8 +10,9 @@ from .waits import expect
 
 
 @contextlib.contextmanager
-def small_disk(node, megabytes=260):
-    """The node's data directory is on a file system of its own, which a file can fill."""
+def small_disk(node, megabytes=260, what="data"):
+    """The node's data directory, or its "state", is on a file system of its own, which a file can
+    fill."""
     expect(os.geteuid() == 0, "this story mounts a small file system: run it as root")
     disk = node.directory / "disk"
     disk.mkdir()
@@ -20,7 +21,7 @@ def small_disk(node, megabytes=260):
     expect(done.returncode == 0, f"mount: {done.stderr.strip()}")
     try:
         own(disk)
-        node.data = disk / "data"
+        setattr(node, what, disk / what)
         yield disk
     finally:
         node.kill_all()

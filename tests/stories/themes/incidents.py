@@ -305,6 +305,30 @@ def no_space_on_the_candidate(new_cluster):
             cluster.wait_healthy(180)
 
 
+@story(own=True)
+def a_leader_that_cannot_promise_begins_no_handover(new_cluster):
+    """The file system of the leader's state directory is full when somebody asks for a switchover.
+    Nobody waits for it: the term begins when the promise of the leader's node can be written."""
+    with new_cluster(nodes=3) as cluster, small_disk(cluster.nodes[0], what="state") as disk:
+        cluster.create()
+        old = cluster.leader()
+        expect(old is cluster.nodes[0], cluster.brief())
+        with under_load(cluster) as load:
+            filler = fill(disk)
+            term = cluster.status()["term"]
+            asking = cluster.in_background(cluster.switchover, cluster.nodes[1])
+            wait_until("a handover that could not begin",
+                       lambda: "No space left on device" in old.log_text(), 30,
+                       old.last_log_lines)
+            load.wait_acks(100)
+            expect(cluster.status()["term"] == term, f"a term was begun: {cluster.brief()}")
+            filler.unlink()
+            cluster.wait_leader(other_than=old)
+            asking.join(60)
+            load.wait_acks(50)
+            cluster.wait_healthy()
+
+
 def _leads(node):
     answer = node.try_sql("select pg_is_in_recovery()", "postgres", 5)
     return bool(answer) and answer.stdout.strip() == "f"
