@@ -99,6 +99,14 @@ Result<int> terminate_clients(Session& session, Instant deadline) {
                     deadline));
 }
 
+Result<int> terminate_other_senders(Session& session, const std::string& kept, Instant deadline) {
+  return count_of(
+      session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_replication"
+                    " WHERE NOT starts_with(application_name, $1)"
+                    "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
+                    {kept}, deadline));
+}
+
 Outcome create_member_slot(Session& session, const std::string& name, Instant deadline) {
   const auto found = session.query(
       "SELECT NOT active AND coalesce(wal_status, 'lost') = 'lost' FROM pg_replication_slots WHERE slot_name = $1",

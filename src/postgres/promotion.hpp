@@ -37,6 +37,10 @@ Result<int> terminate_blocking_backends(Session& session, Instant deadline);
 /// was closed stays. Returns how many were asked to end.
 Result<int> terminate_clients(Session& session, Instant deadline);
 
+/// On a primary: ends the walsenders whose application_name does not begin with `kept`, and that are
+/// not the agent's own, which send nothing. Returns how many were asked to end.
+Result<int> terminate_other_senders(Session& session, const std::string& kept, Instant deadline);
+
 /// A physical slot that reserves WAL from now on. One that exists is left alone, unless its WAL is
 /// lost and nobody uses it (wal_status, active of pg_replication_slots): that one is made anew, or
 /// no standby could be cloned through it. Works on standbys.

@@ -385,6 +385,22 @@ TEST_F(Story, BackendThatBlocksReplayIsEnded) {
   EXPECT_EQ(*terminate_clients(session, soon()), 1);
 }
 
+TEST_F(Story, SendersOfOthersAreEndedAndNotTheOneThatObserves) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  a.observe();
+  auto session = a.session();
+  EXPECT_EQ(*terminate_other_senders(session, "evg_b_", soon()), 0);
+  const std::string sender =
+      a.ask("SELECT pid FROM pg_stat_replication WHERE application_name = 'evg_b_1'");
+  EXPECT_EQ(*terminate_other_senders(session, "evg_c_", soon()), 1);
+  EXPECT_TRUE(eventually([&] {
+    return a.ask("SELECT count(*) FROM pg_stat_replication WHERE pid = " + sender) == "0";
+  }));
+  EXPECT_EQ(a.ask("SELECT count(*) FROM pg_stat_replication WHERE application_name = "
+                  "'evergres agent'"),
+            "1");
+}
+
 TEST_F(Story, ObservingIsCheap) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
   a.observe();

@@ -10,14 +10,12 @@
 namespace evergres::agent {
 namespace {
 
-/// A frozen standby would hold up a fast stop for a minute: only the heir's walsender may stay.
+/// A frozen standby would hold up a fast stop for a minute: only the heir's walsender may stay. And
+/// the one over which we observe: a server that is silent to us is not stopped at once.
 Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
-  const std::string prefix = "evg_" + heir.value + "_";
-  auto rows = session.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_replication "
-      "WHERE NOT starts_with(application_name, $1)",
-      {prefix}, boot_now() + sql_deadline);
-  if (!rows) return rows.error();
+  auto ended = postgres::terminate_other_senders(session, "evg_" + heir.value + "_",
+                                                 boot_now() + sql_deadline);
+  if (!ended) return ended.error();
   return {};
 }
 
