@@ -13,6 +13,7 @@
 #include "agent/performer.hpp"
 #include "agent/promise_file.hpp"
 #include "agent/setup.hpp"
+#include "agent/shared_observer.hpp"
 #include "agent/store_keeper.hpp"
 #include "agent/supervisor_link.hpp"
 #include "agent/watchers.hpp"
@@ -257,9 +258,10 @@ int Agent::run() {
     spdlog::error("{}", opened.error().one_line());
     return 1;
   }
+  know_.observer = std::make_shared<SharedObserver>(setup_.server);
   performer_.emplace(setup_, tell_);
   lease_.emplace(setup_, tell_);
-  observing_.emplace(setup_, tell_);
+  observing_.emplace(setup_, know_.observer, tell_);
   store_.emplace(setup_, node_id_, know_.situation.agent, tell_);
   supervisor_.emplace(setup_, tell_);
   boost::asio::signal_set signals(context_, SIGTERM, SIGINT);

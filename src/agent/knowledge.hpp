@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/known_settings.hpp"
 #include "agent/server_details.hpp"
 #include "agent/tally.hpp"
-#include "agent/known_settings.hpp"
 #include "agent/watcher_acks.hpp"
 #include "cluster/status.hpp"
 #include "core/decide.hpp"
@@ -19,6 +19,8 @@
 #include "supervisor/protocol.hpp"
 
 namespace evergres::agent {
+
+class SharedObserver;
 
 /// When what ended in the term that is under way, as this node saw it: the phases in the history.
 struct TermTimes {
@@ -35,7 +37,8 @@ struct TermTimes {
   [[nodiscard]] std::vector<std::string> phases() const;
 };
 
-/// The first transaction id that our server gives out as leader of a term, as its promotion read it.
+/// The first transaction id that our server gives out as leader of a term, as its promotion read
+/// it.
 struct NextXid {
   Term term;
   std::uint64_t id = 0;
@@ -60,9 +63,9 @@ struct Knowledge {
       received_timeline;  ///< of the last receiver that streamed in this start
   std::string own_host;   ///< of our PostgreSQL, as the members reach it
   std::optional<std::vector<std::string>>
-      gate_hosts;             ///< that this run wrote into pg_hba.conf last
-  Instant server_changed_at;  ///< observations that were begun earlier are out of date
-  Instant slots_changed_at;   ///< the same of the slots
+      gate_hosts;                ///< that this run wrote into pg_hba.conf last
+  Instant server_changed_at;     ///< observations that were begun earlier are out of date
+  Instant slots_changed_at;      ///< the same of the slots
   Instant all_slots_changed_at;  ///< the same of server.slots
   std::optional<std::string> applied_names;  ///< what we last wrote as synchronous_standby_names
   std::optional<std::string>
@@ -77,15 +80,17 @@ struct Knowledge {
   TermTimes times;
   std::optional<NextXid> next_xid;  ///< of the last promotion, if it is certain
   std::vector<std::string> recent_errors;
-  std::deque<Refusal> refusals;  ///< the last ones of this run, oldest first
+  std::deque<Refusal> refusals;                   ///< the last ones of this run, oldest first
   std::optional<core::WeakCommits> weak_commits;  ///< of our primary; absent: none
   std::shared_ptr<const std::vector<cluster::HistoryEntry>>
-      history;  ///< ascending by term; null until it was read
+      history;                   ///< ascending by term; null until it was read
   std::optional<Term> draining;  ///< we lead this term and let transactions end before a handover
   /// A fact about the transactions that ended before our handover to this term; "": none were open.
   std::pair<Term, std::string> drained;
   /// What our watchers have acknowledged; shared by all copies, for every thread.
   std::shared_ptr<WatcherAcks> watchers = std::make_shared<WatcherAcks>();
+  /// Shared by all copies as well; null in tests that have no PostgreSQL.
+  std::shared_ptr<SharedObserver> observer;
   struct Loop {
     Instant began;  ///< the last round of the control loop
     Nanos took{0};  ///< the last complete one, without its wait

@@ -28,10 +28,10 @@ Lines edited_lines(const Setup& setup, const cluster::Spec* spec) {
 
 }  // namespace
 
-Observing::Observing(const Setup& setup, Tell tell)
+Observing::Observing(const Setup& setup, std::shared_ptr<SharedObserver> observer, Tell tell)
     : setup_(setup),
       tell_(std::move(tell)),
-      observer_(setup.server),
+      observer_(std::move(observer)),
       certificates_(setup.settings),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -67,7 +67,7 @@ void Observing::run(const std::stop_token& stop) {
 void Observing::look_at_running(const supervisor::Status& status) {
   files_seen_of_.clear();
   const Instant began = boot_now();
-  auto seen = observer_.observe(began + Millis{1000});
+  auto seen = observer_->observe(began + Millis{1000});
   const std::uint64_t start_id = status.start_id;
   if (seen) {
     time_replies(*seen);

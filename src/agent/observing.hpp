@@ -6,6 +6,7 @@
 #include "agent/endpoint_files.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/pulse.hpp"
+#include "agent/shared_observer.hpp"
 #include "agent/upstream_words.hpp"
 #include "supervisor/client.hpp"
 
@@ -15,7 +16,7 @@ namespace evergres::agent {
 /// not.
 class Observing {
  public:
-  Observing(const Setup& setup, Tell tell);
+  Observing(const Setup& setup, std::shared_ptr<SharedObserver> observer, Tell tell);
 
   void poke() { pulse_.poke(); }
   /// How often it looks; changed by the control thread as the situation asks for it.
@@ -79,7 +80,7 @@ class Observing {
   std::jthread sweeper_;
   std::atomic<bool> seldom_due_{false};  ///< before its time
   bool was_in_recovery_ = false;
-  postgres::Observer observer_;
+  std::shared_ptr<SharedObserver> observer_;
   std::uint64_t answered_start_ = 0;  ///< start id that has answered at least once
   std::string files_seen_of_;         ///< run and start whose files were read while stopped
   UpstreamWords upstream_words_;

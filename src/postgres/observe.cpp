@@ -185,23 +185,34 @@ Outcome Observer::connect(Instant deadline) {
 }
 
 Result<Observation> Observer::observe(Instant deadline) {
+  const bool ask_all = asked_++ % seldom == 0;
+  auto seen = ask(ask_all, deadline);
+  if (!seen) asked_ = 0;
+  return seen;
+}
+
+Result<Observation> Observer::look(Instant deadline) {
+  auto seen = ask(false, deadline);
+  if (!seen) asked_ = 0;
+  return seen;
+}
+
+Result<Observation> Observer::ask(bool all, Instant deadline) {
   const auto give_up = [this](const Error& error) {
     sql_.reset();
     replication_.reset();
-    asked_ = 0;
     return error;
   };
   if (auto connected = connect(deadline); !connected) return give_up(connected.error());
-  const bool ask_all = asked_++ % seldom == 0;
   const Instant at = boot_now();
-  const auto rows = sql_->execute(statement, {ask_all ? "t" : "f"}, deadline);
+  const auto rows = sql_->execute(statement, {all ? "t" : "f"}, deadline);
   if (!rows) return give_up(rows.error());
   auto seen = observation_of(*rows, at);
   if (!seen) return give_up(seen.error());
   const auto identity = replication_->simple("IDENTIFY_SYSTEM", deadline);
   if (!identity) return give_up(identity.error());
   if (auto added = add_identity(*seen, *identity); !added) return give_up(added.error());
-  if (!ask_all) seen->pending_restart.reset();
+  if (!all) seen->pending_restart.reset();
   return seen;
 }
 

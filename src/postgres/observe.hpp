@@ -72,7 +72,7 @@ struct Observation {
   /// Asked with them, else absent. Without hot_standby: a start after lowered limits overrules it
   /// once, and nobody has to restart for it.
   std::optional<std::vector<PendingSetting>> pending_restart;
-  int version = 0;                              ///< server_version_num
+  int version = 0;      ///< server_version_num
   std::string started;  ///< pg_postmaster_start_time(), "2026-11-21 06:28:24.123456+00:00"
   /// Commit time of the last replayed transaction, in the same form
   std::optional<std::string> replayed_at;
@@ -93,10 +93,13 @@ class Observer {
   /// begins anew. `unreachable`: the server does not accept connections (now).
   Result<Observation> observe(Instant deadline);
 
-  /// What observe() does first, for those who know before that they will ask.
-  Outcome connect(Instant deadline);
+  /// The same without what is asked seldom, whose turn it leaves as it is.
+  Result<Observation> look(Instant deadline);
 
  private:
+  Outcome connect(Instant deadline);
+  Result<Observation> ask(bool all, Instant deadline);
+
   Server server_;
   std::optional<Session> sql_;
   std::optional<Session> replication_;

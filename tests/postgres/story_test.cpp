@@ -277,6 +277,20 @@ TEST_F(Story, PolicyIsProvenByItsVoterAndNotWithoutIt) {
   report_time("prove alone", alone->took);
 }
 
+TEST_F(Story, ALookLeavesWhatIsSeldomAskedToTheNextObservation) {
+  ASSERT_NO_FATAL_FAILURE(a.create());
+  ASSERT_NO_FATAL_FAILURE(a.start());
+  Observer observer(a.server);
+  const auto looked = observer.look(soon());
+  ASSERT_TRUE(looked.ok()) << looked.error().for_people();
+  EXPECT_TRUE(looked->in_recovery);
+  EXPECT_TRUE(looked->system_id == a.observe().system_id);
+  EXPECT_FALSE(looked->slots);
+  const auto observed = observer.observe(soon());
+  ASSERT_TRUE(observed.ok());
+  EXPECT_TRUE(observed->slots);
+}
+
 TEST_F(Story, SilentWalsenderOfAnOldVoterIsEndedBeforeTheProof) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
   ASSERT_TRUE(prove(a.server, voters_of("ANY 1 (\"evg_b_1\")"), soon()).ok());

@@ -1,7 +1,6 @@
-#include <future>
-
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
+#include "agent/shared_observer.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/wal_end.hpp"
 
@@ -28,6 +27,17 @@ Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation&
   return core::Position{end->timeline, end->lsn};
 }
 
+/// How our server stands now. Over the connections that are there already, or over new ones if
+/// those do not answer, or if the observing thread does not let go of them.
+Result<postgres::Observation> look_now(Hands& hands) {
+  constexpr Millis patience{250};
+  if (hands.known.observer != nullptr) {
+    auto seen = hands.known.observer->look(boot_now() + patience);
+    if (seen) return seen;
+  }
+  return postgres::Observer(hands.server()).look(boot_now() + Millis{3000});
+}
+
 Result<core::Fenced> fence_running(Hands& hands, Term term) {
   const auto& server = hands.server();
   if (auto cleared = postgres::write_upstream(server, std::nullopt); !cleared)
@@ -36,15 +46,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   const bool answers = !hands.situation().server.cold;
-  const Instant deadline = boot_now() + Millis{3000};
-  postgres::Observer observer(server);
-  // The connections take as long as the cut; what is asked in them is asked after it. If they fail,
-  // the asking connects again.
-  auto connecting = std::async(std::launch::async, [&] {
-    static_cast<void>(answers ? observer.connect(deadline) : Outcome{});
-  });
-  const auto cut = postgres::cut_receiver(*pid, deadline);
-  connecting.get();
+  const auto cut = postgres::cut_receiver(*pid, boot_now() + Millis{3000});
   if (!cut) return cut.error();
   if (!answers) {  // no SQL: its files tell
     auto cold = read_offline(hands, term);
@@ -52,7 +54,7 @@ Result<core::Fenced> fence_running(Hands& hands, Term term) {
     if (cold) add_lineage(*cold, server);
     return cold;
   }
-  auto seen = observer.observe(boot_now() + Millis{3000});
+  auto seen = look_now(hands);
   if (!seen) {
     // No time-out: a slow disk is no reason to stop a server at once, as a stuck receiver is.
     return Error(ErrorCode::postgres_failed, seen.error().message(), seen.error().detail());
