@@ -8,6 +8,7 @@
 
 #include "agent/control.hpp"
 #include "agent/journal.hpp"
+#include "agent/kept_session.hpp"
 #include "agent/observing.hpp"
 #include "agent/peers.hpp"
 #include "agent/performer.hpp"
@@ -259,6 +260,7 @@ int Agent::run() {
     return 1;
   }
   know_.observer = std::make_shared<SharedObserver>(setup_.server);
+  know_.promoted_over = std::make_shared<KeptSession>();
   performer_.emplace(setup_, tell_);
   lease_.emplace(setup_, tell_);
   observing_.emplace(setup_, know_.observer, tell_);

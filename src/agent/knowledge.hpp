@@ -20,6 +20,7 @@
 
 namespace evergres::agent {
 
+class KeptSession;
 class SharedObserver;
 
 /// When what ended in the term that is under way, as this node saw it: the phases in the history.
@@ -91,6 +92,7 @@ struct Knowledge {
   std::shared_ptr<WatcherAcks> watchers = std::make_shared<WatcherAcks>();
   /// Shared by all copies as well; null in tests that have no PostgreSQL.
   std::shared_ptr<SharedObserver> observer;
+  std::shared_ptr<KeptSession> promoted_over;
   struct Loop {
     Instant began;  ///< the last round of the control loop
     Nanos took{0};  ///< the last complete one, without its wait

@@ -25,8 +25,12 @@ Error timed_out(std::string detail) {
 class Prover {
  public:
   Prover(const Server& server, const ProofRequest& request, Instant deadline,
-         const std::stop_token& stop)
-      : server_(server), request_(request), deadline_(deadline), stop_(stop) {}
+         const std::stop_token& stop, std::optional<Session> at_hand)
+      : server_(server),
+        request_(request),
+        deadline_(deadline),
+        stop_(stop),
+        at_hand_(std::move(at_hand)) {}
 
   Result<Proof> run() {
     const Instant begun = boot_now();
@@ -58,11 +62,21 @@ class Prover {
 
   Result<Session> waiting_session() { return session_with("on"); }
 
+  /// Under the impossible names no commit is acknowledged. Its probe is one that is only written:
+  /// the old voters' walsenders must have passed it all the same.
+  [[nodiscard]] const char* commit_of_probe() const {
+    return request_.safety.synchronous_standby_names == impossible_names ? "local" : "on";
+  }
+
+  /// A new one, or that at hand, made like a new one. Whatever keeps that from serving, a new one
+  /// may do.
   Result<Session> probe_session() {
-    // Under the impossible names no commit is acknowledged. Its probe is one that is only written:
-    // the old voters' walsenders must have passed it all the same.
-    const bool nobody = request_.safety.synchronous_standby_names == impossible_names;
-    return session_with(nobody ? "local" : "on");
+    auto given = std::exchange(at_hand_, std::nullopt);
+    if (!given) return session_with(commit_of_probe());
+    const std::string settings =
+        std::string("SET statement_timeout = 0; SET synchronous_commit = ") + commit_of_probe();
+    if (given->simple(settings, deadline_)) return std::move(*given);
+    return session_with(commit_of_probe());
   }
 
   Result<Session> session_with(const char* synchronous_commit) {
@@ -83,7 +97,8 @@ class Prover {
   }
 
   /// A probe's session that was opened after the names had come into force. After a promotion they
-  /// are written and in force already; then nothing is written or reloaded again.
+  /// are written and in force already; then nothing is written or reloaded again. The session at
+  /// hand is of before what is written here.
   Result<Session> session_with_names_in_force() {
     if (safety_is_written(server_, request_.safety)) {
       auto probe = probe_session();
@@ -92,6 +107,7 @@ class Prover {
       if (!differing) return differing.error();
       if (differing->empty()) return probe;
     }
+    at_hand_.reset();
     auto session = control(deadline_);
     if (!session) return session.error();
     auto set = set_names(server_, **session, request_.safety, deadline_);
@@ -230,6 +246,7 @@ class Prover {
   const ProofRequest& request_;
   Instant deadline_;
   const std::stop_token& stop_;
+  std::optional<Session> at_hand_;
   std::optional<Session> control_;
   Proof proof_;
 };
@@ -237,8 +254,8 @@ class Prover {
 }  // namespace
 
 Result<Proof> prove(const Server& server, const ProofRequest& request, Instant deadline,
-                    const std::stop_token& stop) {
-  return Prover(server, request, deadline, stop).run();
+                    const std::stop_token& stop, std::optional<Session> at_hand) {
+  return Prover(server, request, deadline, stop, std::move(at_hand)).run();
 }
 
 }  // namespace evergres::postgres

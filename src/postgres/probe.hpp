@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "base/lsn.hpp"
 #include "base/result.hpp"
 #include "postgres/server.hpp"
+#include "postgres/session.hpp"
 #include "postgres/settings.hpp"
 
 namespace evergres::postgres {
@@ -35,7 +37,9 @@ struct Proof {
 /// With the impossible names nothing is acknowledged: the probe is only written, and (c) follows.
 /// Without enough voters it is `timed_out` and the policy stays unproven; the probe's backend is
 /// terminated then.
+/// `at_hand`: a session that was opened after the reload that brought the names of `request` and
+/// showed them; it is looked at again, and serves for (a) if it still shows them.
 Result<Proof> prove(const Server& server, const ProofRequest& request, Instant deadline,
-                    const std::stop_token& stop = {});
+                    const std::stop_token& stop = {}, std::optional<Session> at_hand = {});
 
 }  // namespace evergres::postgres

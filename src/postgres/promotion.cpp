@@ -61,14 +61,14 @@ Result<std::vector<std::string>> differing_safety(Session& fresh, const SafetySe
   return differing;
 }
 
-Outcome set_names(const Server& server, Session& session, const SafetySettings& safety,
-                  Instant deadline) {
-  if (auto written = write_safety(server, safety); !written) return written;
-  if (auto asked = reload(session, deadline); !asked) return asked;
+Result<Session> session_that_shows(const Server& server, const SafetySettings& safety,
+                                   Instant deadline) {
   for (;;) {
-    const auto differing = differing_safety(server, safety, deadline);
+    auto fresh = Session::connect(server, {}, deadline);
+    if (!fresh) return fresh;
+    const auto differing = differing_safety(*fresh, safety, deadline);
     if (!differing) return differing.error();
-    if (differing->empty()) return {};
+    if (differing->empty()) return fresh;
     if (boot_now() >= deadline) {
       return Error(ErrorCode::refused, "the safety settings are not in force",
                    "They are written, but on a new connection " + differing->front() + ".",
@@ -76,6 +76,15 @@ Outcome set_names(const Server& server, Session& session, const SafetySettings& 
     }
     look_again_after(between_looks);
   }
+}
+
+Outcome set_names(const Server& server, Session& session, const SafetySettings& safety,
+                  Instant deadline) {
+  if (auto written = write_safety(server, safety); !written) return written;
+  if (auto asked = reload(session, deadline); !asked) return asked;
+  auto shown = session_that_shows(server, safety, deadline);
+  if (!shown) return shown.error();
+  return {};
 }
 
 Result<int> terminate_blocking_backends(Session& session, Instant deadline) {

@@ -22,6 +22,12 @@ Result<std::vector<std::string>> differing_safety(const Server& server,
 Result<std::vector<std::string>> differing_safety(Session& fresh, const SafetySettings& safety,
                                                   Instant deadline);
 
+/// A session that shows exactly these values: after they were written and a reload was asked for,
+/// it opens new connections until one does. `refused`, with the differences, if that does not
+/// happen before the deadline.
+Result<Session> session_that_shows(const Server& server, const SafetySettings& safety,
+                                   Instant deadline);
+
 /// Writes postgresql.auto.conf, reloads, and opens new connections until one shows exactly these
 /// values. `refused`, with the differences, if that does not happen before the deadline. Sessions
 /// and walsenders that exist adopt it later: prove() waits for them.
@@ -37,8 +43,8 @@ Result<int> terminate_blocking_backends(Session& session, Instant deadline);
 /// was closed stays. Returns how many were asked to end.
 Result<int> terminate_clients(Session& session, Instant deadline);
 
-/// On a primary: ends the walsenders whose application_name does not begin with `kept`, and that are
-/// not the agent's own, which send nothing. Returns how many were asked to end.
+/// On a primary: ends the walsenders whose application_name does not begin with `kept`, and that
+/// are not the agent's own, which send nothing. Returns how many were asked to end; none for "".
 Result<int> terminate_other_senders(Session& session, const std::string& kept, Instant deadline);
 
 /// A physical slot that reserves WAL from now on. One that exists is left alone, unless its WAL is

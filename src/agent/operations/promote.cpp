@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "agent/kept_session.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/operations/slots.hpp"
 #include "agent/promise_file.hpp"
@@ -78,8 +79,10 @@ void learn_next_xid(Hands& hands, postgres::Session& session, Term term) {
     spdlog::warn("the next transaction id of term {} is not known: {}", term.value,
                  next.error().one_line());
   } else if (!*next) {
-    spdlog::info("the next transaction id of term {} is not certain: something was written before "
-                 "it was read", term.value);
+    spdlog::info(
+        "the next transaction id of term {} is not certain: something was written before "
+        "it was read",
+        term.value);
   }
   std::optional<NextXid> read;
   if (next && *next) read = NextXid{term, **next};
@@ -192,10 +195,8 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
 }
 
 /// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that
-/// blocks the replay.
-Outcome promote_warm(Hands& hands, const core::Promote& intent, Result<postgres::Session> session,
-                     Instant deadline) {
-  if (!session) return session.error();
+/// blocks the replay. One session does all of it: the first that shows the names.
+Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline) {
   const auto hosts = member_hosts(hands.known);
   auto closed =
       postgres::write_gate(hands.server(), hands.server().data, postgres::Gate::closed, hosts);
@@ -207,15 +208,29 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Result<postgres:
   // Alone the names are written only after the promotion: '' must not be in force anywhere else.
   const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
+  const postgres::SafetySettings safety = hands.safety(names);
+  if (auto written = postgres::write_safety(hands.server(), safety); !written) return written;
   // One reload brings both; the postmaster has read both when a new connection shows the names.
-  auto in_force = postgres::set_names(hands.server(), *session, hands.safety(names), deadline);
-  if (!in_force) return in_force;
+  if (auto asked = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000}); !asked)
+    return asked.error();
+  auto session = postgres::session_that_shows(hands.server(), safety, deadline);
+  if (!session) return session.error();
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
   if (auto ended = postgres::terminate_clients(*session, deadline); !ended) return ended.error();
   note_step(hands, "names");
   if (auto slots = make_slots_of_others(hands, *session, deadline); !slots) return slots;
   note_step(hands, "slots");
-  return ask_to_promote(hands, *session, intent);
+  if (auto promoted = ask_to_promote(hands, *session, intent); !promoted) return promoted;
+  if (hands.known.promoted_over != nullptr) {
+    hands.known.promoted_over->keep(intent.term, hands.known.supervisor.start_id,
+                                    std::move(*session));
+  }
+  return {};
+}
+
+std::optional<postgres::Session> session_of_promotion(Hands& hands, Term term) {
+  if (hands.known.promoted_over == nullptr) return std::nullopt;
+  return hands.known.promoted_over->take(term, hands.known.supervisor.start_id);
 }
 
 }  // namespace
@@ -224,11 +239,6 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Result<postgres:
 // may the server be asked.
 Outcome carry_out(const core::Promote& intent, Hands& hands) {
   const Instant deadline = boot_now() + Millis{20'000};
-  const bool cold = hands.situation().server.cold;
-  // Nothing is asked in it before the grant; it is opened in the meantime.
-  auto connecting = std::async(cold ? std::launch::deferred : std::launch::async, [&] {
-    return postgres::Session::connect(hands.server(), {}, deadline);
-  });
   auto asked_at = confirm_choice(hands, intent.term);
   if (!asked_at) return asked_at.error();
   const auto& fenced = hands.situation().fenced;
@@ -238,8 +248,8 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at);
       !granted)
     return granted;
-  auto promoted =
-      cold ? promote_cold(hands, intent) : promote_warm(hands, intent, connecting.get(), deadline);
+  auto promoted = hands.situation().server.cold ? promote_cold(hands, intent)
+                                                : promote_warm(hands, intent, deadline);
   if (!promoted) return promoted;
   std::vector<NodeName> with_slots;
   for (const auto& [name, card] : hands.known.cards) {
@@ -284,8 +294,9 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   auto renewing = std::async(
       has_logical_slots(s.wanted) ? std::launch::async : std::launch::deferred,
       [&hands] { return renew_logical_slots(hands, boot_now() + logical_slots_deadline); });
-  auto proof = postgres::prove(hands.server(), request,
-                               boot_now() + hands.setup.settings.voter_timeout, hands.stop);
+  auto proof =
+      postgres::prove(hands.server(), request, boot_now() + hands.setup.settings.voter_timeout,
+                      hands.stop, session_of_promotion(hands, intent.term));
   if (!proof) return proof.error();
   const Instant proven_at = boot_now();
   const auto next_xid = next_xid_of(hands, intent.term);
