@@ -47,6 +47,19 @@ TEST_F(RecordChange, IsWrittenAndLearned) {
   EXPECT_TRUE(told_.situation.claimed_at);
 }
 
+TEST_F(RecordChange, OfTwoPartsIsLearnedOnlyWhenItIsTold) {
+  auto own = hands();
+  const auto written = own.write_record([](core::Record record) {
+    return core::claim_term(std::move(record), NodeName{"n1"}, Claim{"mine"}, "a test");
+  });
+  ASSERT_TRUE(written);
+  EXPECT_EQ(stored().value, written->value);
+  EXPECT_FALSE(told_.situation.record);
+  own.learn_written(*written);
+  EXPECT_EQ(told_.situation.record, stored().value);
+  EXPECT_EQ(told_.situation.revision, stored().revision);
+}
+
 TEST_F(RecordChange, IsRebasedAtOnceOnARenewalAndARequest) {
   auto own = hands();
   int tries = 0;
@@ -232,15 +245,16 @@ class LossOfN2 : public RecordChange {
     known.situation.me = NodeName{"n1"};
     known.situation.agent = Claim{"mine"};
     known.situation.attempts[core::RecordLoss::kind].failures = failures_before;
-    Hands own(setup_, known, [](const Learn&) {}, std::stop_token());
+    Hands own(
+        setup_, known, [](const Learn&) {}, std::stop_token());
     return carry_out(core::RecordLoss{Term{0}, measured}, own);
   }
   [[nodiscard]] bool logged(const std::string& text) const {
     return log_.str().find(text) != std::string::npos;
   }
 
-  const core::Loss loss_{core::Seat{NodeName{"n2"}, Incarnation{"i2"}}, Term{0}, Lsn{100}, Lsn{120},
-                         700, false, true};
+  const core::Loss loss_{
+      core::Seat{NodeName{"n2"}, Incarnation{"i2"}}, Term{0}, Lsn{100}, Lsn{120}, 700, false, true};
 
  private:
   std::ostringstream log_;

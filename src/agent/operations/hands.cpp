@@ -53,6 +53,17 @@ Result<cluster::ClusterStore*> Hands::store() {
 }
 
 Result<core::Record> Hands::change_record(const Transition& transition) {
+  auto written = write_record(transition);
+  if (!written) return written.error();
+  learn_written(*written);
+  return std::move(written->value);
+}
+
+void Hands::learn_written(const Written& written) {
+  learn([written](Knowledge& k) { learn_record(k, written.value, written.revision, boot_now()); });
+}
+
+Result<Hands::Written> Hands::write_record(const Transition& transition) {
   auto opened = store();
   if (!opened) return opened.error();
   cluster::ClusterStore& cluster_store = **opened;
@@ -67,10 +78,7 @@ Result<core::Record> Hands::change_record(const Transition& transition) {
     auto outcome = cluster_store.write_record(*wanted, current.revision, store_deadline);
     if (!outcome) return outcome.error();
     if (const auto* applied = std::get_if<cluster::RecordApplied>(&*outcome)) {
-      learn([record = *wanted, revision = applied->revision](Knowledge& k) {
-        learn_record(k, record, revision, boot_now());
-      });
-      return *wanted;
+      return Written{std::move(*wanted), applied->revision};
     }
     auto& conflict = std::get<cluster::RecordConflict>(*outcome);
     if (!conflict.current) return Error(ErrorCode::not_found, "the record vanished from the store");
@@ -79,12 +87,7 @@ Result<core::Record> Hands::change_record(const Transition& transition) {
     // A lost reply: our own change is already there, perhaps renewed since. (Only the holder of the
     // claim makes a large change, so an equal one is ours.)
     const bool renewed_since = large && core::differs_only_in_small_things(current.value, *wanted);
-    if (current.value == *wanted || renewed_since) {
-      learn([record = current.value, revision = current.revision](Knowledge& k) {
-        learn_record(k, record, revision, boot_now());
-      });
-      return current.value;
-    }
+    if (current.value == *wanted || renewed_since) return current;
   }
   return Error(ErrorCode::conflict, "the record changed under every try to change it");
 }

@@ -56,6 +56,10 @@ class Hands {
   /// learned.
   using Transition = std::function<Result<core::Record>(core::Record)>;
   Result<core::Record> change_record(const Transition& transition);
+  /// The same in two parts, where something is to be ready before anybody hears of the new record.
+  using Written = cluster::Versioned<core::Record>;
+  Result<Written> write_record(const Transition& transition);
+  void learn_written(const Written& written);
   Result<cluster::ClusterStore*> store();
 
   /// Where a node's PostgreSQL is reached, as its card says.

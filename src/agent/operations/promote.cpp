@@ -275,6 +275,17 @@ Outcome carry_out(const core::Promote& intent, Hands& hands) {
   return {};
 }
 
+namespace {
+
+/// The grant to lead, then the gate.
+Outcome admit_clients(Hands& hands, Term term, Instant asked_at) {
+  if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, term, asked_at); !granted)
+    return granted;
+  return set_gate(hands, postgres::Gate::open);
+}
+
+}  // namespace
+
 // Prove P', record the open leadership, then the grant, the gate, and what people read about it.
 Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   const auto& s = hands.situation();
@@ -298,6 +309,8 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   request.leaving_empty =
       false;  // nothing else than the resting names was in force before the promotion
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
+  // The voters are not there yet: it is opened before they are waited for.
+  if (auto store = hands.store(); !store) return store.error();
   // Beside the proof: without declared logical slots, or once they are there, nothing waits.
   auto renewing = std::async(
       has_logical_slots(s.wanted) ? std::launch::async : std::launch::deferred,
@@ -313,16 +326,17 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   crash_point(hands, "barrier");
   const auto of_slots = renewing.get();
   const Instant asked_at = boot_now();
-  auto opened = hands.change_record([&](core::Record record) -> Result<core::Record> {
+  auto opened = hands.write_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::open_leadership(std::move(record), s.agent, intent.policy, *fork, next_xid);
   });
   if (!opened) return opened.error();
   const Instant recorded_at = boot_now();
   crash_point(hands, "open");
-  if (auto granted = ask_grant(hands, supervisor::GrantKind::lead, intent.term, asked_at); !granted)
-    return granted;
-  if (auto open = set_gate(hands, postgres::Gate::open); !open) return open;
+  // Endpoints connect as soon as they are told: a knock at a closed gate costs a login and a pause.
+  const Outcome admits = admit_clients(hands, intent.term, asked_at);
+  hands.learn_written(*opened);
+  if (!admits) return admits;
   TermTimes times = hands.known.times;
   times.note("barrier", proven_at);
   times.note("record", recorded_at);
@@ -331,7 +345,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     k.times = times;
     k.server_changed_at = boot_now();  // a look from before the names were written says nothing
   });
-  write_history(hands, *opened, *fork, times, of_slots);
+  write_history(hands, opened->value, *fork, times, of_slots);
   return {};
 }
 
