@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "agent/kept_session.hpp"
+#include "agent/operations/head_start.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/operations/slots.hpp"
 #include "agent/promise_file.hpp"
@@ -374,6 +375,8 @@ Outcome carry_out(const core::MakeSlots& intent, Hands& hands) {
 }
 
 Outcome carry_out(const core::AllowRewinds& intent, Hands& hands) {
+  const Nanos left = left_after_opening(hands.known.times, intent.term, boot_now());
+  if (auto waited = let_clients_go_first(hands, left); !waited) return waited;
   auto session = postgres::Session::connect(hands.server(), {}, boot_now() + sql_deadline);
   if (!session) return session.error();
   hands.progress("checkpoint");

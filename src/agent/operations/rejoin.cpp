@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "agent/operations/head_start.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/operations/slots.hpp"
 #include "core/cascade.hpp"
@@ -139,6 +140,11 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
   // 14 to 18), up to wal_retrieve_retry_interval of a failover.
   auto woken = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000});
   if (!woken) hands.progress("the receiver comes a little later: " + woken.error().message());
+  // The barrier of a chosen leader waits for our stream, and then its clients for its processors.
+  // What comes now may come later; whatever is more urgent ends the pause, not this.
+  const auto& record = hands.situation().record;
+  if (record && record->phase == core::Phase::electing)
+    static_cast<void>(let_clients_go_first(hands, head_start));
   // Slots of a time when this server led would hold its WAL for ever; those of nodes that are to
   // stream from this standby stay.
   const auto followers = core::tagged_to_follow_us(hands.situation());

@@ -1,3 +1,4 @@
+#include "agent/operations/head_start.hpp"
 #include "agent/operations/operation.hpp"
 #include "core/transition.hpp"
 #include "postgres/promotion.hpp"
@@ -5,6 +6,8 @@
 namespace evergres::agent {
 
 Outcome carry_out(const core::StartServer& intent, Hands& hands) {
+  const Nanos left = left_after_handover(hands.situation(), boot_now());
+  if (auto waited = let_clients_go_first(hands, left); !waited) return waited;
   return start_as_standby(hands, intent.without_hot_standby);
 }
 
