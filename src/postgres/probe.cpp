@@ -201,8 +201,9 @@ class Prover {
 
   Result<std::vector<Lagging>> lagging_senders(Session& session) {
     const auto rows = session.query(
-        "SELECT pid, application_name FROM pg_stat_replication"
-        " WHERE flush_lsn IS NULL OR flush_lsn < $1::pg_lsn",
+        "SELECT s.pid, a.application_name"  // pg_stat_replication without its joins
+        "  FROM pg_stat_get_wal_senders() s JOIN pg_stat_get_activity(NULL) a USING (pid)"
+        " WHERE s.flush_lsn IS NULL OR s.flush_lsn < $1::pg_lsn",
         {proof_.lsn.text()}, deadline_);
     if (!rows) return rows.error();
     std::vector<Lagging> lagging;

@@ -87,38 +87,45 @@ Outcome set_names(const Server& server, Session& session, const SafetySettings& 
   return {};
 }
 
+// Here and below: the function is the view pg_stat_activity without its joins, which cost a new
+// session more than all the rest.
 Result<int> terminate_blocking_backends(Session& session, Instant deadline) {
-  return count_of(session.query(
-      "SELECT pg_terminate_backend(b.pid)"
-      "  FROM pg_stat_activity r, pg_stat_activity b"
-      " WHERE r.backend_type = 'startup'"
-      "   AND (r.wait_event_type IN ('Lock', 'BufferPin')"
-      "        OR r.wait_event LIKE 'RecoveryConflict%')"
-      "   AND b.backend_type = 'client backend'"
-      "   AND NOT (b.usename = current_user AND b.application_name = 'evergres agent')"
-      "   AND b.xact_start IS NOT NULL",
-      deadline));
+  return count_of(
+      session.query("SELECT pg_terminate_backend(b.pid)"
+                    "  FROM pg_stat_get_activity(NULL) r, pg_stat_get_activity(NULL) b"
+                    " WHERE r.backend_type = 'startup'"
+                    "   AND (r.wait_event_type IN ('Lock', 'BufferPin')"
+                    "        OR r.wait_event LIKE 'RecoveryConflict%')"
+                    "   AND b.backend_type = 'client backend'"
+                    "   AND NOT (b.usesysid = quote_ident(current_user)::regrole"
+                    "            AND b.application_name = 'evergres agent')"
+                    "   AND b.xact_start IS NOT NULL",
+                    deadline));
 }
 
 Result<int> terminate_clients(Session& session, Instant deadline) {
   return count_of(
-      session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity(NULL)"
                     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-                    "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
+                    "   AND NOT (usesysid = quote_ident(current_user)::regrole"
+                    "            AND application_name = 'evergres agent')",
                     deadline));
 }
 
 Result<int> terminate_other_senders(Session& session, const std::string& kept, Instant deadline) {
   return count_of(
-      session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_replication"
-                    " WHERE NOT starts_with(application_name, $1)"
-                    "   AND NOT (usename = current_user AND application_name = 'evergres agent')",
+      session.query("SELECT pg_terminate_backend(pid)"
+                    "  FROM pg_stat_get_wal_senders() JOIN pg_stat_get_activity(NULL) a USING (pid)"
+                    " WHERE NOT starts_with(a.application_name, $1)"
+                    "   AND NOT (a.usesysid = quote_ident(current_user)::regrole"
+                    "            AND a.application_name = 'evergres agent')",
                     {kept}, deadline));
 }
 
 Outcome create_member_slot(Session& session, const std::string& name, Instant deadline) {
   const auto found = session.query(
-      "SELECT NOT active AND coalesce(wal_status, 'lost') = 'lost' FROM pg_replication_slots WHERE slot_name = $1",
+      "SELECT NOT active AND coalesce(wal_status, 'lost') = 'lost' FROM pg_replication_slots WHERE "
+      "slot_name = $1",
       {name}, deadline);
   if (!found) return found.error();
   if (!found->empty()) {
@@ -133,7 +140,15 @@ Outcome create_member_slot(Session& session, const std::string& name, Instant de
 
 Outcome create_member_slots(Session& session, const std::vector<std::string>& names,
                             Instant deadline) {
+  // Usually all are there: one question for all, and to the function rather than the view.
+  const auto there = session.query(
+      "SELECT slot_name FROM pg_get_replication_slots()"
+      " WHERE active OR coalesce(wal_status, 'lost') <> 'lost'",
+      deadline);
+  if (!there) return there.error();
   for (const auto& name : names) {
+    const auto is_it = [&](const Row& row) { return row.front() == name; };
+    if (std::any_of(there->begin(), there->end(), is_it)) continue;
     if (auto made = create_member_slot(session, name, deadline); !made) return made;
   }
   return {};

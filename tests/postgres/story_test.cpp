@@ -443,6 +443,7 @@ TEST_F(Story, SendersOfOthersAreEndedAndNotTheOneThatObserves) {
   a.observe();
   auto session = a.session();
   EXPECT_EQ(*terminate_other_senders(session, "evg_b_", soon()), 0);
+  EXPECT_EQ(*terminate_other_senders(session, "", soon()), 0);
   const std::string sender =
       a.ask("SELECT pid FROM pg_stat_replication WHERE application_name = 'evg_b_1'");
   EXPECT_EQ(*terminate_other_senders(session, "evg_c_", soon()), 1);

@@ -13,8 +13,9 @@ using Open = std::set<std::string>;
 
 Result<Open> open_transactions(postgres::Session& session) {
   auto rows = session.query(
-      "SELECT pid || ' ' || xact_start FROM pg_stat_activity WHERE backend_type = 'client backend'"
-      " AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+      "SELECT pid || ' ' || xact_start FROM pg_stat_get_activity(NULL)"
+      " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> "
+      "pg_backend_pid()"
       " AND application_name <> 'evergres agent'",
       boot_now() + sql_deadline);
   if (!rows) return rows.error();
@@ -66,8 +67,15 @@ HandoverNotice::~HandoverNotice() {
   if (given_) hands_.learn([](Knowledge& k) { k.draining.reset(); });
 }
 
+Outcome warm_up_drain(postgres::Session& session) {
+  auto open = open_transactions(session);
+  if (!open) return open.error();
+  return {};
+}
+
 Result<std::string> let_transactions_end(Hands& hands, postgres::Session& session,
                                          const HandoverNotice& notice) {
+  constexpr Millis shortest_pause{1};
   constexpr Millis longest_pause{20};
   const Nanos limit = hands.setup.settings.drain_timeout;
   if (limit <= Nanos::zero()) return std::string{};
@@ -76,7 +84,6 @@ Result<std::string> let_transactions_end(Hands& hands, postgres::Session& sessio
   auto open = open_transactions(session);
   if (!open) return open.error();
   std::size_t at_first = open->size();
-  Millis pause{1};
   for (;;) {
     const auto waited = notice.given() ? acks.waited() : WatcherAcks::Waited{};
     const std::size_t running = std::max<std::size_t>(open->size(), waited.busy);
@@ -88,8 +95,9 @@ Result<std::string> let_transactions_end(Hands& hands, postgres::Session& sessio
     }
     if (hands.stopped()) return hands.cancelled();
     hands.progress(drain_text(running, waited.unheard, limit - spent));
+    // Short ones end within milliseconds, and each of those is one for everybody who waits.
+    const Nanos pause = std::clamp<Nanos>(spent / 4, shortest_pause, longest_pause);
     acks.wait_for_change(hands.stop, std::min(boot_now() + pause, began + limit));
-    pause = std::min(pause * 2, longest_pause);
     if (open->empty()) continue;
     auto now = open_transactions(session);
     if (!now) return now.error();

@@ -24,6 +24,9 @@ class HandoverNotice {
   bool given_;
 };
 
+/// Asks once what the waiting will ask again and again.
+Outcome warm_up_drain(postgres::Session& session);
+
 /// Waits, at most drain_timeout, until every endpoint holds what is new and has nothing running,
 /// and until the transactions that applications have open at this moment are over. (Without an
 /// endpoint in between others begin all the time: those are not waited for.) Returns a fact for the

@@ -10,6 +10,16 @@
 namespace evergres::agent {
 namespace {
 
+/// A session's first look at the catalogues takes longest, and clients wait from the notice on:
+/// what is asked then is asked once before.
+Outcome warm_up(Hands& hands, postgres::Session& session) {
+  if (auto opened = hands.store(); !opened) return opened.error();
+  if (auto asked = warm_up_drain(session); !asked) return asked;
+  auto ended = postgres::terminate_other_senders(session, "", boot_now() + sql_deadline);
+  if (!ended) return ended.error();
+  return {};
+}
+
 /// A frozen standby would hold up a fast stop for a minute: only the heir's walsender may stay. And
 /// the one over which we observe: a server that is silent to us is not stopped at once.
 Outcome cut_other_senders(postgres::Session& session, const NodeName& heir) {
@@ -34,6 +44,7 @@ Outcome carry_out(const core::BeginHandover& intent, Hands& hands) {
   hands.progress("checkpoint before the handover");
   if (auto done = postgres::checkpoint(*session, boot_now() + Millis{600'000}, hands.stop); !done)
     return done;
+  if (auto ready = warm_up(hands, *session); !ready) return ready;
   const HandoverNotice notice(hands);
   auto drained = let_transactions_end(hands, *session, notice);
   if (!drained) return drained.error();

@@ -10,7 +10,7 @@ namespace evergres::proxy {
 namespace {
 
 constexpr Millis tick_length{100};
-constexpr Millis drain_look{3};
+constexpr Millis drain_look{1};
 constexpr std::size_t anybody = 1'000'000;
 constexpr std::uint32_t crowd_most = 64;  ///< above client_limit
 
