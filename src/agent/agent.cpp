@@ -142,11 +142,21 @@ void Agent::look_around(const core::Situation& s) {
   const bool calm = s.record && s.record->phase == core::Phase::leading &&
                     !s.nobody_in_charge_since && !s.operation && !leader_refuses;
   calm_ = calm;
+  // Everybody waits until the heir has seen the last WAL of the stopped leader; before that stop
+  // its looks would only hold it up, on a machine with few cores.
   const bool inherits = s.record && s.record->phase == core::Phase::handover &&
                         s.record->heir == s.me && !core::record_names_me(s) &&
                         s.server.state == core::ServerState::standby && !s.nobody_in_charge_since;
-  // Everybody waits until the heir has seen the last WAL of the stopped leader.
-  const Millis hurried{inherits ? 4 : 25};
+  const bool stopped = leader != s.peers.end() && leader->second.said &&
+                       leader->second.said->fenced &&
+                       leader->second.said->fenced->term == s.record->term;
+  // While one leader follows another, operations and words tell what happens to a running server.
+  const bool runs =
+      s.server.state == core::ServerState::standby || s.server.state == core::ServerState::primary;
+  const bool chosen = s.record && s.record->phase == core::Phase::electing && s.record->leader;
+  const bool on_its_way =
+      runs && (chosen || (s.record && s.record->phase == core::Phase::handover));
+  const Millis hurried{inherits && stopped ? 4 : on_its_way ? 50 : 25};
   observing_->set_period(!calm ? hurried : leads ? Millis{500} : Millis{1000});
   observing_->set_expected_names(s.operation ? std::nullopt : expected_names(s));
   observing_->set_settings(know_.settings.applied ? know_.settings.applied : know_.settings.newest);
