@@ -96,15 +96,10 @@ std::optional<std::uint64_t> next_xid_of(const Hands& hands, Term term) {
   return read->id;
 }
 
-/// Persists that the server will be asked. It may be on disk long before: whoever reads it takes
-/// the server for one that may become primary, and stops it rather than fence it.
-Outcome persist_promotion(const Hands& hands) {
-  return note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
-}
-
 /// From here on the server may become primary at any time, whatever is answered: persisted before.
-Outcome note_promotion(Hands& hands, const Outcome& persisted) {
-  if (!persisted) return persisted;
+Outcome note_promotion(Hands& hands) {
+  auto noted = note_asked_to_promote(hands.setup.settings.state_directory, run_of_server(hands));
+  if (!noted) return noted;
   hands.learn([](Knowledge& k) { k.situation.server.asked_to_promote = true; });
   crash_point(hands, "names");
   return {};
@@ -116,9 +111,8 @@ Error not_primary_yet() {
                "It may still become one, so it has to be stopped.");
 }
 
-Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent,
-                       const Outcome& persisted) {
-  if (auto noted = note_promotion(hands, persisted); !noted) return noted;
+Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
+  if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline);
       !ended) {
     return ended.error();
@@ -179,7 +173,7 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
-  if (auto noted = note_promotion(hands, persist_promotion(hands)); !noted) return noted;
+  if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked)
     return asked;
   if (::kill(*pid, SIGUSR1) != 0) return error_from_errno("could not signal the postmaster", errno);
@@ -216,7 +210,6 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
   const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
   const postgres::SafetySettings safety = hands.safety(names);
-  auto persisting = std::async(std::launch::async, [&hands] { return persist_promotion(hands); });
   if (auto written = postgres::write_safety(hands.server(), safety); !written) return written;
   // One reload brings both; the postmaster has read both when a new connection shows the names.
   if (auto asked = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000}); !asked)
@@ -228,8 +221,7 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
   note_step(hands, "names");
   if (auto slots = make_slots_of_others(hands, *session, deadline); !slots) return slots;
   note_step(hands, "slots");
-  if (auto promoted = ask_to_promote(hands, *session, intent, persisting.get()); !promoted)
-    return promoted;
+  if (auto promoted = ask_to_promote(hands, *session, intent); !promoted) return promoted;
   if (hands.known.promoted_over != nullptr) {
     hands.known.promoted_over->keep(intent.term, hands.known.supervisor.start_id,
                                     std::move(*session));
