@@ -5,8 +5,9 @@
 namespace evergres::core {
 namespace {
 
-/// How old the position in a heartbeat may be: a leader's agent looks at its server twice a second.
-constexpr Millis oldest_look{1000};
+/// How old the position in a heartbeat may be: a leader's agent looks at its server twice a
+/// second, and waits a second for its answer.
+constexpr Millis oldest_look{1500};
 
 /// A node may claim any age of what it heard; beyond this they are all alike.
 constexpr Millis oldest_age{std::chrono::hours{24}};
@@ -65,7 +66,13 @@ void note_last_word(Situation& s, const Heartbeat& said, Instant alive_at) {
   if (!leads && !led) return;
   const Term term = leads ? record.term : word->term;
   const bool further = !led || word->term != term || said.position->lsn >= word->position.lsn;
-  if (further) word = LastWord{said.seat, term, *said.position, alive_at - oldest_look};
+  if (!further) return;
+  // While its server does not answer its agent repeats what it saw before, however long ago.
+  if (said.server == ServerState::primary) {
+    word = LastWord{said.seat, term, *said.position, alive_at - oldest_look};
+  } else if (led && word->term == term) {
+    word->position = *said.position;
+  }
 }
 
 std::optional<LastWord> furthest_word(const Situation& s) {

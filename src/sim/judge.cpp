@@ -116,9 +116,9 @@ void Judge::check_opening(const core::Record& record) {
     return;
   }
   opened_by_[record.term] = record.leader->node;
-  check_tags(record);
   const Machine& leader = of(record.leader->node);
   excuse_what_was_told(record, leader);
+  check_tags(record);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
     draw_lost(id);

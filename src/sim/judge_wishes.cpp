@@ -13,7 +13,8 @@ bool Judge::is_told(const core::Record& record, const Acknowledged& how) const {
   std::vector<core::Loss> losses = record.earlier_losses.value_or(std::vector<core::Loss>{});
   if (record.loss) losses.push_back(*record.loss);
   return std::any_of(losses.begin(), losses.end(), [&](const core::Loss& loss) {
-    if (loss.leader.node != machines_[how.node]->name || how.end <= loss.from.value) return false;
+    // It is lost with whoever led last and held it, whoever acknowledged it.
+    if (loss.leader.node != last_opened_ || how.end <= loss.from.value) return false;
     const std::uint64_t limit = record.max_loss_bytes.value_or(0);
     const auto bytes = core::bytes_of(loss);
     if (bytes && *bytes > limit) return false;

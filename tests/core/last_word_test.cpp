@@ -152,6 +152,25 @@ TEST(MaxLoss, ItIsMeasuredAgainstTheBestThatMayLead) {
             unknown);
 }
 
+TEST(LastWord, AnAgentWhoseServerDoesNotAnswerRepeatsAnOldOne) {
+  Situation s = World().as_seen_by("n2");
+  Heartbeat said = said_by(s, "n1");
+  said.server = ServerState::unknown;
+  note_last_word(s, said, ago(9));
+  EXPECT_FALSE(s.last_word) << "nobody knows how old it is";
+  said.server = ServerState::primary;
+  note_last_word(s, said, ago(7));
+  const Instant heard = s.last_word->heard_at;
+  EXPECT_LT(heard, ago(7)) << "what is said was looked at before";
+  said.server = ServerState::unknown;
+  note_last_word(s, said, ago(1));
+  EXPECT_EQ(s.last_word->heard_at, heard);
+  said.position->lsn = Lsn{5500};
+  note_last_word(s, said, ago(1));
+  EXPECT_EQ(s.last_word->position.lsn, Lsn{5500}) << "but it was there once";
+  EXPECT_EQ(s.last_word->heard_at, heard);
+}
+
 /// A leader that is tagged nofailover leads again after a crash of its own.
 TEST(MaxLoss, ATagKeepsNobodyFromLeadingAgain) {
   const Situation s = with(silent_async(), [](Situation& one) {
