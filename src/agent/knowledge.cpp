@@ -143,7 +143,7 @@ void forget_server_run(Knowledge& knowledge) {
   server.not_receiving_since.reset();
   server.lag_seconds.reset();
   server.wal_removed = false;
-  server.off_branch = false;
+  server.off_branch.reset();
   server.diverged = false;
   server.gate_open = false;
   server.cold = false;
@@ -253,7 +253,8 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
     beat.last_word_age = std::chrono::duration_cast<Millis>(s.now - s.last_word->heard_at);
   beat.position = s.server.position;
   beat.replay = s.server.replay;
-  beat.receiving = s.server.receiving;
+  // Until its sentinel is gone nobody counts what a rewind made.
+  beat.receiving = s.server.receiving && !s.server.rebuilding;
   beat.upstream = s.server.upstream;
   beat.lag_seconds = s.server.lag_seconds;
   beat.doing = doing(knowledge);

@@ -137,7 +137,7 @@ void learn_observation(Knowledge& k, const postgres::Observation& seen) {
   if (receiving) {
     server.not_receiving_since.reset();
     server.wal_removed = false;
-    server.off_branch = false;
+    server.off_branch.reset();
     server.diverged = false;
   } else {
     server.receiving_since.reset();

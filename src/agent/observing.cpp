@@ -70,6 +70,13 @@ void Observing::look_at_running(const supervisor::Status& status) {
   auto seen = observer_->observe(began + Millis{1000});
   const std::uint64_t start_id = status.start_id;
   if (seen) {
+    // A rewound server answers only once it is as whole as its source was (minRecoveryPoint). The
+    // agent that rewound it may have been killed before it noted that; a later stop would take the
+    // data of a voter, or of a leader, for half a copy.
+    if (answered_start_ != start_id) {
+      const auto noted = postgres::remove_rebuilding(setup_.server);
+      if (!noted) return spdlog::warn("{}", noted.error().one_line());
+    }
     time_replies(*seen);
     // Soon, but not while an opening may be under way.
     if (answered_start_ != start_id || was_in_recovery_ != seen->in_recovery)

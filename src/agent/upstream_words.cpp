@@ -60,7 +60,7 @@ void learn_refusal(core::Server& server, const UpstreamRefusal& said) {
   if (!server.not_receiving_since || said.since < *server.not_receiving_since) return;
   server.wal_removed = server.wal_removed || said.removed;
   server.diverged = server.diverged || said.diverged;
-  server.off_branch = server.off_branch || said.off_branch;
+  if (said.off_branch) server.off_branch = true;
 }
 
 }  // namespace evergres::agent

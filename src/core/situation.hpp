@@ -141,7 +141,7 @@ struct Server {
   std::optional<std::vector<Slot>> slots;  ///< all; absent: not looked yet
   std::optional<double> lag_seconds;
   /// It follows a timeline that its upstream's does not come from; only a start looks anew.
-  bool off_branch = false;
+  std::optional<bool> off_branch = {};
   bool wal_removed = false;  ///< the leader no longer has the WAL that this node needs
   bool diverged = false;     ///< the upstream refused our timeline or position
   std::optional<Instant> receiving_since;

@@ -120,6 +120,7 @@ void AgentModel::see(Instant began, std::uint64_t start_id) {
     agent::learn_silence(know_, answered_start_ == start_id, false, began, "it does not answer");
     return think_soon();
   }
+  if (answered_start_ != start_id) home_.postgres.disk.sentinel = false;
   answered_start_ = start_id;
   const auto state = know_.situation.server.state;
   const bool receiving = know_.situation.server.receiving;

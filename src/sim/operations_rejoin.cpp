@@ -98,7 +98,8 @@ Task<Outcome> follow(core::Follow intent, Hands& hands) {
     server.receiving = false;
     server.receiving_since.reset();
     server.not_receiving_since = at;
-    server.wal_removed = server.diverged = server.off_branch = false;
+    server.wal_removed = server.diverged = false;
+    server.off_branch.reset();
     k.server_changed_at = at;
     server.slots_of.clear();
     k.slots_changed_at = at;

@@ -53,7 +53,7 @@ TEST_F(UpstreamWordsTest, RecoveryThatFollowsADeadTimelineSaysSo) {
   look(1);
   write("LOG:  new timeline 6 is not a child of database system timeline 4\n");
   EXPECT_TRUE(look(2));
-  EXPECT_TRUE(server_.off_branch);
+  EXPECT_EQ(server_.off_branch, true);
   EXPECT_FALSE(server_.wal_removed || server_.diverged);
 }
 

@@ -68,6 +68,8 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   a.stop("immediate");
   ASSERT_NO_FATAL_FAILURE(a.clone_from(b, "a3"));
   EXPECT_EQ(*read_incarnation(a.server.data, a.server.node), Incarnation("a3"));
+  EXPECT_TRUE(std::filesystem::exists(a.server.beside("replaced-a3")));
+  EXPECT_TRUE(remove_replaced(a.server).ok());
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("replaced-a3")));
   EXPECT_FALSE(std::filesystem::exists(a.server.beside("clone-a3")));
   EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::ours);

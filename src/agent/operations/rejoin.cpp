@@ -133,7 +133,8 @@ Outcome carry_out(const core::Follow& intent, Hands& hands) {
     server.receiving_since.reset();
     server.not_receiving_since = boot_now();
     // What the last upstream said of us.
-    server.wal_removed = server.diverged = server.off_branch = false;
+    server.wal_removed = server.diverged = false;
+    server.off_branch.reset();
     k.server_changed_at = boot_now();
   });
   // A SIGHUP ends the startup process's pause between two receivers (its latch is set; PostgreSQL

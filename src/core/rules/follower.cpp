@@ -215,7 +215,8 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
 // start seeks the newest one again from what is on disk.
 Judgement start_anew_from_a_dead_timeline(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
-  if (leader == nullptr || !s.server.off_branch || s.server.state != ServerState::standby)
+  if (leader == nullptr || !s.server.off_branch.value_or(false) ||
+      s.server.state != ServerState::standby)
     return std::nullopt;
   if (!points_to(s, *leader) || !refused_for_long(s)) return std::nullopt;
   if (!may_try(s, RestartServer::kind, Millis{3000})) return std::nullopt;
