@@ -2,8 +2,8 @@
 
 namespace evergres::agent {
 
-Result<postgres::Observation> SharedObserver::look(Instant deadline) {
-  const std::unique_lock lock(mutex_, std::chrono::nanoseconds(deadline - boot_now()));
+Result<postgres::Observation> SharedObserver::look(Millis patience, Instant deadline) {
+  const std::unique_lock lock(mutex_, patience);
   if (!lock.owns_lock()) {
     return Error(ErrorCode::timed_out, "PostgreSQL is being observed by somebody else");
   }

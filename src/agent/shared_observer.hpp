@@ -21,8 +21,9 @@ class SharedObserver {
   }
 
   /// For operations: what is seen was asked after the call. Without slots and pending settings,
-  /// whose turn stays that of the other thread. `timed_out` if that one has not let go by then.
-  Result<postgres::Observation> look(Instant deadline);
+  /// whose turn stays that of the other thread. `timed_out` if that one has not let go after
+  /// `patience`; the connections stay as they are then.
+  Result<postgres::Observation> look(Millis patience, Instant deadline);
 
  private:
   std::timed_mutex mutex_;

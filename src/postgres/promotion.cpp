@@ -118,7 +118,7 @@ Result<int> terminate_other_senders(Session& session, const std::string& kept, I
                     "  FROM pg_stat_get_wal_senders() JOIN pg_stat_get_activity(NULL) a USING (pid)"
                     " WHERE NOT starts_with(a.application_name, $1)"
                     "   AND NOT (a.usesysid = quote_ident(current_user)::regrole"
-                    "            AND a.application_name = 'evergres agent')",
+                    "            AND a.application_name = 'evergres agent' AND a.client_port = -1)",
                     {kept}, deadline));
 }
 

@@ -32,7 +32,7 @@ Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation&
 Result<postgres::Observation> look_now(Hands& hands) {
   constexpr Millis patience{250};
   if (hands.known.observer != nullptr) {
-    auto seen = hands.known.observer->look(boot_now() + patience);
+    auto seen = hands.known.observer->look(patience, boot_now() + Millis{1000});
     if (seen) return seen;
   }
   return postgres::Observer(hands.server()).look(boot_now() + Millis{3000});

@@ -73,6 +73,7 @@ struct Reactor::Impl {
   void dispatch(std::uint64_t number, Watcher::Ready what);
   [[nodiscard]] int wait_ms() const;
   int look(int wait_ms);
+  void end_turn() const;
   void handle_events(std::uint64_t asked_round);
   bool run_posted();
   void run_again(std::uint64_t asked_round);
@@ -105,13 +106,20 @@ int Reactor::Impl::wait_ms() const {
   return static_cast<int>(std::min((left + per_ms - 1) / per_ms, longest));
 }
 
-/// How many events there were; they have been handled.
+/// How many events there were; they have been handled. Where that takes long, what has gathered for
+/// the end of the turn does not wait for all of them.
 int Reactor::Impl::look(int wait_ms) {
   std::array<epoll_event, events_at_once> events;
   const int count = ::epoll_wait(epoll.number(), events.data(), events_at_once, wait_ms);
   CHECK(count >= 0 || errno == EINTR);
   now = boot_now();
+  Instant until = now + longest_looks;
+  constexpr int between_clocks = 8;
   for (int index = 0; index < count; ++index) {
+    if (index % between_clocks == between_clocks - 1 && boot_now() >= until) {
+      end_turn();
+      until = boot_now() + longest_looks;
+    }
     const epoll_event& event = events[static_cast<std::size_t>(index)];
     if (watch_of(event.data.u64).slot != wake_slot) {
       dispatch(event.data.u64, ready_of(event.events));
@@ -124,11 +132,17 @@ int Reactor::Impl::look(int wait_ms) {
   return count;
 }
 
+void Reactor::Impl::end_turn() const {
+  if (turn_end) turn_end();
+}
+
 void Reactor::Impl::handle_events(std::uint64_t asked_round) {
   int found = look(wait_ms());
   const Instant until = now + longest_looks;
-  while (found >= many_events && now < until) found = look(0);
+  while (found >= many_events && boot_now() < until) found = look(0);
   run_again(asked_round);
+  const bool timer_is_due = !timers.empty() && timers.begin()->first.at <= now.nanos;
+  if (woken || timer_is_due) end_turn();  // what was posted, and timers, may take long
 }
 
 void Reactor::Impl::run_again(std::uint64_t asked_round) {
@@ -278,7 +292,7 @@ void Reactor::run() {
     stop = impl_->run_posted();
     impl_->run_timers();
     impl_->run_deferred();
-    if (impl_->turn_end) impl_->turn_end();
+    impl_->end_turn();
   }
   impl_->running = false;
 }

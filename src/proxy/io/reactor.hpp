@@ -65,9 +65,10 @@ class Reactor {
   /// After the events that are being handled, before the next wait. What a deferred function defers
   /// comes a turn later, so that events get theirs.
   void defer(std::function<void()> what);
-  /// Called at the end of every turn, after what was deferred. A turn waits once for events. As
-  /// long as each look finds many it looks again without waiting, for about a millisecond: beyond
-  /// that it handles what the last look has found.
+  /// Called at the end of every turn, after what was deferred, and before posted functions and
+  /// timers, which may take long. A turn waits once for events. As long as each look finds many it
+  /// looks again without waiting, for about a millisecond; where the events of a look take longer
+  /// than that it is called between them.
   void at_turn_end(std::function<void()> what);
   /// From any thread; runs on the thread of run(), in the order of the calls.
   void post(std::function<void()> what);

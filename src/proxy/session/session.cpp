@@ -250,7 +250,8 @@ void Session::send_to_client() {
 void Session::put_into_outbox() {
   Batch& batch = host_.around().to_client;
   if (batch.empty()) return;
-  if (batch.size() > Outbox::longest) return send_to_client();
+  // Within a transaction the server stays this client's, with what it has locked.
+  if (batch.size() > Outbox::longest || in_transaction()) return send_to_client();
   if (pool_ != nullptr) pool_->totals.sent += batch.size();
   host_.around().outbox.put(*this, batch);
   was_put_ = true;

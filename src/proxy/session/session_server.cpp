@@ -243,6 +243,7 @@ void Session::aside(const Frame& frame) {
     told_ = pool_->intern(std::move(now));
   }
   batch.pass(frame.bytes);
+  if (!segments_.empty()) segments_.front().in_message = !frame.last;
   if (!frame.first || frame.type != 'N' || segments_.empty()) return;
   const FieldsView fields = read_fields(frame.payload());
   if (!is_cancelled_sync_wait(fields)) return;
