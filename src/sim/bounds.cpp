@@ -26,13 +26,20 @@ bool Bounds::hears_peers(Place place) const {
   return false;
 }
 
-/// A confirmation takes both ways.
-bool Bounds::exchanges_words(Place place) const {
-  for (const auto& other : machines_) {
-    if (other->place == place) continue;
-    if (network_.linked(place, other->place, Traffic::peers)) return true;
+// A confirmation takes both ways, one after the other: it counts from the question.
+void Bounds::note_ways() {
+  for (const auto& machine : machines_) {
+    const Place place = machine->place;
+    for (Place other = 0; other <= machines_.size(); ++other) {
+      if (other == place) continue;
+      const Traffic kind = other == machines_.size() ? Traffic::store : Traffic::peers;
+      Moment& asked = asked_[{place, other}];
+      if (network_.open(place, other, kind)) asked = events_.now();
+      if (network_.open(other, place, kind)) {
+        confirmed_[place] = std::max(confirmed_[place], asked);
+      }
+    }
   }
-  return false;
 }
 
 /// By everybody who hears anybody.
@@ -49,11 +56,8 @@ bool Bounds::is_heard_by_all(Place place) const {
   return is_heard;
 }
 
-bool Bounds::reads_store(Place place) const {
-  return network_.linked(place, machines_.size(), Traffic::store);
-}
-
 void Bounds::look() {
+  note_ways();
   for (const auto& machine : machines_) look_at(*machine);
 }
 
@@ -65,9 +69,7 @@ void Bounds::look_at(const Machine& machine) {
   const auto& known = machine.agent.knowledge().situation.record;
   const bool alone = !known || (known->policy.current.voters.empty() &&
                                 known->policy.current.mode != core::Durability::async);
-  const bool cut_off =
-      !exchanges_words(place) && !reads_store(place) && machine.supervisor_process.acts();
-  track(cut_off_, place, cut_off && !alone, now);
+  if (alone || !machine.supervisor_process.acts()) confirmed_[place] = now;
   track(unheard_, place, !hears, now);
   const PostgresModel& server = machine.postgres;
   const bool primary = server.state() == PostgresModel::State::primary && server.postmaster_lives();
@@ -80,9 +82,7 @@ void Bounds::look_at(const Machine& machine) {
 // I4: no confirmation arrives any more, and each that has arrived was asked for before. What was
 // promoted behind our back never was confirmed: its time begins with that.
 void Bounds::check_confirmation(const Machine& machine) {
-  const auto cut_off = cut_off_.find(machine.place);
-  if (cut_off == cut_off_.end()) return;
-  Moment since = cut_off->second;
+  Moment since = confirmed_[machine.place];
   const auto by_hand = by_hand_.find(machine.place);
   if (by_hand != by_hand_.end()) since = std::max(since, by_hand->second);
   if (events_.now() - since <= tuning_.grant_length + time_to_stop) return;

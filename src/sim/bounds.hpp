@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "sim/judge.hpp"
 
@@ -17,6 +18,9 @@ class Bounds {
 
   /// Ten times a second.
   void look();
+  /// Ways are as they were until now. Called before one changes, however soon after the last
+  /// change.
+  void note_ways();
   /// A record took effect in the store.
   void recorded(const core::Record& record);
   /// A fault began or ended.
@@ -24,9 +28,7 @@ class Bounds {
 
  private:
   [[nodiscard]] bool hears_peers(Place place) const;
-  [[nodiscard]] bool exchanges_words(Place place) const;
   [[nodiscard]] bool is_heard_by_all(Place place) const;
-  [[nodiscard]] bool reads_store(Place place) const;
   void look_at(const Machine& machine);
   void check_confirmation(const Machine& machine);
   void check_deposing(const core::Record& record);
@@ -37,10 +39,11 @@ class Bounds {
   const Network& network_;
   Judge& judge_;
   core::Tuning tuning_;
-  std::map<Place, Moment> cut_off_;  ///< from peers and store, with a supervisor that could act
-  std::map<Place, Moment> unheard_;  ///< from peers
-  std::map<Place, Moment> by_hand_;  ///< a primary that was promoted behind our back
-  std::map<Place, Moment> serves_;   ///< a primary with its agent, which others hear
+  std::map<std::pair<Place, Place>, Moment> asked_;  ///< until when the first reached the second
+  std::map<Place, Moment> confirmed_;  ///< when what confirmed it last can have been asked
+  std::map<Place, Moment> unheard_;    ///< from peers
+  std::map<Place, Moment> by_hand_;    ///< a primary that was promoted behind our back
+  std::map<Place, Moment> serves_;     ///< a primary with its agent, which others hear
   std::optional<core::Record> last_;
   int disturbances_ = 0;
   int openings_ = 0;

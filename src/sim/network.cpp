@@ -17,10 +17,12 @@ bool Network::open(Place from, Place to, Traffic kind) const {
 }
 
 void Network::cut(Place from, Place to, int by) {
+  if (before_change) before_change();
   for (int& one : ways_[from][to].cut) one += by;
 }
 
 void Network::cut(Place from, Place to, Traffic kind, int by) {
+  if (before_change) before_change();
   ways_[from][to].cut[static_cast<std::size_t>(kind)] += by;
 }
 

@@ -45,6 +45,8 @@ class Network {
   /// Cuts (or, with -1, mends) all or one kind, in one direction.
   void cut(Place from, Place to, int by);
   void cut(Place from, Place to, Traffic kind, int by);
+  /// Called before a way is cut or mended: what was open was open until now.
+  std::function<void()> before_change;
 
   /// A message that may be lost. `arrival` runs not at all, once or twice.
   void send(Place from, Place to, Traffic kind, EventQueue::Action arrival);

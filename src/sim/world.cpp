@@ -223,6 +223,7 @@ void World::bootstrap() {
   const auto record = core::finish_bootstrap(begun, claim, SystemId{77},
                                              core::Seat{machines_[0]->name, disk.incarnation},
                                              async ? core::Durability::quorum : shape_.mode);
+  network_.before_change = [this] { bounds_.note_ways(); };
   store_.watch([this](const core::Record& written) {
     judge_.recorded(written);
     bounds_.recorded(written);
