@@ -53,6 +53,8 @@ constexpr std::array rule_list{
     Rule{"give_up_a_failed_promotion",
          "A chosen node whose promotion failed gives the leadership back.",
          give_up_a_failed_promotion},
+    Rule{"clone_what_never_starts", "A diverged server that refuses every start is cloned.",
+         clone_what_never_starts},
     Rule{"start_the_server", "A stopped server is started, always as a standby without upstream.",
          start_the_server},
     Rule{"choose_the_leader",

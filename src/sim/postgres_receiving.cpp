@@ -44,7 +44,7 @@ void PostgresModel::look_for_upstream() {
 
 void PostgresModel::fork_receiver(std::optional<ServiceFile> copied) {
   if (receiver_ || state_ != State::standby || promote_asked_ || !postmaster_) return;
-  receiver_.emplace();
+  receiver_ = Receiver{};
   receiver_->id = ++next_id_;
   receiver_->heard = events_.now();
   // Its process is there before it reads the service file.

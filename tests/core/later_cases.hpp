@@ -165,6 +165,31 @@ inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lack
                    with(with(lacks, cloning),
                         [](Situation& s) { s.record->policy.current.voters = {seat("n3")}; })});
   cases.push_back({"diverged, and we vote", diverged});
+  const auto out = [](Situation& s) { s.record->policy.current.voters = {seat("n3")}; };
+  const auto never_starts = [](Situation& s) {
+    s.server.state = ServerState::stopped;
+    s.attempts[StartServer::kind] = {Ending::failed, Term{5}, ago(1), 3, "it ended"};
+  };
+  const Situation dead = with(with(diverged, never_starts), out);
+  cases.push_back({"diverged, and our server never starts: clone", dead});
+  cases.push_back({"the same, and we vote: not yet", with(diverged, never_starts)});
+  cases.push_back(
+      {"the same, and a clone failed a moment ago", with(dead, failed(Clone::kind, 1))});
+  cases.push_back({"the same, and the leader is silent", with(dead, [](Situation& s) {
+                     s.peers[node("n1")].said->leads = Leads::unknown;
+                   })});
+  cases.push_back({"the same, and our loss is not measured yet", with(dead, [](Situation& s) {
+                     Loss loss{seat("n2"), Term{4}, Lsn{900}, Lsn{2000}, 0, false};
+                     loss.opened = true;
+                     s.record->loss = loss;
+                   })});
+  cases.push_back({"the same, and it failed twice only",
+                   with(dead, [](Situation& s) { s.attempts[StartServer::kind].failures = 2; })});
+  cases.push_back(
+      {"diverged, strict, and a proof waits for us: rewind", with(diverged, [&](Situation& s) {
+         s.record->policy.unproven.push_back(s.record->policy.current);
+         s.record->policy.unproven.back().mode = Durability::strict;
+       })});
   cases.push_back({"diverged, strict, and n3 suffices", with(diverged, strict)});
   cases.push_back({"diverged, strict, and nobody else votes: rewind", with(diverged, alone)});
 }

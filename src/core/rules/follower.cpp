@@ -137,7 +137,8 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
     return Answer{
         StayPut{}, "we have diverged, but nothing is rebuilt while the cluster is paused", {facts}};
   }
-  if (!s.record->policy.unproven.empty()) {
+  const bool is_awaited = a_proof_waits_for_us(s);
+  if (!s.record->policy.unproven.empty() && !is_awaited) {
     return Answer{
         StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
   }
@@ -149,7 +150,7 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   if (!s.record->rewind_ready) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
   }
-  if (is_counted_on(s)) {
+  if (!is_awaited && is_counted_on(s)) {
     return Answer{StayPut{},
                   "we have diverged; first " + leader->node.value + " takes us out of the policy",
                   {facts}};
@@ -174,6 +175,25 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                 "pg_rewind failed",
                 {facts, s.attempts.at(Rewind::kind).error}};
+}
+
+// A diverged server that holds the history of its leader refuses every start ("requested timeline
+// is not a child of this server's history"), and pg_rewind wants it stopped cleanly. It is cloned.
+Judgement clone_what_never_starts(const Situation& s) {
+  const Seat* leader = leader_to_follow(s);
+  const auto starts = s.attempts.find(StartServer::kind);
+  const bool never_starts = s.server.state == ServerState::stopped && starts != s.attempts.end() &&
+                            starts->second.failures >= 3;
+  if (leader == nullptr || !never_starts || s.record->paused || !has_diverged(s))
+    return std::nullopt;
+  const bool is_awaited = a_proof_waits_for_us(s);
+  const bool may_go = s.record->policy.unproven.empty() ? !is_counted_on(s) : is_awaited;
+  if (!may_go || !leads_as_heard(s)) return std::nullopt;
+  if (!beyond_rewinding(s) && is_to_be_measured(s)) return std::nullopt;
+  if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
+  return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
+                "our server does not start, and our WAL has diverged",
+                {end_text(s), starts->second.error}};
 }
 
 // A standby whose next WAL the leader no longer has is cloned.

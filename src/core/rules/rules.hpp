@@ -57,6 +57,7 @@ Judgement warm_up_a_cold_standby(const Situation& s);
 Judgement follow_the_leader(const Situation& s);
 Judgement keep_wal_for_our_followers(const Situation& s);
 Judgement clone_when_wal_is_gone(const Situation& s);
+Judgement clone_what_never_starts(const Situation& s);
 Judgement rejoin_a_diverged_server(const Situation& s);
 
 // rules/slots.cpp

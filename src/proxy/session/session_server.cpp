@@ -160,7 +160,9 @@ bool Session::settle_parameters() {
     Settings now = *told_;
     now.note(name, value);
     told_ = pool_->intern(std::move(now));
-    host_.around().to_client.add([&](std::string& to) { write_parameter(to, name, value); });
+    host_.around().to_client.add([&parameter = name, &now_is = value](std::string& to) {
+      write_parameter(to, parameter, now_is);
+    });
   }
   send_to_client();
   if (what.set.empty()) {
