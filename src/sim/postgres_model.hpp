@@ -323,7 +323,7 @@ class PostgresModel {
   void greet(Sender& sender, const Request& request, Refusal refusal);
   // The receiving side (walreceiver.c, xlogrecovery.c).
   void look_for_upstream();
-  void fork_receiver(std::optional<ServiceFile> copied);
+  void fork_receiver(const std::optional<ServiceFile>& copied);
   void connect(const ServiceFile& upstream);
   void answered(std::uint64_t receiver, Refusal refusal, const Request& request);
   void take_wal(std::uint64_t receiver, std::uint64_t from, const Wal& records, std::uint64_t end);

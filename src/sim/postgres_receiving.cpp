@@ -42,7 +42,7 @@ void PostgresModel::look_for_upstream() {
   });
 }
 
-void PostgresModel::fork_receiver(std::optional<ServiceFile> copied) {
+void PostgresModel::fork_receiver(const std::optional<ServiceFile>& copied) {
   if (receiver_ || state_ != State::standby || promote_asked_ || !postmaster_) return;
   receiver_ = Receiver{};
   receiver_->id = ++next_id_;

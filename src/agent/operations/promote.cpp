@@ -328,7 +328,7 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
   const Instant recorded_at = boot_now();
   crash_point(hands, "open");
   // Endpoints connect as soon as they are told: a knock at a closed gate costs a login and a pause.
-  const Outcome admits = admit_clients(hands, intent.term, asked_at);
+  Outcome admits = admit_clients(hands, intent.term, asked_at);
   hands.learn_written(*opened);
   if (!admits) return admits;
   TermTimes times = hands.known.times;

@@ -72,7 +72,7 @@ class StatementCatalog {
 /// The names of one client. It gives up what it needs when it is destroyed.
 class ClientStatements {
  public:
-  static constexpr std::size_t name_most = 8 * 1024;  ///< bytes, as in a Bind that is read
+  static constexpr std::size_t name_most = std::size_t{8} * 1024;  ///< bytes, as in a Bind that is read
 
   ClientStatements(StatementCatalog& catalog, std::size_t most, std::size_t bytes_most)
       : catalog_(catalog), most_(most), bytes_most_(bytes_most) {}

@@ -80,7 +80,7 @@ class SessionHost {
 class Session final : public Watcher, public Waiter, public PassageOwner, public Addressee {
  public:
   Session(SessionHost& host, Accepted accepted, Port port, std::uint64_t number);
-  ~Session();
+  ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
