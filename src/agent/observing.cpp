@@ -70,13 +70,7 @@ void Observing::look_at_running(const supervisor::Status& status) {
   auto seen = observer_->observe(began + Millis{1000});
   const std::uint64_t start_id = status.start_id;
   if (seen) {
-    // A rewound server answers only once it is as whole as its source was (minRecoveryPoint). The
-    // agent that rewound it may have been killed before it noted that; a later stop would take the
-    // data of a voter, or of a leader, for half a copy.
-    if (answered_start_ != start_id) {
-      const auto noted = postgres::remove_rebuilding(setup_.server);
-      if (!noted) return spdlog::warn("{}", noted.error().one_line());
-    }
+    if (answered_start_ != start_id) note_whole();
     time_replies(*seen);
     // Soon, but not while an opening may be under way.
     if (answered_start_ != start_id || was_in_recovery_ != seen->in_recovery)
@@ -100,6 +94,20 @@ void Observing::look_at_running(const supervisor::Status& status) {
   tell_([start_id, answered_before, cold, began, text = seen.error().one_line()](Knowledge& k) {
     if (k.supervisor.start_id != start_id || began < k.server_changed_at) return;
     learn_silence(k, answered_before, cold, began, text);
+  });
+}
+
+// A rewound server answers only once it is as whole as its source was (minRecoveryPoint). The agent
+// that rewound it may have been killed before it noted that; a later stop would take the data of a
+// voter, or of a leader, for half a copy. On the thread that begins operations, and none runs: the
+// mark of a rewind that begins now stays.
+void Observing::note_whole() {
+  const auto mark = postgres::read_rebuilding(setup_.server);
+  if (mark && !*mark) return;
+  tell_([&server = setup_.server](Knowledge& k) {
+    if (k.situation.operation) return;
+    const auto noted = postgres::remove_rebuilding(server);
+    if (!noted) spdlog::warn("{}", noted.error().one_line());
   });
 }
 

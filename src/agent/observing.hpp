@@ -46,6 +46,7 @@ class Observing {
   void run(const std::stop_token& stop);
   void look_at_running(const supervisor::Status& status);
   void look_at_stopped(const supervisor::Status& status);
+  void note_whole();
   void look_for_removed_wal();
   /// Whether it looked.
   bool look_for_drift(std::uint64_t start_id);

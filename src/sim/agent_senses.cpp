@@ -120,7 +120,8 @@ void AgentModel::see(Instant began, std::uint64_t start_id) {
     agent::learn_silence(know_, answered_start_ == start_id, false, began, "it does not answer");
     return think_soon();
   }
-  if (answered_start_ != start_id) home_.postgres.disk.sentinel = false;
+  const bool first = answered_start_ != start_id;
+  if (first && !know_.situation.operation) home_.postgres.disk.sentinel = false;
   answered_start_ = start_id;
   const auto state = know_.situation.server.state;
   const bool receiving = know_.situation.server.receiving;

@@ -94,6 +94,18 @@ bool is_counted_on(const Situation& s) {
   return policy.mode != Durability::strict || others_acknowledge_enough(s, s.me);
 }
 
+/// Why nothing of ours is given up for a copy of the leader's now; empty if it may be.
+std::string why_data_stays(const Situation& s, const Seat& leader) {
+  if (s.record->paused) return "nothing is rebuilt while the cluster is paused";
+  const bool is_awaited = a_proof_waits_for_us(s);
+  if (!s.record->policy.unproven.empty() && !is_awaited)
+    return "no WAL is destroyed while a policy is unproven";
+  if (!leads_as_heard(s)) return leader.node.value + " is not heard as leader";
+  if (!is_awaited && is_counted_on(s))
+    return "first " + leader.node.value + " takes us out of the policy";
+  return {};
+}
+
 /// Its rehearsal may have met a source that was busy for a moment, and a clone of the whole
 /// database costs more than to try once more.
 bool rewind_failed_again(const Situation& s) {
@@ -133,27 +145,10 @@ Judgement rejoin_a_diverged_server(const Situation& s) {
   if (leader == nullptr || s.server.state != ServerState::standby || !has_diverged(s))
     return std::nullopt;
   const std::string facts = end_text(s);
-  if (s.record->paused) {
-    return Answer{
-        StayPut{}, "we have diverged, but nothing is rebuilt while the cluster is paused", {facts}};
-  }
-  const bool is_awaited = a_proof_waits_for_us(s);
-  if (!s.record->policy.unproven.empty() && !is_awaited) {
-    return Answer{
-        StayPut{}, "we have diverged, but no WAL is destroyed while a policy is unproven", {facts}};
-  }
-  if (!leads_as_heard(s)) {
-    return Answer{StayPut{},
-                  "we have diverged, and " + leader->node.value + " is not heard as leader",
-                  {facts}};
-  }
+  if (const auto why = why_data_stays(s, *leader); !why.empty())
+    return Answer{StayPut{}, "we have diverged, but " + why, {facts}};
   if (!s.record->rewind_ready) {
     return Answer{StayPut{}, "we have diverged; the leader has not checkpointed yet", {facts}};
-  }
-  if (!is_awaited && is_counted_on(s)) {
-    return Answer{StayPut{},
-                  "we have diverged; first " + leader->node.value + " takes us out of the policy",
-                  {facts}};
   }
   const bool forged = beyond_rewinding(s);
   if (!forged && is_to_be_measured(s)) {
@@ -184,12 +179,9 @@ Judgement clone_what_never_starts(const Situation& s) {
   const auto starts = s.attempts.find(StartServer::kind);
   const bool never_starts = s.server.state == ServerState::stopped && starts != s.attempts.end() &&
                             starts->second.failures >= 3;
-  if (leader == nullptr || !never_starts || s.record->paused || !has_diverged(s))
-    return std::nullopt;
-  const bool is_awaited = a_proof_waits_for_us(s);
-  const bool may_go = s.record->policy.unproven.empty() ? !is_counted_on(s) : is_awaited;
-  if (!may_go || !leads_as_heard(s)) return std::nullopt;
-  if (!beyond_rewinding(s) && is_to_be_measured(s)) return std::nullopt;
+  if (leader == nullptr || !never_starts || !has_diverged(s)) return std::nullopt;
+  const bool waits = !beyond_rewinding(s) && is_to_be_measured(s);
+  if (waits || !why_data_stays(s, *leader).empty()) return std::nullopt;  // it may start after all
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                 "our server does not start, and our WAL has diverged",
@@ -201,29 +193,8 @@ Judgement clone_when_wal_is_gone(const Situation& s) {
   const Seat* leader = leader_to_follow(s);
   if (leader == nullptr || !s.server.wal_removed || !refused_for_long(s)) return std::nullopt;
   if (!points_to(s, *leader) || s.record->phase != Phase::leading) return std::nullopt;
-  if (s.record->paused) {
-    return Answer{
-        StayPut{},
-        "the leader lacks our next WAL, but nothing is rebuilt while the cluster is paused",
-        {}};
-  }
-  if (!leads_as_heard(s)) {
-    return Answer{
-        StayPut{}, leader->node.value + " lacks our next WAL, and is not heard as leader", {}};
-  }
-  const bool is_awaited = a_proof_waits_for_us(s);
-  if (!s.record->policy.unproven.empty() && !is_awaited) {
-    return Answer{
-        StayPut{},
-        "the leader lacks our next WAL, but no WAL is destroyed while a policy is unproven",
-        {}};
-  }
-  if (!is_awaited && is_counted_on(s)) {
-    return Answer{StayPut{},
-                  "the leader lacks our next WAL; first " + leader->node.value +
-                      " takes us out of the policy",
-                  {}};
-  }
+  if (const auto why = why_data_stays(s, *leader); !why.empty())
+    return Answer{StayPut{}, "the leader lacks our next WAL, but " + why, {}};
   if (!may_try(s, Clone::kind, Millis{2000})) return std::nullopt;
   return Answer{Clone{*leader, s.record->term, "", clone_source(s)},
                 leader->node.value + " no longer has the WAL that we need next",
