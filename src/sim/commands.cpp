@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -66,6 +67,26 @@ std::optional<Choices> choices_in(const std::string& path) {
   if (choices) return std::move(*choices);
   fmt::print(stderr, "{}: {}", path, choices.error().for_people());
   return std::nullopt;
+}
+
+std::vector<Story> stories_in(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code missing;
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(folder, missing)) {
+    if (entry.path().extension() == ".story") paths.push_back(entry.path());
+  }
+  if (missing) fmt::print(stderr, "{}: {}; only seeds are hunted\n", folder, missing.message());
+  std::sort(paths.begin(), paths.end());
+  std::vector<Story> stories;
+  for (const fs::path& path : paths) {
+    const auto text = content_of(path);
+    if (!text) continue;
+    auto story = read_story(*text, path.filename());
+    if (!story) fmt::print(stderr, "{}", story.error().for_people());
+    if (story) stories.push_back(std::move(*story));
+  }
+  return stories;
 }
 
 int tell_file(const std::string& path, bool trace, Draw draw) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/story.hpp"
 
@@ -14,6 +15,9 @@ enum class Draw { no, text, svg };
 
 /// A file of recorded choices, or nothing with a message about it.
 std::optional<Choices> choices_in(const std::string& path);
+/// The stories of a folder, by name; those that cannot be read are left out, with a message.
+/// Without the folder there are none.
+std::vector<Story> stories_in(const std::string& folder);
 /// Tells one story; 0 if it ended as it says. The trace, if it is wanted, is that of the run that
 /// decided.
 int tell_file(const std::string& path, bool trace, Draw draw);

@@ -118,6 +118,15 @@ std::optional<std::uint64_t> median(const Hunted& hunted) {
   return hunted.needed[middle];
 }
 
+std::optional<Teller> found_by_story(const Mistake& mistake, std::span<const Story> stories) {
+  for (const Story& story : stories) {
+    if (story.breaks.empty() || story.planted != planted(mistake)) continue;
+    const Told told = tell(story, {});
+    if (told.trouble.empty()) return Teller{story.file, told.verdict.violation};
+  }
+  return std::nullopt;
+}
+
 std::vector<Mistake> todays(std::uint64_t day, std::uint64_t parts) {
   std::vector<Mistake> chosen;
   for (std::size_t i = 0; i < every_mistake.size(); ++i) {

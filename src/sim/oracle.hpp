@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/planted.hpp"
+#include "sim/story.hpp"
 
 /// The simulator itself is tested: does it find what is broken on purpose?
 namespace evergres::sim {
@@ -46,6 +47,14 @@ struct Hunted {
 std::optional<std::uint64_t> median(const Hunted& hunted);
 Hunted hunt_again(const Mistake& mistake, std::uint64_t first, std::size_t hunts,
                   std::uint64_t most);
+
+/// A story that finds what seeds hardly ever play.
+struct Teller {
+  std::string story;  ///< its file
+  std::string violation;
+};
+/// The first of the stories that plants this mistake and nothing else, and breaks what it says.
+std::optional<Teller> found_by_story(const Mistake& mistake, std::span<const Story> stories);
 
 /// Which mistakes are hunted on a day: each `parts`-th, another part each day. `day` counts from
 /// any beginning.
