@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "proxy/login/shown.hpp"
+#include "proxy/wire/reader.hpp"
 #include "proxy/wire/writer.hpp"
 
 namespace evergres::proxy {
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t login_most = 1U << 20U;
 constexpr std::size_t message_most = 500;
 constexpr std::size_t detail_most = 1000;
+/// "2147483647ms" is the longest that PostgreSQL says.
+constexpr std::size_t timeout_most = 64;
 
 bool is_sqlstate(std::string_view code) {
   return code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
@@ -144,24 +147,25 @@ ServerStep ServerLogin::feed(std::string_view& arrived, std::string& to) {
     }
     taken_ += frame.bytes.size();
     if (taken_ > login_most) return violation("Its login does not end within 1 MiB.");
-    // Of a notice that does not come whole the rest is walked over.
-    if (!frame.first) continue;
+    // Of what does not come whole the rest is walked over, but for a row.
+    if (!frame.first && frame.type != 'D') continue;
     if (auto step = take(frame, to)) return std::move(*step);
   }
   return ServerLacks{};
 }
 
 std::optional<ServerStep> ServerLogin::take(const Frame& frame, std::string& to) {
+  if (frame.type == 'N') return std::nullopt;
+  if (state_ == State::asking) return take_timeout(frame, to);
   const std::string_view body = frame.payload();
   switch (frame.type) {
     case 'E': return refused_by(read_fields(body));
-    case 'N': return std::nullopt;
     case 'v': return take_version(body);
     case 'R': return take_auth(body, to);
     default: break;
   }
   if (state_ != State::admitted) return violation("It begins a session before it lets us in.");
-  return take_setting(frame);
+  return take_session(frame, to);
 }
 
 std::optional<ServerStep> ServerLogin::take_version(std::string_view body) {
@@ -232,27 +236,72 @@ std::optional<ServerStep> ServerLogin::take_mechanisms(const AuthView& request, 
   return std::nullopt;
 }
 
-std::optional<ServerStep> ServerLogin::take_setting(const Frame& frame) {
+std::optional<ServerStep> ServerLogin::take_session(const Frame& frame, std::string& to) {
   const std::string_view body = frame.payload();
-  if (frame.type == 'S') {
-    const auto view = read_parameter(body);
-    if (!view || !ready_.parameters.note(view->name, view->value)) {
-      return violation("It reports parameters that cannot be, or too many of them.");
-    }
-  } else if (frame.type == 'K') {
-    const auto view = read_backend_key(body);
-    const bool fits = view && (ready_.spoken.minor >= 2 || view->key.size() == cancel_key_least);
-    if (!fits || !ready_.key.empty()) return violation("Its cancel key cannot be one.");
-    ready_.pid = view->pid;
-    ready_.key = view->key;
-  } else {
-    if (read_ready(body) != TransactionStatus::idle) {
-      return violation("Its session begins inside a transaction.");
-    }
-    state_ = State::over;
-    return std::move(ready_);
-  }
+  if (frame.type == 'S') return take_parameter(body);
+  if (frame.type == 'Z') return take_ready(body, to);
+  const auto view = read_backend_key(body);
+  const bool fits = view && (ready_.spoken.minor >= 2 || view->key.size() == cancel_key_least);
+  if (!fits || !ready_.key.empty()) return violation("Its cancel key cannot be one.");
+  ready_.pid = view->pid;
+  ready_.key = view->key;
   return std::nullopt;
+}
+
+std::optional<ServerStep> ServerLogin::take_parameter(std::string_view body) {
+  const auto view = read_parameter(body);
+  if (view && ready_.parameters.note(view->name, view->value)) return std::nullopt;
+  return violation("It reports parameters that cannot be, or too many of them.");
+}
+
+std::optional<ServerStep> ServerLogin::take_ready(std::string_view body, std::string& to) {
+  if (read_ready(body) != TransactionStatus::idle) {
+    return violation("Its session begins inside a transaction.");
+  }
+  if (plan_.asks_timeout && state_ == State::admitted) {
+    // Not before: a session that does not come about closes on what it has not read, and its last
+    // words may be lost with that.
+    write_query(to, "SHOW statement_timeout");
+    walker_.enter(Phase::session);
+    state_ = State::asking;
+    return std::nullopt;
+  }
+  state_ = State::over;
+  return std::move(ready_);
+}
+
+/// Of the answer to SHOW. A server that fails to say it is of use all the same.
+std::optional<ServerStep> ServerLogin::take_timeout(const Frame& frame, std::string& to) {
+  switch (frame.type) {
+    case 'S': return take_parameter(frame.payload());
+    case 'Z':
+      if (answered_) return take_ready(frame.payload(), to);
+      return violation("It is ready before it has answered.");
+    case 'T': return std::nullopt;
+    case 'C': answered_ = true; return std::nullopt;
+    case 'E': {
+      const FieldsView fields = read_fields(frame.payload());
+      if (fields.fatal()) return refused_by(fields);
+      answered_ = true;
+      return std::nullopt;
+    }
+    case 'D':
+      if (frame.body > timeout_most) return violation("Its statement_timeout is too long.");
+      row_ += frame.payload();
+      if (!frame.last || take_row()) return std::nullopt;
+      return violation("Its statement_timeout cannot be read.");
+    default: return violation("It answers what was not asked.");
+  }
+}
+
+/// One, of one column.
+bool ServerLogin::take_row() {
+  Reader reader(row_);
+  if (reader.u16() != 1) return false;
+  const std::int32_t length = reader.i32();
+  if (length <= 0) return false;
+  ready_.statement_timeout = reader.take(static_cast<std::size_t>(length));
+  return reader.done();
 }
 
 }  // namespace evergres::proxy

@@ -39,6 +39,8 @@ struct ServerLoginPlan {
   /// Sent as they are: a client's own for its own session, never on a connection of ours.
   std::vector<std::pair<std::string, std::string>> settings;
   bool newest = false;  ///< ask for protocol 3.2 and not for 3.0
+  /// Ask the session for its statement_timeout before it is ready: one round trip.
+  bool asks_timeout = false;
   ServerCredential credential;
   /// Whether a server may let us in without SCRAM (trust, peer, cert), that is, without showing
   /// that it knows the secret: a unix socket of our own node, TLS whose certificate was verified.
@@ -68,6 +70,8 @@ struct ServerReady {
   std::int32_t pid = 0;
   std::string key;  ///< for CancelRequest; empty if the server gave none
   ProtocolVersion spoken;
+  /// That the session began with, as SHOW spells it; empty if it was not told.
+  std::string statement_timeout;
 };
 /// Close the connection. The texts of `error` are the server's where it gave any: bounded and
 /// printable, but nobody vouches for them.
@@ -78,9 +82,10 @@ struct ServerRefused {
 };
 using ServerStep = std::variant<ServerLacks, ServerBeginTls, ServerReady, ServerRefused>;
 
-/// Our login to one server, up to its first ReadyForQuery. Bytes in, bytes and steps out; the
-/// deadline is the caller's. The server is a stranger until it has shown that it knows the secret:
-/// what it sends is bounded (1 MiB in all), and nothing of it from before TLS counts inside.
+/// Our login to one server, up to its first ReadyForQuery, or its second where the plan asks for
+/// something. Bytes in, bytes and steps out; the deadline is the caller's. The server is a stranger
+/// until it has shown that it knows the secret: what it sends is bounded (1 MiB in all), and nothing
+/// of it from before TLS counts inside.
 class ServerLogin {
  public:
   explicit ServerLogin(ServerLoginPlan plan);
@@ -98,14 +103,28 @@ class ServerLogin {
   ServerStep feed(std::string_view& arrived, std::string& to);
 
  private:
-  enum class State { idle, asked_for_tls, handshake, asked, proving, proven, admitted, over };
+  enum class State {
+    idle,
+    asked_for_tls,
+    handshake,
+    asked,
+    proving,
+    proven,
+    admitted,
+    asking,
+    over
+  };
 
   ServerStep begin(std::string& to);
   ServerStep take_tls_answer(std::string_view& arrived, std::string& to);
   std::optional<ServerStep> take(const Frame& frame, std::string& to);
   std::optional<ServerStep> take_auth(std::string_view body, std::string& to);
   std::optional<ServerStep> take_mechanisms(const AuthView& request, std::string& to);
-  std::optional<ServerStep> take_setting(const Frame& frame);
+  std::optional<ServerStep> take_session(const Frame& frame, std::string& to);
+  std::optional<ServerStep> take_parameter(std::string_view body);
+  std::optional<ServerStep> take_ready(std::string_view body, std::string& to);
+  std::optional<ServerStep> take_timeout(const Frame& frame, std::string& to);
+  bool take_row();
   std::optional<ServerStep> take_version(std::string_view body);
   ServerRefused refuse(LoginProblem problem, std::string_view sqlstate, Error error);
   ServerRefused violation(std::string detail);
@@ -118,6 +137,8 @@ class ServerLogin {
   std::optional<std::string> binding_;
   std::optional<ScramClient> scram_;
   ServerReady ready_;
+  std::string row_;        ///< of a DataRow that comes in pieces
+  bool answered_ = false;  ///< what we asked
 };
 
 }  // namespace evergres::proxy

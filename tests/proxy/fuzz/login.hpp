@@ -48,14 +48,16 @@ auto fed(Machine& machine, std::string_view bytes, std::size_t step, More&... mo
 /// Without the secret nobody is taken for the server, whatever is said; the outcome does not depend
 /// on where the network cuts.
 inline void server_login(std::string_view bytes) {
-  for (const bool without_proof : {false, true}) {
+  for (const auto& [without_proof, asks] : {std::pair(false, false), {true, false}, {true, true}}) {
     std::size_t outcome = 0;
+    std::string timeout;
     for (const std::size_t step : {bytes.size() + 1, std::size_t{1}}) {
       ServerLoginPlan plan;
       plan.tls = ServerTls::disable;
       plan.user = plan.database = "app";
       plan.newest = true;
       plan.without_proof = without_proof;
+      plan.asks_timeout = asks;
       ScramKeys keys;
       keys.iterations = 16;
       keys.salt = "salt";
@@ -71,8 +73,12 @@ inline void server_login(std::string_view bytes) {
         CHECK(refused->sqlstate.size() == 5);
         CHECK(refused->error.message().size() <= 500 && refused->error.detail().size() <= 1000);
       }
-      CHECK(step > bytes.size() || result.index() == outcome);
+      const auto* ready = std::get_if<ServerReady>(&result);
+      const std::string told = ready == nullptr ? "" : ready->statement_timeout;
+      CHECK(told.size() <= 64 && (asks || told.empty()));
+      CHECK(step > bytes.size() || (result.index() == outcome && told == timeout));
       outcome = result.index();
+      timeout = told;
     }
   }
   // And as what comes before TLS.

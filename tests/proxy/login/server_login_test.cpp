@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "proxy/auth/scram_message.hpp"
 #include "proxy/auth/scram_server.hpp"
 #include "proxy/login/shown.hpp"
@@ -232,11 +234,16 @@ TEST(ServerLogin, InsideTlsTheChannelIsBound) {
 
 TEST(ServerLogin, RefusalsAreSortedByWhatCanBeDone) {
   const std::vector<std::pair<std::string, LoginProblem>> cases{
-      {"57P03", LoginProblem::retry_later},       {"57P01", LoginProblem::retry_later},
-      {"53300", LoginProblem::retry_later},       {"53200", LoginProblem::retry_later},
-      {"28P01", LoginProblem::wrong_credentials}, {"28000", LoginProblem::wrong_credentials},
-      {"3D000", LoginProblem::no_such},           {"42501", LoginProblem::no_such},
-      {"57P04", LoginProblem::no_such},           {"22023", LoginProblem::other},
+      {"57P03", LoginProblem::retry_later},
+      {"57P01", LoginProblem::retry_later},
+      {"53300", LoginProblem::retry_later},
+      {"53200", LoginProblem::retry_later},
+      {"28P01", LoginProblem::wrong_credentials},
+      {"28000", LoginProblem::wrong_credentials},
+      {"3D000", LoginProblem::no_such},
+      {"42501", LoginProblem::no_such},
+      {"57P04", LoginProblem::no_such},
+      {"22023", LoginProblem::other},
       {"0A000", LoginProblem::other}};
   for (const auto& [sqlstate, problem] : cases) {
     Talk talk(plan());
@@ -270,6 +277,85 @@ TEST(ServerLogin, SpeaksTheOlderVersionIfTheServerSaysSo) {
   Talk forward(plan());
   forward.hear("v\0\0\0\x0c\0\0\0\2\0\0\0\0"s);
   EXPECT_EQ(forward.refused().sqlstate, "08P01");
+}
+
+ServerLoginPlan asking() {
+  ServerLoginPlan how = plan();
+  how.without_proof = true;
+  how.asks_timeout = true;
+  return how;
+}
+
+using Row = std::vector<std::optional<std::string_view>>;
+
+std::string idle() {
+  std::string bytes;
+  write_ready(bytes, TransactionStatus::idle);
+  return bytes;
+}
+
+/// The answer to SHOW, with these rows.
+std::string answer_of(const std::vector<Row>& rows) {
+  std::string bytes;
+  write_row_description(bytes, std::array<std::string_view, 1>{"statement_timeout"});
+  for (const Row& row : rows) write_data_row(bytes, row);
+  write_command_complete(bytes, "SHOW");
+  return bytes + idle();
+}
+
+std::string failure(std::string_view sqlstate, Severity severity) {
+  std::string bytes;
+  write_error(bytes, severity, sqlstate, Error(ErrorCode::internal, "no"));
+  return bytes;
+}
+
+TEST(ServerLogin, AsksTheSessionForItsTimeoutWhereThatWasSaid) {
+  Talk talk(asking());
+  taken(talk.sent);
+  talk.hear(welcome());
+  ASSERT_TRUE(std::holds_alternative<ServerLacks>(talk.step));
+  EXPECT_EQ(taken(talk.sent), "Q\0\0\0\x1bSHOW statement_timeout\0"s);
+  std::string changed;
+  write_parameter(changed, "in_hot_standby", "on");
+  talk.hear(changed + answer_of({{"90s"}}) + "N");
+  const auto& ready = std::get<ServerReady>(talk.step);
+  EXPECT_EQ(ready.statement_timeout, "90s");
+  EXPECT_EQ(ready.key, "\1\2\3\4");
+  EXPECT_EQ(*ready.parameters.find("in_hot_standby"), "on");
+  EXPECT_EQ(talk.kept, "N") << "what follows belongs to the session";
+  EXPECT_TRUE(talk.sent.empty());
+}
+
+TEST(ServerLogin, TheTimeoutIsTheSameHoweverTheBytesAreCut) {
+  const std::string answer = answer_of({{"1500ms"}});
+  for (std::size_t cut = 0; cut < answer.size(); ++cut) {
+    Talk talk(asking());
+    talk.hear(welcome() + answer.substr(0, cut));
+    ASSERT_TRUE(std::holds_alternative<ServerLacks>(talk.step)) << cut;
+    talk.hear(answer.substr(cut));
+    EXPECT_EQ(std::get<ServerReady>(talk.step).statement_timeout, "1500ms") << cut;
+  }
+}
+
+TEST(ServerLogin, AServerThatFailsToSayItsTimeoutIsOfUse) {
+  Talk talk(asking());
+  talk.hear(welcome() + failure("57014", Severity::error) + idle());
+  EXPECT_EQ(std::get<ServerReady>(talk.step).statement_timeout, "");
+  Talk last_word(asking());
+  last_word.hear(welcome() + failure("57P01", Severity::fatal));
+  EXPECT_EQ(last_word.refused().problem, LoginProblem::retry_later);
+}
+
+TEST(ServerLogin, ATimeoutThatCannotBeIsRefused) {
+  const std::string copies = "H\0\0\0\7\0\0\0"s;
+  for (const std::string& bytes :
+       {answer_of({{"1", "1"}}), answer_of({{"1s"}, {"1s"}}), answer_of({{""}}),
+        answer_of({{std::nullopt}}), answer_of({{std::string(59, '1')}}), idle(), copies}) {
+    Talk talk(asking());
+    talk.hear(welcome() + bytes);
+    ASSERT_TRUE(std::holds_alternative<ServerRefused>(talk.step)) << bytes;
+    EXPECT_EQ(talk.refused().sqlstate, "08P01");
+  }
 }
 
 TEST(ServerLogin, RefusesWhatDoesNotBelongToALogin) {
