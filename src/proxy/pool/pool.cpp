@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "proxy/session/statement_timeout.hpp"
 
 namespace evergres::proxy {
 namespace {
@@ -267,6 +268,7 @@ bool Pool::connect(Bucket* bucket, const Route& route) {
   birth.plan.database = name_.database;
   birth.plan.settings = bucket->settings;
   birth.plan.credential = credential_;
+  birth.plan.asks_timeout = name_.application != application_of_ours;
   birth.plan.nonce = random_hex(18);
   if (around_.server_tls) birth.tls = &*around_.server_tls;
   servers_.push_back(std::make_unique<Server>(around_.reactor, *this, std::move(birth)));
@@ -291,7 +293,11 @@ void Pool::ready(Server& server) {
                 "servers of " + name_.database + " as " + name_.user + " can be reached again");
     last_failure_.clear();
   }
-  server.birth().bucket->welcome = intern(server.settings());
+  Bucket& bucket = *server.birth().bucket;
+  bucket.welcome = intern(server.settings());
+  if (!server.statement_timeout().empty()) {
+    bucket.statement_timeout = read_timeout(server.statement_timeout());
+  }
   if (outdated(server)) return server.retire();
   offer(server);
   if (waiting_ > 0) grow();

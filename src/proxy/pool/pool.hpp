@@ -24,6 +24,8 @@ namespace evergres::proxy {
 struct Bucket {
   std::vector<std::pair<std::string, std::string>> settings;
   std::shared_ptr<const Settings> welcome;  ///< what a server reported; null until one has
+  /// That the newest session with these settings began with; absent: none, or it was not told.
+  std::optional<Millis> statement_timeout;
   std::size_t sessions = 0;
 };
 

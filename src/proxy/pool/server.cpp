@@ -123,6 +123,7 @@ void Server::step(ServerStep step) {
   }
   auto& ready = std::get<ServerReady>(step);
   settings_ = std::move(ready.parameters);
+  statement_timeout_ = std::move(ready.statement_timeout);
   pid_ = ready.pid;
   key_ = std::move(ready.key);
   state_ = State::session;

@@ -135,6 +135,8 @@ class Server final : public Watcher {
   /// need not compare. Forgotten with each change.
   std::shared_ptr<const Settings> agreed;
   [[nodiscard]] const Birth& birth() const { return birth_; }
+  /// That its session began with, as SHOW spells it; empty if it was not told.
+  [[nodiscard]] const std::string& statement_timeout() const { return statement_timeout_; }
   [[nodiscard]] std::int32_t pid() const { return pid_; }
   [[nodiscard]] const std::string& key() const { return key_; }
   [[nodiscard]] bool logged_in() const { return state_ == State::session; }
@@ -187,6 +189,7 @@ class Server final : public Watcher {
   Ledger ledger_{4096};
   ServerStatements statements_;
   Settings settings_;
+  std::string statement_timeout_;
   std::int32_t pid_ = 0;
   std::string key_;
   Borrower* borrower_ = nullptr;

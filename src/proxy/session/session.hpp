@@ -90,8 +90,8 @@ class Session final : public Watcher, public Waiter, public PassageOwner, public
   // What its host tells.
   void secret_found(std::optional<ScramSecret> secret);
   void secret_unavailable(const Error& error);
-  /// What it said of statement_timeout ends its time in the hold queue then, unless hold_timeout
-  /// ends it before.
+  /// Its statement_timeout ends its time in the hold queue then, unless hold_timeout ends it
+  /// before.
   [[nodiscard]] std::optional<Instant> statement_deadline() const;
   void released();  ///< from the hold queue
   void expired();   ///< its time in the hold queue is over

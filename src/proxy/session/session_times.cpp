@@ -57,7 +57,7 @@ void Session::tick() {
 /// A statement that waits for a leader. A login, and a replication connection, has none.
 std::optional<Instant> Session::statement_deadline() const {
   if (stage_ != Stage::ready || bucket == nullptr || !wants_since) return std::nullopt;
-  const auto timeout = statement_timeout_of(sets_, bucket->settings);
+  const auto timeout = statement_timeout_of(sets_, bucket->statement_timeout);
   if (!timeout) return std::nullopt;
   return *wants_since + *timeout;
 }

@@ -2,17 +2,21 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace evergres::proxy {
 namespace {
 
-using Startup = std::vector<std::pair<std::string, std::string>>;
-
 /// Milliseconds; -1 if there is none.
-long timeout_of(const std::vector<std::string>& commands, const Startup& startup = {}) {
+long millis_of(std::optional<Millis> timeout) {
+  return timeout ? static_cast<long>(timeout->count()) : -1;
+}
+
+long timeout_of(const std::vector<std::string>& commands, std::optional<Millis> usual = {}) {
   std::string sets;
   for (const std::string& command : commands) sets.append(command).append(1, '\0');
-  const auto timeout = statement_timeout_of(sets, startup);
-  return timeout ? static_cast<long>(timeout->count()) : -1;
+  return millis_of(statement_timeout_of(sets, usual));
 }
 
 TEST(StatementTimeout, IsReadAsPostgresqlReadsIt) {
@@ -28,30 +32,41 @@ TEST(StatementTimeout, IsReadAsPostgresqlReadsIt) {
   EXPECT_EQ(timeout_of({"SET statement_timeout = '1e300 d'"}), -1);
 }
 
+/// What SHOW makes of 1, 1500, 90000, 120000, 7200000 and 172800000.
+TEST(StatementTimeout, IsReadAsServersSayIt) {
+  EXPECT_EQ(millis_of(read_timeout("0")), -1) << "none";
+  EXPECT_EQ(millis_of(read_timeout("1ms")), 1);
+  EXPECT_EQ(millis_of(read_timeout("1500ms")), 1'500);
+  EXPECT_EQ(millis_of(read_timeout("90s")), 90'000);
+  EXPECT_EQ(millis_of(read_timeout("2min")), 120'000);
+  EXPECT_EQ(millis_of(read_timeout("2h")), 7'200'000);
+  EXPECT_EQ(millis_of(read_timeout("2d")), 172'800'000);
+  EXPECT_EQ(millis_of(read_timeout("2147483647ms")), 2'147'483'647);
+  EXPECT_EQ(millis_of(read_timeout("2147483648ms")), -1);
+  EXPECT_EQ(millis_of(read_timeout("")), -1);
+}
+
+/// A fraction is one of whole smaller units.
+TEST(StatementTimeout, FractionsAreRoundedInTheSmallerUnit) {
+  EXPECT_EQ(millis_of(read_timeout("0.33min")), 20'000) << "19.8 s";
+  EXPECT_EQ(millis_of(read_timeout("0.021 d")), 3'600'000) << "0.504 h";
+  EXPECT_EQ(millis_of(read_timeout("0.0004s")), -1);
+  EXPECT_EQ(millis_of(read_timeout("0.7ms")), 1);
+}
+
 TEST(StatementTimeout, TheLastCommandCounts) {
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = '6s'"}), 6'000);
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = 0"}), -1);
-  const Startup startup{{"statement_timeout", "7s"}};
-  EXPECT_EQ(timeout_of({}, startup), 7'000);
-  EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'"}, startup), 5'000);
+  const Millis usual{7'000};
+  EXPECT_EQ(timeout_of({}, usual), 7'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'"}, usual), 5'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 0"}, usual), -1);
   for (const char* back :
        {"RESET statement_timeout", "RESET ALL", "SET statement_timeout TO DEFAULT"}) {
-    EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", back}, startup), 7'000) << back;
+    EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", back}, usual), 7'000) << back;
+    EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", back}), -1) << back;
   }
-  EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "RESET work_mem"}, startup), 5'000);
-}
-
-TEST(StatementTimeout, OptionsOfTheStartupMessageCount) {
-  const auto of = [](const char* options) { return timeout_of({}, {{"options", options}}); };
-  EXPECT_EQ(of("-c statement_timeout=5000"), 5'000);
-  EXPECT_EQ(of("-cstatement_timeout=5s -c work_mem=7MB"), 5'000);
-  EXPECT_EQ(of("--statement-timeout=1\\ min"), 60'000);
-  EXPECT_EQ(of("-c statement_timeout=5s -c statement_timeout=6s"), 6'000);
-  EXPECT_EQ(of("-c search_path=a,b"), -1);
-  EXPECT_EQ(of("-c"), -1);
-  EXPECT_EQ(of("\\"), -1);
-  EXPECT_EQ(timeout_of({}, {{"statement_timeout", "7s"}, {"options", "-c statement_timeout=5s"}}),
-            7'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "RESET work_mem"}, usual), 5'000);
 }
 
 }  // namespace
