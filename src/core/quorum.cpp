@@ -15,6 +15,43 @@ std::size_t common(const std::vector<Seat>& voters, const std::vector<Seat>& sea
   return count;
 }
 
+std::vector<const Policy*> all_of(const PolicyBook& book) {
+  std::vector<const Policy*> policies{&book.current};
+  for (const Policy& policy : book.unproven) policies.push_back(&policy);
+  return policies;
+}
+
+/// All voters, and the smallest k. A node may be in it under two incarnations.
+Policy joint_of(const std::vector<const Policy*>& policies, const Policy& wanted) {
+  Policy joint = wanted;
+  for (const Policy* policy : policies) {
+    if (policy->voters.empty()) continue;
+    joint.k = std::min(joint.k, policy->k);
+    for (const Seat& voter : policy->voters) {
+      if (!contains(joint.voters, voter)) joint.voters.push_back(voter);
+    }
+  }
+  std::ranges::sort(joint.voters);
+  return joint;
+}
+
+/// Those voters that no other policy knows under another incarnation, and as many acknowledgements
+/// as they can give; strict rather gives none than fewer.
+Policy without_second_seats(const Policy& wanted, const Policy& joint) {
+  Policy fewer = wanted;
+  std::erase_if(fewer.voters, [&](const Seat& seat) {
+    return std::ranges::count(joint.voters, seat.node, &Seat::node) > 1;
+  });
+  fewer.k = std::min(wanted.k, static_cast<std::uint32_t>(fewer.voters.size()));
+  // The two seats are both of the book: then all of it asks for one.
+  if (fewer.voters == wanted.voters) fewer.k = 1;
+  if (wanted.mode == Durability::strict && fewer.k < wanted.k) {
+    fewer.voters.clear();
+    fewer.k = 0;
+  }
+  return fewer;
+}
+
 std::string missing_from(const Policy& policy, const std::vector<Seat>& fenced) {
   std::string text = "policy \"" + describe(policy) + "\" needs ";
   if (policy.voters.empty()) return text + policy.leader.node.value + " itself, stopped and read";
@@ -75,6 +112,31 @@ bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced) {
   if (!covers(book.current, fenced)) return false;
   return std::all_of(book.unproven.begin(), book.unproven.end(),
                      [&](const Policy& policy) { return covers(policy, fenced); });
+}
+
+bool may_mix(const std::vector<const Policy*>& policies) {
+  std::vector<const Policy*> counting;  // nobody releases anything under names without voters
+  for (const Policy* policy : policies) {
+    if (!policy->voters.empty()) counting.push_back(policy);
+  }
+  if (std::ranges::all_of(counting, [](const Policy* policy) { return policy->k == 1; }))
+    return true;
+  const auto embraces_all = [&](const Policy* one) {
+    return std::ranges::all_of(counting, [&](const Policy* other) {
+      return one->k <= other->k && common(other->voters, one->voters) == other->voters.size();
+    });
+  };
+  return std::ranges::any_of(counting, embraces_all);
+}
+
+Policy next_step(const PolicyBook& book, const Policy& wanted) {
+  std::vector<const Policy*> policies = all_of(book);
+  policies.push_back(&wanted);
+  if (wanted.voters.empty() || may_mix(policies)) return wanted;
+  const Policy joint = joint_of(policies, wanted);
+  if (std::ranges::adjacent_find(joint.voters, {}, &Seat::node) == joint.voters.end()) return joint;
+  const Policy fewer = without_second_seats(wanted, joint);
+  return fewer == wanted ? wanted : next_step(book, fewer);
 }
 
 std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, SystemId system) {

@@ -61,6 +61,18 @@ bool covers(const Policy& policy, const std::vector<Seat>& fenced);
 /// Whether `fenced` covers the current and every unproven policy.
 bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced);
 
+/// Whether the policies may be in force side by side. A walsender that releases commits waits for
+/// as many as its own copy of the names says, but counts each walsender that is named by the copy
+/// which that one has (syncrep.c, SyncRepGetCandidateStandbys). So while copies differ, k voters of
+/// any of the policies may release a commit, and whoever covers all of them must still find it.
+/// They do if one policy has the voters of all others and asks for no more, or if all ask for one.
+bool may_mix(const std::vector<const Policy*>& policies);
+
+/// The policy to go to next on the way to `wanted`: that itself, if it may mix with all of the
+/// book; or else one with all their voters and the smallest k, which may, and behind which `wanted`
+/// may. A node that would be in it under two incarnations leaves before it comes back.
+Policy next_step(const PolicyBook& book, const Policy& wanted);
+
 /// The seats that count: same system identifier, same term, and a known position.
 std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, SystemId system);
 

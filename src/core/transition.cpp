@@ -274,6 +274,11 @@ Result<Record> propose_policy(Record record, const Claim& claim, const Policy& p
   if (policy.mode == Durability::async && !record.lease_ms) {
     return refusal("an async policy needs a lease in the record", "");
   }
+  // Before the opening nobody waits for a commit.
+  if (record.phase == Phase::leading && next_step(record.policy, policy) != policy) {
+    return refusal("voters of this policy may be counted together with those of another",
+                   "\"" + describe(next_step(record.policy, policy)) + "\" has to come first.");
+  }
   add_unproven(record.policy, policy);
   // Whoever waits out a lease begins anew: grants of until now rest on the policies before.
   if (policy.mode == Durability::async) record.renewed += 1;

@@ -197,8 +197,10 @@ Judgement settle_the_policy(const Situation& s) {
   const bool settled =
       wanted.policy == s.record->policy.current && s.record->policy.unproven.empty();
   if (settled) return std::nullopt;
-  const std::string why = wanted.why.empty() ? "a recorded policy is not proven yet" : wanted.why;
-  return Answer{ChangePolicy{s.record->term, wanted.policy, why}, why, {}};
+  std::string why = wanted.why.empty() ? "a recorded policy is not proven yet" : wanted.why;
+  const Policy next = next_step(s.record->policy, wanted.policy);
+  if (next != wanted.policy) why += "; on the way to \"" + describe(wanted.policy) + "\"";
+  return Answer{ChangePolicy{s.record->term, next, why}, why, {}};
 }
 
 // The settings of the cluster are written on every node, and PostgreSQL reads them again.
