@@ -26,7 +26,10 @@ Policy joint_of(const std::vector<const Policy*>& policies, const Policy& wanted
   Policy joint = wanted;
   for (const Policy* policy : policies) {
     if (policy->voters.empty()) continue;
-    joint.k = std::min(joint.k, policy->k);
+    if (policy->k < joint.k) {
+      joint.k = policy->k;
+      joint.mode = policy->mode;  // not strict before as many are asked for as strict wants
+    }
     for (const Seat& voter : policy->voters) {
       if (!contains(joint.voters, voter)) joint.voters.push_back(voter);
     }

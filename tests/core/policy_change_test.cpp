@@ -281,6 +281,12 @@ TEST(PolicyChange, TheWayGoesOverAllVotersAndTheSmallerNumber) {
   EXPECT_EQ(next_step({of(seats(0b0110), 2), {}}, of(seats(0b1100), 2)), of(seats(0b1110), 2));
 }
 
+TEST(PolicyChange, NothingIsStrictThatAsksForLess) {
+  const Policy strict = of(seats(0b0110), 2, Durability::strict);
+  EXPECT_EQ(next_step({of(seats(0b0010), 1), {}}, strict), of(seats(0b0110), 1));
+  EXPECT_EQ(next_step({of(seats(0b1100), 2), {}}, strict), of(seats(0b1110), 2, Durability::strict));
+}
+
 TEST(PolicyChange, AnIncarnationLeavesBeforeTheNextOneEnters) {
   const PolicyBook book{of(seats(0b0110), 2), {}};
   EXPECT_EQ(next_step(book, of({seat(1), anew}, 2)), of(seats(0b0110), 1)) << "towards n2 alone";
