@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/view.hpp"
 #include "sim/hands.hpp"
 
 /// Promotion, barrier, changes of the policy, and the proof that two of them need.
@@ -231,6 +232,10 @@ bool is_recorded(const core::Record& record, const core::Policy& policy) {
 Task<Result<core::Record>> propose(Hands& hands, Term term, core::Policy policy) {
   auto proposing = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != term) return Error(ErrorCode::conflict, "another term has begun");
+    if (hands.planted(Bug::policies_at_once) && record.phase == core::Phase::leading) {
+      record.policy.unproven.push_back(policy);
+      return record;
+    }
     return core::propose_policy(std::move(record), hands.situation().agent, policy);
   });
   auto proposed = co_await proposing;
@@ -293,6 +298,9 @@ bool may_leave_empty(const core::Record& record) {
 
 // Recorded as unproven, applied, proven, current: in this order (PROTOCOL section 4).
 Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
+  if (hands.planted(Bug::policies_at_once)) {
+    intent.policy = core::wanted_policy(hands.situation()).policy;
+  }
   const std::string names = hands.names_of(intent.policy);
   if (hands.planted(Bug::apply_before_recording)) {
     hands.write_names(names);

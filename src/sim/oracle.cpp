@@ -38,6 +38,7 @@ constexpr std::array every_mistake{
     single(Bug::names_through_empty, "4: names never pass through empty"),
     single(Bug::names_with_smaller_k, "4: PostgreSQL waits for as many as the policy says"),
     single(Bug::proof_without_senders, "4: every walsender passed the probe or is gone"),
+    single(Bug::policies_at_once, "4: policies that must not mix follow each other by steps"),
     single(Bug::policy_without_proof, "4: a policy counts when it is proven"),
     single(Bug::no_pre_vote, "5.1: a pre-vote before the term"),
     single(Bug::promise_ignored, "5.3: nothing below the promise"),
