@@ -253,6 +253,8 @@ cluster::ClusterStatus status_of(const Knowledge& knowledge, const std::string& 
     status.durability = word_of(policy->mode);
     status.k = policy->k;
     for (const core::Seat& voter : policy->voters) status.voters.push_back(voter.node.value);
+    // A joint policy may have a node under two incarnations.
+    status.voters.erase(std::unique(status.voters.begin(), status.voters.end()), status.voters.end());
     status.unproven = record.policy.unproven.size();
     if (const auto degraded = core::degraded_text(s); !degraded.empty()) status.degraded = degraded;
     status.paused = record.paused;

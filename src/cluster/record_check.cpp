@@ -40,10 +40,10 @@ Outcome check_policy(const core::Policy& policy, const std::string& where) {
     return invalid(where + ".voters holds something that is no node.");
   }
   const auto not_ascending = [](const core::Seat& left, const core::Seat& right) {
-    return !(left.node < right.node);
+    return !(left < right);
   };
   if (std::ranges::adjacent_find(policy.voters, not_ascending) != policy.voters.end()) {
-    return invalid(where + ".voters is not sorted, or names a node twice.");
+    return invalid(where + ".voters is not sorted, or names a seat twice.");
   }
   const auto is_leader = [&](const core::Seat& seat) { return seat.node == policy.leader.node; };
   if (std::ranges::any_of(policy.voters, is_leader)) {

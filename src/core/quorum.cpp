@@ -21,40 +21,6 @@ std::vector<const Policy*> all_of(const PolicyBook& book) {
   return policies;
 }
 
-/// All voters, and the smallest k. A node may be in it under two incarnations.
-Policy joint_of(const std::vector<const Policy*>& policies, const Policy& wanted) {
-  Policy joint = wanted;
-  for (const Policy* policy : policies) {
-    if (policy->voters.empty()) continue;
-    if (policy->k < joint.k) {
-      joint.k = policy->k;
-      joint.mode = policy->mode;  // not strict before as many are asked for as strict wants
-    }
-    for (const Seat& voter : policy->voters) {
-      if (!contains(joint.voters, voter)) joint.voters.push_back(voter);
-    }
-  }
-  std::ranges::sort(joint.voters);
-  return joint;
-}
-
-/// Those voters that no other policy knows under another incarnation, and as many acknowledgements
-/// as they can give; strict rather gives none than fewer.
-Policy without_second_seats(const Policy& wanted, const Policy& joint) {
-  Policy fewer = wanted;
-  std::erase_if(fewer.voters, [&](const Seat& seat) {
-    return std::ranges::count(joint.voters, seat.node, &Seat::node) > 1;
-  });
-  fewer.k = std::min(wanted.k, static_cast<std::uint32_t>(fewer.voters.size()));
-  // The two seats are both of the book: then all of it asks for one.
-  if (fewer.voters == wanted.voters) fewer.k = 1;
-  if (wanted.mode == Durability::strict && fewer.k < wanted.k) {
-    fewer.voters.clear();
-    fewer.k = 0;
-  }
-  return fewer;
-}
-
 std::string missing_from(const Policy& policy, const std::vector<Seat>& fenced) {
   std::string text = "policy \"" + describe(policy) + "\" needs ";
   if (policy.voters.empty()) return text + policy.leader.node.value + " itself, stopped and read";
@@ -118,7 +84,8 @@ bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced) {
 }
 
 bool may_mix(const std::vector<const Policy*>& policies) {
-  std::vector<const Policy*> counting;  // nobody releases anything under names without voters
+  // A policy without voters is covered by its leader alone, which has everything.
+  std::vector<const Policy*> counting;
   for (const Policy* policy : policies) {
     if (!policy->voters.empty()) counting.push_back(policy);
   }
@@ -136,10 +103,19 @@ Policy next_step(const PolicyBook& book, const Policy& wanted) {
   std::vector<const Policy*> policies = all_of(book);
   policies.push_back(&wanted);
   if (wanted.voters.empty() || may_mix(policies)) return wanted;
-  const Policy joint = joint_of(policies, wanted);
-  if (std::ranges::adjacent_find(joint.voters, {}, &Seat::node) == joint.voters.end()) return joint;
-  const Policy fewer = without_second_seats(wanted, joint);
-  return fewer == wanted ? wanted : next_step(book, fewer);
+  Policy joint = wanted;
+  for (const Policy* policy : policies) {
+    if (policy->voters.empty()) continue;
+    if (policy->k < joint.k) {
+      joint.k = policy->k;
+      joint.mode = policy->mode;  // not strict before as many are asked for as strict wants
+    }
+    for (const Seat& voter : policy->voters) {
+      if (!contains(joint.voters, voter)) joint.voters.push_back(voter);
+    }
+  }
+  std::ranges::sort(joint.voters);
+  return joint;
 }
 
 std::vector<Seat> counting_seats(const std::vector<Fenced>& answers, Term term, SystemId system) {

@@ -69,8 +69,8 @@ bool covers_all(const PolicyBook& book, const std::vector<Seat>& fenced);
 bool may_mix(const std::vector<const Policy*>& policies);
 
 /// The policy to go to next on the way to `wanted`: that itself, if it may mix with all of the
-/// book; or else one with all their voters and the smallest k, which may, and behind which `wanted`
-/// may. A node that would be in it under two incarnations leaves before it comes back.
+/// book; or else the joint one, with all their voters and the smallest k, which may, and behind
+/// which `wanted` may. In a joint one a node may vote under two incarnations.
 Policy next_step(const PolicyBook& book, const Policy& wanted);
 
 /// The seats that count: same system identifier, same term, and a known position.

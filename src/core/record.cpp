@@ -39,13 +39,19 @@ bool acknowledges_nothing(const Policy& policy) {
   return policy.mode == Durability::strict && policy.voters.empty();
 }
 
+std::vector<std::string> voter_names(const Policy& policy) {
+  std::vector<std::string> names;
+  for (const Seat& voter : policy.voters) names.push_back(application_name(voter, policy.term));
+  return names;
+}
+
 std::string synchronous_standby_names(const Policy& policy) {
   if (acknowledges_nothing(policy)) return names_nobody;
   if (policy.voters.empty()) return "";
   std::string list;
-  for (const Seat& voter : policy.voters) {
+  for (const std::string& name : voter_names(policy)) {
     if (!list.empty()) list += ", ";
-    list += '"' + application_name(voter, policy.term) + '"';
+    list += '"' + name + '"';
   }
   return "ANY " + std::to_string(policy.k) + " (" + list + ")";
 }

@@ -246,6 +246,9 @@ const HandFence* hand_fence(const Record& record, const NodeName& node);
 /// "evg_n2": the replication slot of a member, the same on every server. ('-' becomes '_'.)
 std::string slot_name(const NodeName& node);
 
+/// Under which application names the voters of a policy connect.
+std::vector<std::string> voter_names(const Policy& policy);
+
 /// The value of synchronous_standby_names for a policy: `ANY k ("…", …)`; for (L, {}, 0) '', or
 /// with `strict` the name that nobody bears.
 std::string synchronous_standby_names(const Policy& policy);

@@ -1,6 +1,7 @@
 #include "postgres/probe.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "postgres/cells.hpp"
 #include "postgres/look_again.hpp"
@@ -194,40 +195,49 @@ class Prover {
     return *lsn;
   }
 
-  struct Lagging {
+  struct Sender {
     pid_t pid;
     std::string name;
   };
+  struct Senders {
+    std::vector<Sender> lagging;   ///< of old and new voters
+    std::set<std::string> passed;  ///< new voters that have flushed the probe
+  };
 
-  Result<std::vector<Lagging>> lagging_senders(Session& session) {
+  Result<Senders> senders_of_voters(Session& session) {
     const auto rows = session.query(
-        "SELECT s.pid, a.application_name"  // pg_stat_replication without its joins
-        "  FROM pg_stat_get_wal_senders() s JOIN pg_stat_get_activity(NULL) a USING (pid)"
-        " WHERE s.flush_lsn IS NULL OR s.flush_lsn < $1::pg_lsn",
+        "SELECT s.pid, a.application_name, coalesce(s.flush_lsn >= $1::pg_lsn, false)"
+        "  FROM pg_stat_get_wal_senders() s"  // pg_stat_replication without its joins
+        "  JOIN pg_stat_get_activity(NULL) a USING (pid)",
         {proof_.lsn.text()}, deadline_);
     if (!rows) return rows.error();
-    std::vector<Lagging> lagging;
+    const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    Senders senders;
     for (const auto& row : *rows) {
       const std::string name = row[1].value_or("");
       const auto pid = number_of<pid_t>(row[0]);
-      const auto& voters = request_.voters;
-      if (pid && std::find(voters.begin(), voters.end(), name) != voters.end()) {
-        lagging.push_back({*pid, name});
+      if (is_true(row[2])) {
+        if (has(request_.new_voters, name)) senders.passed.insert(name);
+      } else if (pid && has(request_.voters, name)) {
+        senders.lagging.push_back({*pid, name});
       }
     }
-    return lagging;
+    return senders;
   }
 
-  /// (c): each voter's walsender shows that it has passed the probe, or is gone.
+  /// (c): each voter's walsender shows that it has passed the probe, or is gone; and enough of the
+  /// new voters have it.
   Outcome wait_for_senders(Session& session) {
     const Instant patience = boot_now() + request_.sender_patience;
     std::vector<pid_t> told;
     for (;;) {
-      const auto lagging = lagging_senders(session);
-      if (!lagging) return lagging.error();
-      if (lagging->empty()) return {};
+      const auto senders = senders_of_voters(session);
+      if (!senders) return senders.error();
+      if (senders->lagging.empty() && senders->passed.size() >= request_.k) return {};
       if (boot_now() >= patience) {
-        for (const auto& sender : *lagging) {
+        for (const auto& sender : senders->lagging) {
           if (std::find(told.begin(), told.end(), sender.pid) != told.end()) continue;
           const auto ended = session.query("SELECT pg_terminate_backend($1::int)",
                                            {std::to_string(sender.pid)}, deadline_);
@@ -236,7 +246,10 @@ class Prover {
           proof_.cut.push_back(sender.name);
         }
       }
-      if (auto fine = go_on("a voter's walsender had neither passed the probe nor ended"); !fine) {
+      if (auto fine =
+              go_on("a voter's walsender had neither passed the probe nor ended, or too few "
+                    "voters had it");
+          !fine) {
         return fine;
       }
       look_again_after(between_answers);

@@ -17,6 +17,8 @@ namespace evergres::postgres {
 struct ProofRequest {
   SafetySettings safety;            ///< the policy to prove; written and reloaded first
   std::vector<std::string> voters;  ///< application names of the old and the new voters
+  std::vector<std::string> new_voters;  ///< those of the policy to prove
+  std::size_t k = 0;                    ///< how many of them must have flushed the probe
   bool leaving_empty = false;       ///< the names in force before may have been ''
   /// How long a voter's walsender may lag before it is terminated
   Millis sender_patience{500};
@@ -33,7 +35,8 @@ struct Proof {
 ///     checkpointer publishes "somebody is wanted" late when it is busy;
 /// (a) the names in force on a new connection, and a probe with a WAL record acknowledged on one;
 /// (c) every walsender of `voters` has flushed the probe or was terminated and is gone, because
-///     walsenders release with their own copy of the configuration.
+///     walsenders release with their own copy of the configuration; and `k` of `new_voters` have
+///     flushed it, because one that asks for fewer may have released it before it went.
 /// With the impossible names nothing is acknowledged: the probe is only written, and (c) follows.
 /// Without enough voters it is `timed_out` and the policy stays unproven; the probe's backend is
 /// terminated then.

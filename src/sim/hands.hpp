@@ -73,6 +73,8 @@ void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstre
 struct Proof {
   std::string names;
   std::vector<std::string> voters;
+  std::vector<std::string> new_voters;
+  std::size_t k = 0;
   bool leaving_empty = false;
 };
 Task<Outcome> prove(Hands& hands, Proof request);

@@ -144,14 +144,16 @@ Task<Outcome> see_a_probe_wait(Hands& hands, Instant deadline) {
   }
 }
 
-/// (c): each voter's walsender has passed the probe, or is gone. `cut`: how many had to be ended.
+/// (c): each voter's walsender has passed the probe, or is gone, and enough of the new voters have
+/// it. `cut`: how many had to be ended.
 Task<Result<int>> wait_for_senders(Hands& hands, const Proof& request, std::uint64_t lsn,
                                    Instant deadline) {
   const Instant patience = hands.now() + Millis{500};
   std::set<std::string> told;
   for (;;) {
     const auto lagging = hands.postgres().lagging(request.voters, lsn);
-    if (lagging.empty()) co_return static_cast<int>(told.size());
+    const bool enough = hands.postgres().passed(request.new_voters, lsn) >= request.k;
+    if (lagging.empty() && enough) co_return static_cast<int>(told.size());
     if (hands.now() >= patience) {
       hands.postgres().end_senders([&](const std::string& name) {
         return std::find(lagging.begin(), lagging.end(), name) != lagging.end();
@@ -254,7 +256,8 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   std::vector<core::Policy> of_this_term = s.record->policy.unproven;
   std::erase_if(of_this_term, [&](const core::Policy& one) { return one.term != intent.term; });
   const std::string names = hands.names_of(intent.policy);
-  Proof request{names, voter_names(hands, of_this_term), false};
+  Proof request{names, voter_names(hands, of_this_term), voter_names(hands, {intent.policy}),
+                intent.policy.k, false};
   hands.learn([names](agent::Knowledge& k) { k.applied_names = names; });
   if (hands.planted(Bug::open_before_the_barrier)) {
     hands.write_names(names);
@@ -313,7 +316,8 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   if (!proposed) co_return proposed.error();
   std::vector<core::Policy> all = proposed->policy.unproven;
   all.push_back(proposed->policy.current);
-  Proof request{names, voter_names(hands, all), !names.empty() && may_leave_empty(*proposed)};
+  Proof request{names, voter_names(hands, all), voter_names(hands, {intent.policy}),
+                intent.policy.k, !names.empty() && may_leave_empty(*proposed)};
   const auto settle = [&hands] {
     hands.learn([at = hands.now()](agent::Knowledge& k) {
       k.server_changed_at = at;

@@ -203,6 +203,8 @@ class PostgresModel {
   /// Walsenders of these names whose flush position is below; "all but" for a handover.
   [[nodiscard]] std::vector<std::string> lagging(const std::vector<std::string>& names,
                                                  std::uint64_t lsn) const;
+  /// How many of these names have a walsender whose flush position is not below.
+  [[nodiscard]] std::size_t passed(const std::vector<std::string>& names, std::uint64_t lsn) const;
   void end_senders(const std::function<bool(const std::string&)>& which);
   /// The order; it may take effect long after whoever gave it lost patience.
   void promote();

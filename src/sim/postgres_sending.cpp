@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "sim/postgres_model.hpp"
@@ -162,6 +163,15 @@ std::vector<std::string> PostgresModel::lagging(const std::vector<std::string>& 
     if (meant && sender.flush.value_or(0) < lsn) behind.push_back(sender.name);
   }
   return behind;
+}
+
+std::size_t PostgresModel::passed(const std::vector<std::string>& names, std::uint64_t lsn) const {
+  std::set<std::string> all;
+  for (const Sender& sender : senders_) {
+    const bool meant = std::find(names.begin(), names.end(), sender.name) != names.end();
+    if (meant && sender.flush.value_or(0) >= lsn) all.insert(sender.name);
+  }
+  return all.size();
 }
 
 void PostgresModel::end_senders(const std::function<bool(const std::string&)>& which) {

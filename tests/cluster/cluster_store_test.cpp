@@ -97,12 +97,11 @@ TEST_F(ClusterStoreTest, ContradictionsAreRefusedOnTheWayInAndOut) {
             "record.policy.current.k is 0 with 2 voters.");
   EXPECT_EQ(
       refusal([](Record& r) { std::swap(r.policy.current.voters[0], r.policy.current.voters[1]); }),
-      "record.policy.current.voters is not sorted, or names a node twice.");
+      "record.policy.current.voters is not sorted, or names a seat twice.");
   EXPECT_EQ(refusal([](Record& r) {
-              r.policy.current.voters[1].node = NodeName("n2");
-              r.policy.current.voters[1].incarnation = Incarnation("ffff");
+              r.policy.current.voters[1] = r.policy.current.voters[0];
             }),
-            "record.policy.current.voters is not sorted, or names a node twice.");
+            "record.policy.current.voters is not sorted, or names a seat twice.");
   EXPECT_EQ(refusal([](Record& r) { r.policy.current.leader = seat("n2"); }),
             "record.policy.current.voters contains the leader.");
   EXPECT_EQ(refusal([](Record& r) {

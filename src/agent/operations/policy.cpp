@@ -7,13 +7,10 @@ namespace evergres::agent {
 namespace {
 
 std::vector<std::string> all_voter_names(const core::Record& record) {
-  std::vector<std::string> names;
-  const auto add = [&](const core::Policy& policy) {
-    for (const core::Seat& voter : policy.voters)
-      names.push_back(core::application_name(voter, policy.term));
-  };
-  add(record.policy.current);
-  for (const core::Policy& policy : record.policy.unproven) add(policy);
+  std::vector<std::string> names = voter_names(record.policy.current);
+  for (const core::Policy& policy : record.policy.unproven) {
+    for (std::string& name : voter_names(policy)) names.push_back(std::move(name));
+  }
   return names;
 }
 
@@ -53,6 +50,8 @@ Outcome carry_out(const core::ChangePolicy& intent, Hands& hands) {
   postgres::ProofRequest request;
   request.safety = hands.safety(names);
   request.voters = all_voter_names(*proposed);
+  request.new_voters = voter_names(intent.policy);
+  request.k = intent.policy.k;
   request.leaving_empty = !names.empty() && may_leave_empty(*proposed);
   hands.learn([names](Knowledge& k) {
     k.applied_names = names;

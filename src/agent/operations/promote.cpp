@@ -66,13 +66,6 @@ Outcome make_slots_of_others(Hands& hands, postgres::Session& session, Instant d
   return {};
 }
 
-std::vector<std::string> voter_names(const core::Policy& policy) {
-  std::vector<std::string> names;
-  for (const core::Seat& voter : policy.voters)
-    names.push_back(core::application_name(voter, policy.term));
-  return names;
-}
-
 /// Part of every promotion, and the probe is another operation: what takes an id comes later.
 void learn_next_xid(Hands& hands, postgres::Session& session, Term term) {
   const auto next = postgres::next_xid(session, boot_now() + sql_deadline);
@@ -299,6 +292,8 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     if (policy.term != intent.term) continue;
     for (auto& name : voter_names(policy)) request.voters.push_back(std::move(name));
   }
+  request.new_voters = voter_names(intent.policy);
+  request.k = intent.policy.k;
   request.leaving_empty =
       false;  // nothing else than the resting names was in force before the promotion
   hands.learn([names](Knowledge& k) { k.applied_names = names; });
