@@ -178,6 +178,18 @@ void promote_again(Story& story, Server& server) {
   story.commit(server);
 }
 
+/// n2 followed n1 up to the mark m1 and is down; n1 was promoted twice since.
+void stay_behind_two_promotions(Story& story) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.n2.kill_everything();
+  promote_again(story, story.n1);
+  promote_again(story, story.n1);
+}
+
 // The file of its newest timeline names all ancestors; it needs no other one to start.
 DIFFERENTIAL(AServerWhoseHistoriesHaveAGapStartsAndFollows) {
   story.lead(story.n1, "");
@@ -210,14 +222,7 @@ DIFFERENTIAL(AServerWhoseHistoriesHaveAGapStartsAndFollows) {
 
 // The newest timeline is sought from the own one upwards, and not behind an id without a file.
 DIFFERENTIAL(ATimelineBehindAGapIsNotSeenUntilTheGapIsFilled) {
-  story.lead(story.n1, "");
-  story.follow(story.n2, story.n1, "a");
-  story.commit(story.n1);
-  story.mark("m1", story.n1);
-  story.until_replayed(story.n2, "m1");
-  story.n2.kill_everything();
-  promote_again(story, story.n1);
-  promote_again(story, story.n1);
+  stay_behind_two_promotions(story);
   story.mark("m2", story.n1);
   story.n2.take_histories(story.n1);
   story.n2.lose_history(TimelineId{3});
@@ -269,14 +274,7 @@ DIFFERENTIAL(ATimelineThatWasNeverReachedIsFollowedUntilTheNextStart) {
 
 // A clone has the history of one timeline. Whoever needs an older file from it gets no WAL.
 DIFFERENTIAL(ACloneCannotGiveTheHistoriesOfBefore) {
-  story.lead(story.n1, "");
-  story.follow(story.n2, story.n1, "a");
-  story.commit(story.n1);
-  story.mark("m1", story.n1);
-  story.until_replayed(story.n2, "m1");
-  story.n2.kill_everything();
-  promote_again(story, story.n1);
-  promote_again(story, story.n1);
+  stay_behind_two_promotions(story);
   story.say(story.n3.clone(story.n1) ? "cloned" : "not cloned");
   story.see_histories(story.n3);
   story.n1.kill_everything();
