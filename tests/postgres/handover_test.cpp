@@ -1,33 +1,15 @@
 #include <signal.h>
 
-#include "postgres/probe.hpp"
-#include "postgres/promotion.hpp"
+#include "postgres/pair.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/slots.hpp"
-#include "postgres/world.hpp"
 
 /// What a handover asks of PostgreSQL while clients wait.
 namespace evergres::postgres::test {
 
 namespace {
 
-class Handover : public ::testing::Test {
- protected:
-  /// a leads, and b streams from it as evg_b_1.
-  void make_pair() {
-    ASSERT_NO_FATAL_FAILURE(a.create());
-    ASSERT_NO_FATAL_FAILURE(a.start());
-    ASSERT_NO_FATAL_FAILURE(a.promote());
-    ASSERT_NO_FATAL_FAILURE(b.clone_from(a, "b1"));
-    ASSERT_NO_FATAL_FAILURE(b.follow(a, "evg_b_1"));
-    ASSERT_NO_FATAL_FAILURE(b.start());
-    ASSERT_TRUE(catches_up(a, "evg_b_1"));
-  }
-
-  TemporaryDirectory root;
-  Node a{root.path(), "a"};
-  Node b{root.path(), "b"};
-};
+class Handover : public Story {};
 
 TEST_F(Handover, SendersOfOthersAreEndedAndNotTheOneThatObserves) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
