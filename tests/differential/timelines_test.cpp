@@ -171,10 +171,14 @@ DIFFERENTIAL(AClonedServerFollows) {
 }
 
 /// Stopped as a primary it starts as a standby, and is promoted again.
-void promote_again(Story& story, Server& server) {
+void start_again_as_primary(Story& story, Server& server) {
   server.kill_everything();
   story.start(server);
   story.promote(server);
+}
+
+void promote_again(Story& story, Server& server) {
+  start_again_as_primary(story, server);
   story.commit(server);
 }
 
@@ -212,7 +216,8 @@ DIFFERENTIAL(AServerWhoseHistoriesHaveAGapStartsAndFollows) {
   story.set_names(story.n1, a_name);
   story.until_acknowledged(story.n1, story.n1.commit());
   story.see_histories(story.n2);
-  promote_again(story, story.n1);
+  start_again_as_primary(story, story.n1);
+  story.until_acknowledged(story.n1, story.n1.commit());  // by n2, which may be there already
   story.until_streaming(story.n1, "a");
   story.mark("m3", story.n1);
   story.until_replayed(story.n2, "m3");

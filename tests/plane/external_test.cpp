@@ -141,6 +141,23 @@ TEST_F(PlaneExternal, AFailoverIsFollowedAndTheOldPrimaryNeverUsedAgain) {
   EXPECT_FALSE(waits.connected()) << "rather nobody than the old one";
 }
 
+TEST_F(PlaneExternal, TheStatementTimeoutOfARoleEndsTheWaitForAPrimary) {
+  EXPECT_TRUE(primary().ask("ALTER ROLE alice SET statement_timeout = '300ms'").fine);
+  Endpoint endpoint(configuration());
+  const auto prober = probe(endpoint, {primary().port()});
+  Client client(endpoint.dsn());
+  ASSERT_TRUE(client.connected()) << client.problem();
+  EXPECT_EQ(client.value("SHOW statement_timeout"), "300ms");
+  primary().kill_all(SIGKILL);
+  EXPECT_TRUE(eventually([&] { return was_said("is not the primary any more"); }));
+  const Told told = client.ask("SELECT 1");
+  EXPECT_EQ(told.sqlstate, "57014") << told;
+  EXPECT_NE(told.message.find("due to statement timeout"), std::string::npos) << told;
+  primary().start();
+  EXPECT_TRUE(primary().ask("ALTER ROLE alice RESET statement_timeout").fine);
+  EXPECT_EQ(client.value("SELECT 1"), "1");
+}
+
 TEST_F(PlaneExternal, WhatBecameOfACommitIsNeverGuessed) {
   Relay relay(primary().port());
   Endpoint endpoint(configuration());

@@ -26,6 +26,10 @@ const std::set<std::string_view> not_in_these_worlds{
     "release_the_wal_of_stragglers", "warm_up_a_cold_standby", "keep_wal_for_our_followers",
     "keep_permanent_slots"};
 
+/// Rules that answer in fewer than one of a thousand seeds, and a seed in which each does. When
+/// worlds are drawn differently another one is found with `evergres-sim --seed N --runs 1000`.
+const std::map<std::string_view, std::uint64_t> seldom{{"clone_what_never_starts", 1938}};
+
 Verdict run(std::uint64_t seed, std::size_t lines = 0) {
   World world(Choices::of_seed(seed), {}, lines);
   return world.run();
@@ -117,6 +121,11 @@ TEST(World, SeedsKeepEveryInvariant) {
     EXPECT_EQ(verdict.violation, "") << "seed " << seed << "\n" << tail(verdict);
   }
   std::printf("%s\n", report.text().c_str());
+  for (const auto& [rule, seed] : seldom) {
+    const Verdict verdict = run(seed, 200);
+    report.add(seed, verdict);
+    EXPECT_EQ(verdict.violation, "") << "seed " << seed << "\n" << tail(verdict);
+  }
   if (!report.failed().empty()) return;
   EXPECT_EQ(report.scenes().size(), scenes().size());
   EXPECT_EQ(report.faults().size(), fault_kinds().size());
