@@ -115,12 +115,14 @@ struct Ailments {
   int hung = 0;                           ///< accepts connections, answers nobody
   int late_receivers = 0;                 ///< a walreceiver is forked long after it was wanted
   int senders_frozen = 0;                 ///< walsenders are stopped, everybody else runs
-  std::multiset<Place> sender_to_frozen;  ///< the walsender of one receiver is stopped
-  int replay_blocked = 0;                 ///< a query holds up the replay, and with it a promotion
-  bool replay_paused = false;  ///< pg_wal_replay_pause: until a promotion or the next start
-  int checkpointer_busy = 0;   ///< a restartpoint: settings are published when it is over
-  int rewind_lacks_wal = 0;    ///< the WAL back to the last common checkpoint is gone
-  bool fsync_lies = false;     ///< negative control
+  std::multiset<Place> sender_to_frozen;  ///< the walsender of one receiver is stopped, anywhere
+  std::set<Place> idle_sender_to_frozen;  ///< the same while it has nothing to do
+  std::set<Place> cut_replies_of;  ///< a reply arrives in part: the walsender waits inside it
+  int replay_blocked = 0;          ///< a query holds up the replay, and with it a promotion
+  bool replay_paused = false;      ///< pg_wal_replay_pause: until a promotion or the next start
+  int checkpointer_busy = 0;       ///< a restartpoint: settings are published when it is over
+  int rewind_lacks_wal = 0;        ///< the WAL back to the last common checkpoint is gone
+  bool fsync_lies = false;         ///< negative control
   std::int64_t slow_disk = 1;
 };
 
@@ -198,6 +200,8 @@ class PostgresModel {
   /// Whether any process here, or the next reload, lets a walsender of this name release commits.
   [[nodiscard]] bool counts(const std::string& name) const;
   [[nodiscard]] bool gate_in_force() const { return gate_; }
+  /// The walsender to this receiver has begun to read a reply of which the rest is not there.
+  [[nodiscard]] bool reads_part_of_a_reply(Place receiver) const;
   [[nodiscard]] bool somebody_waits() const { return !waiting_.empty(); }
   void end_sessions();
   /// Walsenders of these names whose flush position is below; "all but" for a handover.
@@ -215,7 +219,7 @@ class PostgresModel {
     std::optional<Moment> removed;
     std::optional<Moment> diverged;
     std::optional<Moment> behind;
-    std::optional<Moment> slot;     ///< it is in use, or there is none
+    std::optional<Moment> slot;  ///< it is in use, or there is none
     std::optional<Moment> off_branch;
     std::optional<Moment> history;  ///< a history file is not there
   };
@@ -260,6 +264,8 @@ class PostgresModel {
     SyncNames names;                       ///< this process's own copy of the setting
     std::optional<std::uint64_t> told_at;  ///< what it had sent when a SIGHUP came that it has not
                                            ///< obeyed yet
+    bool wakes_idle = false;    ///< it was stopped at the top of its loop: first it obeys a SIGHUP
+    bool inside_reply = false;  ///< it obeys none before that reply is handled
     std::shared_ptr<Connection> connection;
   };
   enum class ReceiverPhase { forked, connecting, streaming };
@@ -314,10 +320,15 @@ class PostgresModel {
   void push(Sender& sender);
   void push_all();
   void take_reply(std::uint64_t sender, std::uint64_t flush);
+  bool cannot_take_reply(Sender& sender);
   [[nodiscard]] std::string sync_state(const Sender& sender) const;
   Sender* find_sender(std::uint64_t id);
+  [[nodiscard]] bool is_stopped(const Sender& sender) const {
+    return ails.senders_frozen > 0 || ails.sender_to_frozen.contains(sender.node) ||
+           ails.idle_sender_to_frozen.contains(sender.node);
+  }
   [[nodiscard]] bool is_frozen(const Sender& sender) const {
-    return ails.senders_frozen > 0 || ails.sender_to_frozen.contains(sender.node);
+    return is_stopped(sender) || sender.inside_reply;
   }
   void watch_sender(std::uint64_t id);
   void drop_sender(std::uint64_t id);

@@ -127,6 +127,7 @@ void PostgresModel::reload() {
 void PostgresModel::read_names(Sender& sender) {
   sender.names = loaded_;
   sender.told_at.reset();
+  sender.wakes_idle = false;
 }
 
 // SyncRepUpdateSyncStandbysDefined: only the checkpointer does it, between two pieces of work.
@@ -365,15 +366,28 @@ bool PostgresModel::counts(const std::string& name) const {
                      [&](const Sender& sender) { return sender.names.match(name); });
 }
 
+bool PostgresModel::reads_part_of_a_reply(Place receiver) const {
+  return std::ranges::any_of(senders_, [&](const Sender& sender) {
+    return sender.node == receiver && sender.inside_reply;
+  });
+}
+
+bool PostgresModel::cannot_take_reply(Sender& sender) {
+  if (ails.idle_sender_to_frozen.contains(sender.node)) sender.wakes_idle = true;
+  sender.inside_reply = ails.cut_replies_of.contains(sender.node);
+  return is_frozen(sender);
+}
+
 void PostgresModel::take_reply(std::uint64_t id, std::uint64_t flush) {
   Sender* sender = find_sender(id);
   if (sender == nullptr) return;
-  if (is_frozen(*sender)) {
+  if (cannot_take_reply(*sender)) {
     return processes_.after(Millis{20}, [this, id, flush] { take_reply(id, flush); });
   }
   // WalSndLoop reads the configuration before replies: one to what was sent after the SIGHUP, also
-  // to a process that stood still meanwhile, is never handled with the old names.
-  if (sender->told_at && flush > *sender->told_at) read_names(*sender);
+  // to a process that stood still meanwhile, is never handled with the old names. Any other is only
+  // if the process stood still between the two, or has to wait for the rest of it.
+  if (sender->told_at && (sender->wakes_idle || flush > *sender->told_at)) read_names(*sender);
   sender->flush = flush;
   sender->replied = events_.now();
   release(*sender);

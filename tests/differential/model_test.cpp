@@ -43,6 +43,12 @@ class ModelServer : public Server {
   void make_slot(const std::string& name) override { disk().slots.insert(name); }
   void freeze(Part part) override;
   void thaw(Part part) override;
+  void freeze_sender(const std::string& name) override;
+  void thaw_sender(const std::string& name) override;
+  void hold_wal() override;
+  void cut_reply() override;
+  bool reply_is_cut() override;
+  void complete_reply() override;
   void end_receiver() override { model.end_receiver(); }
   bool receiver_process() override { return model.receiver_process(); }
   std::string last_refusal() override;
@@ -63,6 +69,8 @@ class ModelServer : public Server {
   };
   void run_commit(const std::shared_ptr<Commit>& commit, bool has_wal);
   int& ailment(Part part);
+  sim::Place receiver_of(const std::string& name);
+  PostgresModel& upstream();
 
   ModelWorld& world_;
   std::vector<std::shared_ptr<Commit>> commits_;
@@ -256,6 +264,43 @@ void ModelServer::thaw(Part part) {
   if (part == Part::everything) return model.processes().thaw();
   --ailment(part);
   if (part == Part::startup) model.unblock_replay();
+}
+
+sim::Place ModelServer::receiver_of(const std::string& name) {
+  sim::Place place = 0;
+  while (world_.servers.at(place)->disk().upstream.value_or(sim::ServiceFile{}).application_name !=
+         name) {
+    ++place;
+  }
+  return place;
+}
+
+PostgresModel& ModelServer::upstream() {
+  return world_.servers[disk().upstream->node]->model;
+}
+
+void ModelServer::freeze_sender(const std::string& name) {
+  model.ails.idle_sender_to_frozen.insert(receiver_of(name));
+}
+
+void ModelServer::thaw_sender(const std::string& name) {
+  model.ails.idle_sender_to_frozen.erase(receiver_of(name));
+}
+
+void ModelServer::hold_wal() {
+  world_.network.cut(disk().upstream->node, model.place(), sim::Traffic::replication, 1);
+}
+
+void ModelServer::cut_reply() {
+  upstream().ails.cut_replies_of.insert(model.place());
+}
+
+bool ModelServer::reply_is_cut() {
+  return upstream().reads_part_of_a_reply(model.place());
+}
+
+void ModelServer::complete_reply() {
+  upstream().ails.cut_replies_of.erase(model.place());
 }
 
 std::optional<postgres::Observation> ModelServer::observe() {

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "differential/relay.hpp"
 #include "differential/server.hpp"
 #include "differential/server_log.hpp"
 #include "differential/surroundings.hpp"
@@ -86,9 +87,15 @@ class RealServer : public Server {
   void make_slot(const std::string& name) override;
   void freeze(Part part) override;
   void thaw(Part part) override;
+  void freeze_sender(const std::string& name) override;
+  void thaw_sender(const std::string& name) override;
   void end_receiver() override;
   bool receiver_process() override { return !receivers().empty(); }
   std::string last_refusal() override { return last_refusal_in(text_of(log())); }
+  void hold_wal() override { relay_->hold_wal(); }
+  void cut_reply() override { relay_->cut_reply(); }
+  bool reply_is_cut() override { return relay_->reply_is_cut(); }
+  void complete_reply() override { relay_->complete_reply(); }
   std::optional<postgres::Observation> observe() override;
   std::vector<History> histories() override;
   std::uint64_t end_when_stopped() override;
@@ -108,6 +115,7 @@ class RealServer : public Server {
   [[nodiscard]] std::vector<pid_t> processes() const;
   [[nodiscard]] std::vector<pid_t> processes_of(Part part);
   [[nodiscard]] std::vector<pid_t> receivers() const;
+  [[nodiscard]] fs::path way_to(const Upstream& upstream);
   [[nodiscard]] fs::path log() const { return server_.state_dir / "log"; }
 
   postgres::Server server_;
@@ -118,6 +126,8 @@ class RealServer : public Server {
   bool was_ready_ = false;
   std::string refused_;
   std::map<Part, std::vector<pid_t>> frozen_;
+  std::map<std::string, pid_t> frozen_senders_;
+  std::unique_ptr<Relay> relay_;
   std::vector<Commit> commits_;
 };
 
@@ -163,13 +173,22 @@ void RealServer::write_upstream(const std::optional<Upstream>& upstream) {
   std::string text = "[nobody]\n";
   slot_ = upstream ? upstream->slot : "";
   if (upstream) {
-    text = "[upstream]\nhost=" + (server_.state_dir.parent_path() / upstream->server).string() +
-           "\nport=" + std::to_string(port) +
+    text = "[upstream]\nhost=" + way_to(*upstream).string() + "\nport=" + std::to_string(port) +
            "\nuser=postgres\napplication_name=" + upstream->application_name + "\n";
   }
   write_auto_conf();
   write(server_.state_dir / "service.new", text);
   fs::rename(server_.state_dir / "service.new", server_.upstream_file());
+}
+
+fs::path RealServer::way_to(const Upstream& upstream) {
+  const fs::path there = server_.state_dir.parent_path() / upstream.server;
+  if (!upstream.relayed) return there;
+  const fs::path here = server_.state_dir / "relay";
+  fs::create_directories(here);
+  const std::string socket = ".s.PGSQL." + std::to_string(port);
+  relay_ = std::make_unique<Relay>(here / socket, there / socket);
+  return here;
 }
 
 void RealServer::reserve(TimelineId next) {
@@ -412,6 +431,21 @@ void RealServer::freeze(Part part) {
 void RealServer::thaw(Part part) {
   for (const pid_t each : frozen_[part]) ::kill(each, SIGCONT);
   frozen_[part].clear();
+}
+
+void RealServer::freeze_sender(const std::string& name) {
+  const auto seen = observe();
+  for (const auto& row : seen ? seen->senders : std::vector<postgres::SenderFacts>{}) {
+    if (row.application_name == name && ::kill(row.pid, SIGSTOP) == 0) {
+      frozen_senders_[name] = row.pid;
+    }
+  }
+  EXPECT_TRUE(frozen_senders_.contains(name));
+}
+
+void RealServer::thaw_sender(const std::string& name) {
+  ::kill(frozen_senders_.at(name), SIGCONT);
+  frozen_senders_.erase(name);
 }
 
 void RealServer::end_receiver() {

@@ -23,6 +23,7 @@ struct Upstream {
   std::string server;
   std::string application_name;
   std::string slot = {};
+  bool relayed = false;  ///< over a relay, which can hold back either direction
 };
 
 /// One server. Its data directory is a copy of one that all servers share: timeline 1, no client
@@ -86,6 +87,9 @@ class Server {
   // Processes.
   virtual void freeze(Part part) = 0;
   virtual void thaw(Part part) = 0;
+  /// SIGSTOP of the walsender to the receiver of this name, while it has nothing to do.
+  virtual void freeze_sender(const std::string& name) = 0;
+  virtual void thaw_sender(const std::string& name) = 0;
   /// SIGTERM of the receiver.
   virtual void end_receiver() = 0;
   virtual bool receiver_process() = 0;
@@ -93,6 +97,15 @@ class Server {
   /// "behind", "history" (a file that it lacks is not there), "branch" (its newest timeline does
   /// not come from the one that is followed), or "".
   virtual std::string last_refusal() = 0;
+
+  // The relay to its upstream.
+  /// Nothing comes down any more. What the receiver says goes up.
+  virtual void hold_wal() = 0;
+  /// Only the beginning of its next reply arrives: the walsender, which reads whole messages, waits
+  /// inside that one.
+  virtual void cut_reply() = 0;
+  virtual bool reply_is_cut() = 0;
+  virtual void complete_reply() = 0;
 
   /// What it answers, if it answers.
   virtual std::optional<postgres::Observation> observe() = 0;

@@ -34,6 +34,7 @@ class Story {
   void lead(Server& server, const std::string& names);
   void follow(Server& server, Server& upstream, const std::string& name,
               const std::string& slot = {});
+  void follow_over_relay(Server& server, Server& upstream, const std::string& name);
   /// Writes the names, reloads, and waits until a new connection shows them.
   void set_names(Server& server, const std::string& names);
 
@@ -45,6 +46,9 @@ class Story {
 
   /// Begins a commit and waits until it is known to wait, or has an answer.
   int commit(Server& server, bool has_wal = true);
+  /// A commit that is answered, and that the receivers of these names have flushed, is marked.
+  void commit_everywhere(Server& server, const std::string& mark,
+                         const std::vector<std::string>& names);
   void see_commit(Server& server, int commit);
   void until_acknowledged(Server& server, int commit);
   /// Commits again and again until one waits.
@@ -69,6 +73,7 @@ class Story {
   void see_histories(Server& server);
 
  private:
+  void connect(Server& server, Server& upstream, const Upstream& way);
   std::optional<postgres::SenderFacts> sender(Server& server, const std::string& name);
   /// It has an answer, or this server shows as many waiting as there are commits without one.
   bool settled(Server& server, int commit);

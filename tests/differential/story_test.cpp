@@ -51,9 +51,17 @@ void Story::lead(Server& server, const std::string& names) {
 
 void Story::follow(Server& server, Server& upstream, const std::string& name,
                    const std::string& slot) {
-  server.write_upstream(Upstream{upstream.name(), name, slot});
+  connect(server, upstream, Upstream{upstream.name(), name, slot});
+}
+
+void Story::follow_over_relay(Server& server, Server& upstream, const std::string& name) {
+  connect(server, upstream, Upstream{upstream.name(), name, {}, true});
+}
+
+void Story::connect(Server& server, Server& upstream, const Upstream& way) {
+  server.write_upstream(way);
   start(server);
-  until_streaming(upstream, name);
+  until_streaming(upstream, way.application_name);
   until(server.name() + " receives the timeline of " + upstream.name(), [&] {
     const auto own = server.observe();
     const auto other = upstream.observe();
@@ -104,6 +112,13 @@ int Story::commit(Server& server, bool has_wal) {
         [&] { return settled(server, number); });
   see_commit(server, number);
   return number;
+}
+
+void Story::commit_everywhere(Server& server, const std::string& name,
+                              const std::vector<std::string>& names) {
+  until_acknowledged(server, server.commit());
+  mark(name, server);
+  for (const auto& each : names) until_flushed(server, each, name);
 }
 
 void Story::until_one_waits(Server& server) {
