@@ -17,8 +17,8 @@ class Relay {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  /// See Server.
-  void hold_wal() { holds_wal_ = true; }
+  /// See Server. From when it returns on nothing comes down.
+  void hold_wal();
   void cut_reply() { cuts_replies_ = true; }
   [[nodiscard]] bool reply_is_cut() const { return is_cut_; }
   void complete_reply() { cuts_replies_ = false; }
@@ -36,6 +36,7 @@ class Relay {
   int sender_ = -1;
   std::string rest_;  ///< of a reply that is cut
   std::atomic<bool> holds_wal_{false};
+  std::atomic<bool> is_holding_{false};
   std::atomic<bool> cuts_replies_{false};
   std::atomic<bool> is_cut_{false};
   std::atomic<bool> ends_{false};

@@ -78,14 +78,21 @@ Relay::~Relay() {
   ::close(listener_);
 }
 
+void Relay::hold_wal() {
+  holds_wal_ = true;
+  is_holding_.wait(false);  // it may look at the sender until its next round
+}
+
 void Relay::run() {
   while (!ends_) {
+    const bool holds = holds_wal_;
+    if (holds && !is_holding_.exchange(true)) is_holding_.notify_all();
     if (is_cut_ && !cuts_replies_) {
       if (!write_to(sender_, std::exchange(rest_, {}))) disconnect();
       is_cut_ = false;
     }
     const int from_receiver = is_cut_ ? -1 : receiver_;  // negative: not looked at
-    const int from_sender = holds_wal_ ? -1 : sender_;
+    const int from_sender = holds ? -1 : sender_;
     std::array<pollfd, 3> watched{
         {{listener_, POLLIN, 0}, {from_receiver, POLLIN, 0}, {from_sender, POLLIN, 0}}};
     if (::poll(watched.data(), watched.size(), look_again_ms) <= 0) continue;
