@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "differential/proc.hpp"
 #include "differential/relay.hpp"
 #include "differential/server.hpp"
 #include "differential/server_log.hpp"
@@ -31,15 +32,6 @@ namespace fs = std::filesystem;
 
 /// Not a port of this machine: no server listens on TCP. It only names the socket.
 constexpr int port = 26000;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write(const fs::path& file, const std::string& text) {
-  std::ofstream(file, std::ios::trunc) << text;
-}
 
 constexpr const char* settings = R"(
 listen_addresses = ''
@@ -76,7 +68,7 @@ class RealServer : public Server {
   void reload() override { ::kill(postmaster_, SIGHUP); }
   int commit(bool has_wal) override;
   int commit_later() override;
-  void finish_computing() override { write(server_.data / "go", ""); }
+  void finish_computing() override { write_text(server_.data / "go", ""); }
   Fate fate(int commit) override;
   void end_sessions() override;
   void promote() override { ask("SELECT pg_promote(false)"); }
@@ -112,9 +104,10 @@ class RealServer : public Server {
   std::string ask(const std::string& sql);
   bool postmaster_runs();
   bool gone_in_time(Millis patience, bool all);
-  [[nodiscard]] std::vector<pid_t> processes() const;
+  [[nodiscard]] std::vector<pid_t> processes() const { return processes_in(server_.data); }
   [[nodiscard]] std::vector<pid_t> processes_of(Part part);
   [[nodiscard]] std::vector<pid_t> receivers() const;
+  std::vector<postgres::SenderFacts> senders();
   [[nodiscard]] fs::path way_to(const Upstream& upstream);
   [[nodiscard]] fs::path log() const { return server_.state_dir / "log"; }
 
@@ -159,7 +152,7 @@ void RealServer::configure() {
 
 void RealServer::write_auto_conf() {
   if (!fs::exists(server_.data)) return;
-  write(server_.data / "postgresql.auto.conf",
+  write_text(server_.data / "postgresql.auto.conf",
         "synchronous_standby_names = '" + names_ + "'\nprimary_slot_name = '" + slot_ + "'\n");
 }
 
@@ -177,7 +170,7 @@ void RealServer::write_upstream(const std::optional<Upstream>& upstream) {
            "\nuser=postgres\napplication_name=" + upstream->application_name + "\n";
   }
   write_auto_conf();
-  write(server_.state_dir / "service.new", text);
+  write_text(server_.state_dir / "service.new", text);
   fs::rename(server_.state_dir / "service.new", server_.upstream_file());
 }
 
@@ -243,7 +236,7 @@ bool RealServer::clone(Server& source) {
 // The postmaster ends with this thread. Between fork and exec only what a signal handler may do.
 void RealServer::start() {
   prepare();
-  write(server_.data / "standby.signal", "");
+  write_text(server_.data / "standby.signal", "");
   const std::string program = server_.program("postgres").string();
   const std::string data = server_.data.string();
   const std::string service = "PGSERVICEFILE=" + server_.upstream_file().string();
@@ -383,42 +376,24 @@ void RealServer::make_slot(const std::string& name) {
   ask("SELECT pg_create_physical_replication_slot('" + name + "', true)");
 }
 
-/// A process of a data directory has it as its working directory; a zombie has none.
-std::vector<pid_t> RealServer::processes() const {
-  std::vector<pid_t> found;
-  std::error_code failed;
-  for (fs::directory_iterator entry("/proc", failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    const pid_t pid = std::atoi(entry->path().filename().c_str());
-    if (pid <= 0) continue;
-    std::error_code hidden;
-    if (fs::read_symlink(entry->path() / "cwd", hidden) == server_.data) found.push_back(pid);
-  }
-  return found;
-}
-
 std::vector<pid_t> RealServer::receivers() const {
   if (postmaster_ <= 0) return {};
   auto found = postgres::receiver_processes(postmaster_);
   return found ? std::move(*found) : std::vector<pid_t>{};
 }
 
+std::vector<postgres::SenderFacts> RealServer::senders() {
+  auto seen = observe();
+  return seen ? std::move(seen->senders) : std::vector<postgres::SenderFacts>{};
+}
+
 std::vector<pid_t> RealServer::processes_of(Part part) {
-  std::vector<pid_t> found;
   if (part == Part::postmaster) return {postmaster_};
-  if (part == Part::senders) {
-    const auto seen = observe();
-    for (const auto& row : seen ? seen->senders : std::vector<postgres::SenderFacts>{}) {
-      found.push_back(row.pid);
-    }
-    return found;
-  }
-  for (const pid_t each : processes()) {
-    const std::string title = text_of(fs::path("/proc") / std::to_string(each) / "cmdline");
-    const char* wanted =
-        part == Part::checkpointer ? "postgres: checkpointer" : "postgres: startup";
-    if (part == Part::everything || title.starts_with(wanted)) found.push_back(each);
-  }
+  if (part == Part::everything) return processes();
+  if (part == Part::startup) return processes_called(server_.data, "postgres: startup");
+  if (part == Part::checkpointer) return processes_called(server_.data, "postgres: checkpointer");
+  std::vector<pid_t> found;
+  for (const auto& row : senders()) found.push_back(row.pid);
   return found;
 }
 
@@ -434,8 +409,7 @@ void RealServer::thaw(Part part) {
 }
 
 void RealServer::freeze_sender(const std::string& name) {
-  const auto seen = observe();
-  for (const auto& row : seen ? seen->senders : std::vector<postgres::SenderFacts>{}) {
+  for (const auto& row : senders()) {
     if (row.application_name == name && ::kill(row.pid, SIGSTOP) == 0) {
       frozen_senders_[name] = row.pid;
     }
