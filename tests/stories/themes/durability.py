@@ -50,6 +50,39 @@ def durability_changes_under_load(new_cluster):
 
 
 @story(own=True)
+def two_acknowledgements_fall_and_rise_by_steps(new_cluster):
+    """Three nodes, two acknowledgements. A standby is lost: k falls by way of "any 1 of both", and
+    writes go on. It comes back: k rises the same way. Then the leader is lost, and nothing with it."""
+    with new_cluster(nodes=3) as cluster:
+        cluster.create()
+        done = cluster.leader().evergres("edit-config", "-s", "acknowledgements=2", "--force")
+        expect(done.returncode == 0, f"edit-config: {done.stderr}{done.stdout}")
+        _proven(cluster, "quorum", 2)
+        with under_load(cluster, deadline=120.0) as load:
+            leader, (lost, stays) = cluster.leader(), cluster.standbys()
+            load.wait_acks(50)
+            lost.kill_all()
+            _proven(cluster, "quorum", 1)
+            wait_until(f"{stays} alone as voter", lambda: (s := cluster.status())
+                       and s["voters"] == [stays.name] and not s["unproven"], 60, cluster.brief)
+            load.wait_acks(50)
+            lost.start()
+            _proven(cluster, "quorum", 2)
+            load.wait_acks(50)
+            log, both = leader.log_text(), ", ".join(sorted([lost.name, stays.name]))
+            joint = f'{leader.name} with any 1 of {both}'
+            ways = [f'on the way to "{leader.name} with any 1 of {stays.name}"',
+                    f'on the way to "{leader.name} with any 2 of {both}"']
+            for words in [joint, *ways]:
+                expect(words in log, f"the log of {leader} does not say: {words}")
+            term = cluster.status()["term"]
+            leader.kill_all()
+            cluster.wait_leader(above_term=term)
+            load.wait_acks(50)
+            leader.start()
+
+
+@story(own=True)
 def strict_waits_for_its_last_voter(new_cluster):
     """Two nodes, strict. The standby is lost: writes wait, and list and explain say why. Nothing
     is acknowledged until it is back."""
