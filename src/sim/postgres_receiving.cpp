@@ -21,6 +21,7 @@ void PostgresModel::wake_startup() {
 // The startup process wants a receiver once it has replayed all that is here.
 void PostgresModel::look_for_upstream() {
   if (looking_ || receiver_ || state_ != State::standby || promote_asked_) return;
+  replay();
   adopt_newest();
   if (!disk.upstream || replayed_ < disk.end()) {
     looking_ = true;
@@ -253,8 +254,11 @@ void PostgresModel::receiver_gone(std::uint64_t id) {
 void PostgresModel::replay() {
   if (state_ != State::standby || ails.replay_blocked > 0) return;
   if (ails.replay_paused && !promote_asked_) return;
-  if (replayed_ >= disk.flushed) return;
-  replayed_ = disk.flushed;
+  // Without a receiver it reads what stands in the files, flushed or not
+  // (WaitForWALToBecomeAvailable).
+  const std::uint64_t until = receiver_ ? disk.flushed : disk.end();
+  if (replayed_ >= until) return;
+  replayed_ = until;
   push_all();
 }
 
