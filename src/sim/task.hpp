@@ -25,8 +25,8 @@ class [[nodiscard]] Task {
     struct Final {
       bool await_ready() noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> ended) noexcept {
-        const std::coroutine_handle<> then = ended.promise().then;
-        return then ? then : std::noop_coroutine();
+        const std::coroutine_handle<> next = ended.promise().then;
+        return next ? next : std::noop_coroutine();
       }
       void await_resume() noexcept {}
     };
