@@ -246,13 +246,13 @@ class Prover {
           proof_.cut.push_back(sender.name);
         }
       }
+      look_again_after(between_answers);
       if (auto fine =
               go_on("a voter's walsender had neither passed the probe nor ended, or too few "
                     "voters had it");
           !fine) {
         return fine;
       }
-      look_again_after(between_answers);
     }
   }
 

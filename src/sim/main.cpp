@@ -141,8 +141,7 @@ int consult(const Orders& orders) {
   std::sort(medians.begin(), medians.end());
   fmt::print(
       "{} mistakes; {} found in half of the hunts, after {} seeds in the median; {} more by a "
-      "story; "
-      "{} never\n",
+      "story; {} never\n",
       mistakes().size(), medians.size(), medians.empty() ? 0 : medians[medians.size() / 2], told,
       missed);
   return missed == 0 ? 0 : 1;

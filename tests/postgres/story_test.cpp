@@ -277,6 +277,20 @@ TEST_F(Story, PolicyIsProvenByItsVoterAndNotWithoutIt) {
   report_time("prove alone", alone->took);
 }
 
+// Whoever released it, with what copy of the names: a voter that is gone may have asked for fewer.
+TEST_F(Story, AReleasedProbeProvesNothingThatTooFewVotersHave) {
+  ASSERT_NO_FATAL_FAILURE(make_pair());
+  ProofRequest request = voters_of("ANY 1 (\"evg_b_1\")");
+  request.new_voters = {"evg_b_1", "evg_c_1"};
+  request.k = 1;
+  const auto enough = prove(a.server, request, soon());
+  ASSERT_TRUE(enough.ok()) << enough.error().for_people();
+  request.k = 2;
+  const auto one = prove(a.server, request, boot_now() + Millis{2000});
+  ASSERT_FALSE(one.ok());
+  EXPECT_EQ(one.error().code(), ErrorCode::timed_out);
+}
+
 TEST_F(Story, SilentWalsenderOfAnOldVoterIsEndedBeforeTheProof) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
   ASSERT_TRUE(prove(a.server, voters_of("ANY 1 (\"evg_b_1\")"), soon()).ok());
