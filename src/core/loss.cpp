@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "core/quorum.hpp"
 
@@ -12,17 +13,34 @@ bool is_async(const Policy& policy) {
   return policy.mode == Durability::async;
 }
 
-/// Where a server that went on after a failover that never opened left this timeline.
-std::optional<Lsn> where_it_leaves(Position position, TimelineId timeline,
-                                   const TimelineTree& tree) {
-  constexpr int longest_chain = 1000;  // a history file may claim anything
-  for (int step = 0; step < longest_chain; ++step) {
+/// What a server that ends at `position` holds: each timeline on its way, and how far. The newest
+/// first.
+std::vector<Position> way_to(Position position, const TimelineTree& tree) {
+  constexpr std::size_t longest_chain = 1000;  // a history file may claim anything
+  std::vector<Position> way{position};
+  while (way.size() < longest_chain) {
     const auto fork = tree.fork_of(position.timeline);
-    if (!fork) return std::nullopt;
-    if (fork->parent == timeline) return std::min(fork->at, position.lsn);
-    position.timeline = fork->parent;
+    if (!fork) break;
+    position = Position{fork->parent, std::min(position.lsn, fork->at)};
+    way.push_back(position);
+  }
+  return way;
+}
+
+/// Where two servers part: up to there they hold the same WAL. Either may stand on a timeline that
+/// left the other's, or both on others that left a common one.
+std::optional<Lsn> where_they_part(Position one, Position other, const TimelineTree& tree) {
+  const auto way = way_to(one, tree);
+  for (const Position& theirs : way_to(other, tree)) {
+    const auto ours = std::ranges::find(way, theirs.timeline, &Position::timeline);
+    if (ours != way.end()) return std::min(ours->lsn, theirs.lsn);
   }
   return std::nullopt;
+}
+
+/// Anywhere on a timeline: how far its leader wrote is not known.
+Position end_of(TimelineId timeline) {
+  return {timeline, Lsn{std::numeric_limits<std::uint64_t>::max()}};
 }
 
 /// Where the WAL of the lost leader, known up to `end`, is left by whoever leads from `chosen` on.
@@ -31,9 +49,9 @@ void measure_against(Loss& loss, Position end, Position chosen, const TimelineTr
     loss.to = std::max(loss.from, end.lsn);
   } else if (tree.is_prefix(end, chosen)) {
     loss.to = loss.from;
-  } else if (const auto left = where_it_leaves(chosen, end.timeline, tree)) {
-    loss.from = *left;
-    loss.to = std::max(*left, end.lsn);
+  } else if (const auto parting = where_they_part(chosen, end, tree)) {
+    loss.from = *parting;
+    loss.to = std::max(*parting, end.lsn);
   }
 }
 
@@ -79,10 +97,11 @@ Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Po
   loss.leader = lost.leader;
   loss.term = record.term;
   loss.from = tree.normalised(chosen).lsn;
-  // It may stand beyond that, on the timeline of a leadership that never opened.
+  // It may stand beyond that: on the timeline of a leadership that never opened, or on what an
+  // earlier failover gave up.
   for (const Lineage& entry : record.lineage) {
     if (entry.term != lost.term) continue;
-    loss.from = where_it_leaves(chosen, entry.timeline, tree).value_or(loss.from);
+    loss.from = where_they_part(chosen, end_of(entry.timeline), tree).value_or(loss.from);
   }
   if (!word || word->leader != lost.leader || word->term != lost.term) return loss;
   measure_against(loss, word->position, chosen, tree);
@@ -142,7 +161,7 @@ Loss measured_loss(const Record& record, Loss loss, Position end, const Timeline
     // That failover's timeline may come from one that left the lost leader's own earlier.
     const Position next{entry.timeline, *entry.begins};
     const TimelineId lost = tree.normalised(end).timeline;
-    loss.from = where_it_leaves(next, lost, tree).value_or(*entry.begins);
+    loss.from = where_they_part(next, end_of(lost), tree).value_or(*entry.begins);
   }
   const bool has_nothing_else = tree.fits(end, record.lineage.back().timeline);
   loss.to = has_nothing_else ? loss.from : std::max(loss.from, end.lsn);

@@ -300,10 +300,11 @@ void add_follower(std::vector<Case>& cases) {
     s.fenced->position = Position{TimelineId{1}, Lsn{2000}};
   });
   cases.push_back({"diverged: rewind", diverged});
-  cases.push_back(
-      {"diverged, a policy is unproven: no WAL is destroyed", with(diverged, [](Situation& s) {
-         s.record->policy.unproven.push_back(s.record->policy.current);
-       })});
+  cases.push_back({"diverged, an unproven policy counts us: no WAL is destroyed",
+                   with(diverged, [](Situation& s) {
+                     s.record->policy.unproven.push_back(s.record->policy.current);
+                     s.record->policy.unproven.back().voters.push_back(seat("n2"));
+                   })});
   cases.push_back({"diverged, the leader has not checkpointed: wait",
                    with(diverged, [](Situation& s) { s.record->rewind_ready = false; })});
   cases.push_back(

@@ -244,15 +244,31 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                          s.record->policy.current.voters.push_back(seat("n2"));
                        }));
   cases.push_back(
-      {"the leader lacks our next WAL, a policy is unproven", with(lacks, [](Situation& s) {
+      {"the leader lacks our next WAL, an unproven policy counts us", with(lacks, [](Situation& s) {
          s.record->policy.unproven.push_back(s.record->policy.current);
-         s.record->policy.unproven.back().voters = {seat("n3")};
+         s.record->policy.unproven.back().voters = {seat("n2")};
+       })});
+  cases.push_back(
+      {"the leader lacks our next WAL, and waits for another incarnation of ours",
+       with(lacks, [](Situation& s) {
+         s.record->policy.unproven.push_back(s.record->policy.current);
+         s.record->policy.unproven.back().voters = {{node("n2"), Incarnation{"in2-before"}}};
+         s.record->policy.unproven.back().mode = Durability::strict;
        })});
   cases.push_back({"the leader lacks our next WAL, and waits for us to prove a policy",
                    with(lacks, [](Situation& s) {
                      s.record->policy.unproven.push_back(s.record->policy.current);
                      s.record->policy.unproven.back().voters = {seat("n2")};
                      s.record->policy.unproven.back().mode = Durability::strict;
+                   })});
+  const auto propose_less = [](Situation& s) {
+    s.record->policy.unproven.push_back(s.record->policy.current);
+  };
+  cases.push_back(
+      {"diverged, a policy is unproven, and none counts us", with(diverged, propose_less)});
+  cases.push_back({"diverged, a policy without us is unproven, the one before counts us",
+                   with(with(diverged, propose_less), [](Situation& s) {
+                     s.record->policy.current.voters.push_back(seat("n2"));
                    })});
   cases.push_back(
       {"the leader lacked our next WAL, and is silent: nothing is given up",

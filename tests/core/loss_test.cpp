@@ -311,6 +311,28 @@ TEST(Losses, ItBeginsWhereTheLostLeaderWasLeftBeforeATimelineThatNeverOpened) {
   EXPECT_EQ(possible_loss(record, {}, {TimelineId{1}, Lsn{80}}, tree).from, Lsn{80});
 }
 
+/// n2 took over from n1 at 90 and is lost; n1 comes back with what that had given up, and leads.
+TEST(Losses, ItBeginsWhereTheLostLeaderBeganIfTheNextOneHoldsWhatAnEarlierFailoverGaveUp) {
+  Record record = electing();
+  record.policy.current = SmallPolicy{1, 0, 0}.real(Term{1});
+  record.lineage = {{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, NodeName{"n1"}},
+                    {Term{1}, TimelineId{2}, TimelineId{1}, Lsn{90}, NodeName{"n2"}}};
+  const TimelineTree tree(record.lineage);
+  const Position chosen{TimelineId{1}, Lsn{150}};
+  EXPECT_EQ(possible_loss(record, {}, chosen, tree).from, Lsn{90});
+  const LastWord word{seat(1), Term{1}, {TimelineId{2}, Lsn{120}}, {}};
+  const Loss told = possible_loss(record, word, chosen, tree);
+  EXPECT_EQ(told.from, Lsn{90});
+  EXPECT_EQ(told.to, Lsn{120});
+  record.lineage.push_back({Term{2}, TimelineId{3}, TimelineId{1}, Lsn{150}, NodeName{"n1"}});
+  Loss later = told;
+  later.term = Term{2};
+  const Loss read =
+      measured_loss(record, later, {TimelineId{2}, Lsn{130}}, TimelineTree(record.lineage));
+  EXPECT_EQ(read.from, Lsn{90});
+  EXPECT_EQ(read.to, Lsn{130});
+}
+
 TEST(Losses, ALoopOfForksEnds) {
   Record record = electing();
   TimelineTree tree(record.lineage);

@@ -81,27 +81,40 @@ bool a_proof_waits_for_us(const Situation& s) {
   return std::ranges::any_of(s.record->policy.unproven, names_us);
 }
 
+/// Whether a policy stands for this very incarnation, or for us if ours is not known.
+bool names_our_data(const Situation& s, const Policy& policy) {
+  const auto seat = my_seat(s);
+  const auto is_ours = [&](const Seat& voter) {
+    return seat ? voter == *seat : voter.node == s.me;
+  };
+  return std::ranges::any_of(policy.voters, is_ours);
+}
+
 /// Once our data is given up we cover no policy any more: if the leader died then, the others might
 /// not suffice. With strict the leader lets us go only if k others stay; else writes wait, as was
 /// accepted.
 bool is_counted_on(const Situation& s) {
   const Policy& policy = s.record->policy.current;
-  const auto seat = my_seat(s);
-  const auto is_ours = [&](const Seat& voter) {
-    return seat ? voter == *seat : voter.node == s.me;
-  };
-  if (std::ranges::none_of(policy.voters, is_ours)) return false;
+  if (!names_our_data(s, policy)) return false;
   return policy.mode != Durability::strict || others_acknowledge_enough(s, s.me);
+}
+
+/// What is recorded and not proven may be in force, or what was before it: nobody whom either names
+/// gives anything up. No commit was ever released for the WAL of anybody else (decision 0055).
+bool a_pending_proof_counts_us(const Situation& s) {
+  const PolicyBook& book = s.record->policy;
+  if (book.unproven.empty() || a_proof_waits_for_us(s)) return false;
+  const auto names_us = [&](const Policy& policy) { return names_our_data(s, policy); };
+  return names_us(book.current) || std::ranges::any_of(book.unproven, names_us);
 }
 
 /// Why nothing of ours is given up for a copy of the leader's now; empty if it may be.
 std::string why_data_stays(const Situation& s, const Seat& leader) {
   if (s.record->paused) return "nothing is rebuilt while the cluster is paused";
-  const bool is_awaited = a_proof_waits_for_us(s);
-  if (!s.record->policy.unproven.empty() && !is_awaited)
-    return "no WAL is destroyed while a policy is unproven";
+  if (a_pending_proof_counts_us(s))
+    return "no WAL that counts is destroyed while a policy is unproven";
   if (!leads_as_heard(s)) return leader.node.value + " is not heard as leader";
-  if (!is_awaited && is_counted_on(s))
+  if (!a_proof_waits_for_us(s) && is_counted_on(s))
     return "first " + leader.node.value + " takes us out of the policy";
   return {};
 }
