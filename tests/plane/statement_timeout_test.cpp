@@ -140,7 +140,8 @@ TEST_F(PlaneStatementTimeout, IsReadAsTheServerReadsIt) {
        {"0",          "1",     "1500",   "90000",      "120000",  "5s",      " 1.5 min ",
         "2h",         "1d",    "1500us", "999us",      "0.33min", "0.021 d", "0.0004s",
         "0.7ms",      "1e3",   ".5s",    "2147483647", "1.4999",  "2.5",     "0.3 h",
-        "1.00001min", "7.77d", "500 us", "1500 us",    "2500 us"}) {
+        "1.00001min", "7.77d", "500 us", "1500 us",    "2500 us", "0x100",   "0X1fs",
+        "010",        "010.5", "00",     "+7",         "0e3",     "01e3"}) {
     const auto millis = [](std::string_view said) {
       return std::to_string(read_timeout(said).value_or(Millis{0}).count());
     };

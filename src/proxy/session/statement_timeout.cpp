@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <iterator>
 
 #include "proxy/sql/words.hpp"
@@ -45,6 +46,32 @@ std::optional<double> in_millis(double value, std::string_view unit) {
   return std::nearbyint(millis / smaller) * smaller;
 }
 
+struct Number {
+  double value = 0;
+  std::size_t length = 0;  ///< characters of it
+};
+
+/// As parse_int() of guc.c: a whole number may be octal or hexadecimal, one with a fraction or an
+/// exponent is decimal.
+std::optional<Number> leading_number(std::string_view text) {
+  const std::size_t sign = text.starts_with('+') ? 1 : 0;
+  const std::string_view digits = text.substr(sign);
+  const bool hex = digits.starts_with("0x") || digits.starts_with("0X");
+  const std::size_t prefix = hex ? 2 : 0;
+  const int base = hex ? 16 : digits.starts_with('0') ? 8 : 10;
+  const char* const end = text.data() + text.size();
+  std::int64_t whole = 0;
+  const auto read = std::from_chars(digits.data() + prefix, end, whole, base);
+  const bool goes_on =
+      read.ptr != end && std::string_view(".eE").find(*read.ptr) != std::string_view::npos;
+  if (read.ec == std::errc{} && !goes_on)
+    return Number{static_cast<double>(whole), static_cast<std::size_t>(read.ptr - text.data())};
+  double value = 0;
+  const auto decimal = std::from_chars(digits.data(), end, value);
+  if (decimal.ec != std::errc{}) return std::nullopt;
+  return Number{value, static_cast<std::size_t>(decimal.ptr - text.data())};
+}
+
 std::string_view unquoted(std::string_view text) {
   const bool quoted = text.size() >= 2 && text.front() == '\'' && text.back() == '\'';
   return quoted ? text.substr(1, text.size() - 2) : text;
@@ -72,11 +99,10 @@ void read_set(std::string_view sql, const std::optional<Millis>& usual,
 
 std::optional<Millis> read_timeout(std::string_view text) {
   text = without_blanks(text);
-  double value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc{} || !(value > 0)) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
-  const auto millis = in_millis(value, without_blanks(text));
+  const auto number = leading_number(text);
+  if (!number || !(number->value > 0)) return std::nullopt;
+  text.remove_prefix(number->length);
+  const auto millis = in_millis(number->value, without_blanks(text));
   if (!millis) return std::nullopt;
   const double rounded = std::nearbyint(*millis);
   if (rounded < 1 || rounded > 2147483647.0) return std::nullopt;

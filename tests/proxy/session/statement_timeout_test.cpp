@@ -54,6 +54,16 @@ TEST(StatementTimeout, FractionsAreRoundedInTheSmallerUnit) {
   EXPECT_EQ(millis_of(read_timeout("0.7ms")), 1);
 }
 
+TEST(StatementTimeout, AWholeNumberMayBeOctalOrHexadecimal) {
+  EXPECT_EQ(millis_of(read_timeout("0x100")), 256);
+  EXPECT_EQ(millis_of(read_timeout("0X1fs")), 31'000);
+  EXPECT_EQ(millis_of(read_timeout("010")), 8);
+  EXPECT_EQ(millis_of(read_timeout("010.6")), 11) << "with a fraction it is decimal";
+  EXPECT_EQ(millis_of(read_timeout("+7")), 7);
+  EXPECT_EQ(millis_of(read_timeout("08")), -1);
+  EXPECT_EQ(millis_of(read_timeout("0x")), -1);
+}
+
 TEST(StatementTimeout, TheLastCommandCounts) {
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = '6s'"}), 6'000);
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = 0"}), -1);
