@@ -365,7 +365,8 @@ Loss loss_with(const ElectionInput& input, const Candidate& best, const Fenced* 
   for (const Candidate& candidate : candidates) {
     const Position& position = *candidate.answer->position;
     if (tree.is_prefix(position, chosen)) continue;
-    if (loss.to) loss.to = std::max(*loss.to, position.lsn);
+    const Lsn held = held_of_the_lost(input.record, position, tree).value_or(position.lsn);
+    if (loss.to) loss.to = std::max(*loss.to, held);
   }
   return loss;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 
 #include "core/quorum.hpp"
 
@@ -11,36 +10,6 @@ namespace {
 
 bool is_async(const Policy& policy) {
   return policy.mode == Durability::async;
-}
-
-/// What a server that ends at `position` holds: each timeline on its way, and how far. The newest
-/// first.
-std::vector<Position> way_to(Position position, const TimelineTree& tree) {
-  constexpr std::size_t longest_chain = 1000;  // a history file may claim anything
-  std::vector<Position> way{position};
-  while (way.size() < longest_chain) {
-    const auto fork = tree.fork_of(position.timeline);
-    if (!fork) break;
-    position = Position{fork->parent, std::min(position.lsn, fork->at)};
-    way.push_back(position);
-  }
-  return way;
-}
-
-/// Where two servers part: up to there they hold the same WAL. Either may stand on a timeline that
-/// left the other's, or both on others that left a common one.
-std::optional<Lsn> where_they_part(Position one, Position other, const TimelineTree& tree) {
-  const auto way = way_to(one, tree);
-  for (const Position& theirs : way_to(other, tree)) {
-    const auto ours = std::ranges::find(way, theirs.timeline, &Position::timeline);
-    if (ours != way.end()) return std::min(ours->lsn, theirs.lsn);
-  }
-  return std::nullopt;
-}
-
-/// Anywhere on a timeline: how far its leader wrote is not known.
-Position end_of(TimelineId timeline) {
-  return {timeline, Lsn{std::numeric_limits<std::uint64_t>::max()}};
 }
 
 /// Where the WAL of the lost leader, known up to `end`, is left by whoever leads from `chosen` on.
@@ -89,6 +58,14 @@ bool is_majority(const Record& record, const std::vector<Seat>& seats) {
   return 2 * count > record.members.size();
 }
 
+std::optional<Lsn> held_of_the_lost(const Record& record, Position end, const TimelineTree& tree) {
+  const auto& lineage = record.lineage;
+  const auto began = std::ranges::find(lineage.rbegin(), lineage.rend(), record.policy.current.term,
+                                       &Lineage::term);
+  if (began == lineage.rend()) return std::nullopt;
+  return where_they_part(end, end_of(began->timeline), tree);
+}
+
 Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Position chosen,
                    const TimelineTree& tree) {
   // A policy of anybody else in the book was never opened: nobody was told of a commit under it.
@@ -99,10 +76,7 @@ Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Po
   loss.from = tree.normalised(chosen).lsn;
   // It may stand beyond that: on the timeline of a leadership that never opened, or on what an
   // earlier failover gave up.
-  for (const Lineage& entry : record.lineage) {
-    if (entry.term != lost.term) continue;
-    loss.from = where_they_part(chosen, end_of(entry.timeline), tree).value_or(loss.from);
-  }
+  loss.from = held_of_the_lost(record, chosen, tree).value_or(loss.from);
   if (!word || word->leader != lost.leader || word->term != lost.term) return loss;
   measure_against(loss, word->position, chosen, tree);
   return loss;
@@ -133,6 +107,15 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
   for (const Lineage& entry : record.lineage) {
     if (entry.term != before->term) continue;
     measure_against(loss, {entry.parent, before->to.value_or(before->from)}, chosen, tree);
+  }
+  // Where that server left the timeline before its own may be forgotten with it.
+  const auto is_its_own = [&](const Lineage& entry) {
+    return entry.node == before->leader.node && entry.term < since;
+  };
+  const auto own = std::ranges::find_if(record.lineage.rbegin(), record.lineage.rend(), is_its_own);
+  if (own != record.lineage.rend()) {
+    const auto parting = where_they_part(chosen, end_of(own->timeline), tree);
+    loss.from = std::min(loss.from, parting.value_or(loss.from));
   }
   // Whoever was chosen for that failover may have stood on the timeline of another one that never
   // opened, not on that of the lost leader. Too much is put right when that leader is read.

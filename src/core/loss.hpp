@@ -43,6 +43,10 @@ bool only_async_is_uncovered(const PolicyBook& book, const std::vector<Seat>& fe
 /// More than half of the members of the record are among `seats`.
 bool is_majority(const Record& record, const std::vector<Seat>& seats);
 
+/// How far a server that ends at `end` holds the WAL of whoever leads by the current policy. Empty
+/// if nothing known connects the two.
+std::optional<Lsn> held_of_the_lost(const Record& record, Position end, const TimelineTree& tree);
+
 /// What is lost if the node at `chosen` leads next, as far as `word` tells. `to` stays empty if
 /// nothing is known of the leader that loses it. `silent_ms` stays 0, see silence_since().
 Loss possible_loss(const Record& record, const std::optional<LastWord>& word, Position chosen,

@@ -1,6 +1,7 @@
 #include "core/position.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace evergres::core {
 namespace {
@@ -67,6 +68,31 @@ bool TimelineTree::contradicts(const std::vector<Fork>& history) const {
     const auto known = fork_of(fork.timeline);
     return known && known->at != fork.at;
   });
+}
+
+std::vector<Position> way_to(Position position, const TimelineTree& tree) {
+  constexpr std::size_t longest_way = 1000;  // two of them are compared with each other
+  std::vector<Position> way{position};
+  while (way.size() < longest_way) {
+    const auto fork = tree.fork_of(position.timeline);
+    if (!fork) break;
+    position = Position{fork->parent, std::min(position.lsn, fork->at)};
+    way.push_back(position);
+  }
+  return way;
+}
+
+std::optional<Lsn> where_they_part(Position one, Position other, const TimelineTree& tree) {
+  const auto way = way_to(one, tree);
+  for (const Position& theirs : way_to(other, tree)) {
+    const auto ours = std::ranges::find(way, theirs.timeline, &Position::timeline);
+    if (ours != way.end()) return std::min(ours->lsn, theirs.lsn);
+  }
+  return std::nullopt;
+}
+
+Position end_of(TimelineId timeline) {
+  return {timeline, Lsn{std::numeric_limits<std::uint64_t>::max()}};
 }
 
 Term term_of(TimelineId timeline, const std::vector<Lineage>& lineage) {

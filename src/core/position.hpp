@@ -59,6 +59,18 @@ class TimelineTree {
   std::map<TimelineId, Fork> forks_;
 };
 
+/// What a server that ends at `position` holds: each timeline on its way and how far, the newest
+/// first. Never empty.
+std::vector<Position> way_to(Position position, const TimelineTree& tree);
+
+/// Where two servers part: up to there they hold the same WAL. Either may stand on a timeline that
+/// left the other's, or both on others that left a common one. Empty if nothing known connects
+/// them.
+std::optional<Lsn> where_they_part(Position one, Position other, const TimelineTree& tree);
+
+/// For where_they_part(): a server on `timeline` of which nobody knows how far it wrote.
+Position end_of(TimelineId timeline);
+
 /// Orders positions as PROTOCOL.md 5.5 wants it: by the term that wrote the last record, then by
 /// LSN. What is on timelines that the record gave to nobody does not count.
 struct Rank {

@@ -211,6 +211,13 @@ TEST(Async, WhatANodeThatIsKeptOutHoldsCountsAsLost) {
   const Elected forced = elect(record, answers, {.accepted = true, .heard = 110, .tags = tags});
   ASSERT_TRUE(forced.choice);
   EXPECT_EQ(forced.choice->leader, cohort::seat(2));
+  // Promoted behind our back: what it wrote since is nothing that the leader lost.
+  record.max_loss_bytes = unlimited_loss;
+  answers[1].history.push_back({TimelineId{9}, TimelineId{1}, Lsn{115}});
+  answers[1].position = Position{TimelineId{9}, Lsn{500}};
+  const Elected promoted = elect(record, answers, {.heard = 110, .tags = tags});
+  ASSERT_TRUE(promoted.choice);
+  EXPECT_EQ(promoted.choice->loss->to, Lsn{115});
 }
 
 /// A leader that was read, cannot run, and holds more than everybody else.

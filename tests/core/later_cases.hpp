@@ -139,6 +139,17 @@ inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lack
   cases.push_back({"the leader lacks our next WAL, and we vote", lacks});
   cases.push_back({"the same, strict, and n3 suffices", with(lacks, strict)});
   cases.push_back({"the same, strict, and nobody else votes: clone", with(lacks, alone)});
+  const auto propose_n3 = [&](Situation& s) {
+    strict(s);
+    s.record->policy.unproven.push_back(s.record->policy.current);
+    s.record->policy.unproven.back().voters = {seat("n3")};
+  };
+  cases.push_back({"the same, strict, and n3 is to suffice", with(lacks, propose_n3)});
+  cases.push_back({"the same, strict, and n3 was to suffice, and is silent: clone",
+                   with(with(lacks, propose_n3), [](Situation& s) {
+                     s.peers[node("n3")].alive_at = ago(60);
+                     s.peers[node("n3")].said.reset();
+                   })});
   cases.push_back({"the same, but another incarnation voted: clone",
                    with(lacks, [](Situation& s) { s.server.incarnation = Incarnation{"other"}; })});
   cases.push_back(

@@ -248,6 +248,23 @@ TEST(Losses, OnlyWhatNoPolicyTellsOfIsInherited) {
   EXPECT_FALSE(inherits(record));
 }
 
+/// n3 was chosen on a timeline that it had left n2's for behind our back, and was gone before it
+/// opened: with it went where its history left n2's. Then n1, which n2 had taken over from at 90.
+TEST(Losses, AnInheritedOneBeginsNoLaterThanWhereTheLostLeaderItselfIsLeft) {
+  Record record = electing();
+  record.lineage = {{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, NodeName{"n1"}},
+                    {Term{1}, TimelineId{2}, TimelineId{1}, Lsn{90}, NodeName{"n2"}},
+                    {Term{2}, TimelineId{4}, TimelineId{3}, Lsn{130}, NodeName{"n3"}}};
+  record.policy.current.leader = seat(2);
+  record.policy.current.term = Term{2};
+  record.loss = Loss{seat(1), Term{2}, Lsn{110}, Lsn{120}, 700, false, false};
+  const TimelineTree tree(record.lineage);
+  const auto loss = inherited_loss(record, seat(0), {TimelineId{1}, Lsn{150}}, tree);
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->from, Lsn{90});
+  EXPECT_EQ(loss->to, Lsn{120});
+}
+
 TEST(Losses, WithoutABeginningOfItsTimelineALossCountsFromWhereItWasKnown) {
   Record record;
   record.lineage = {Lineage{Term{1}, TimelineId{1}, TimelineId{0}, std::nullopt, NodeName{"n1"}},
@@ -331,6 +348,30 @@ TEST(Losses, ItBeginsWhereTheLostLeaderBeganIfTheNextOneHoldsWhatAnEarlierFailov
       measured_loss(record, later, {TimelineId{2}, Lsn{130}}, TimelineTree(record.lineage));
   EXPECT_EQ(read.from, Lsn{90});
   EXPECT_EQ(read.to, Lsn{130});
+}
+
+/// What a node holds that left the lost leader's timeline counts up to where it left it.
+TEST(Losses, WhoHoldsHowMuchOfTheLostLeadersWal) {
+  Record record = electing();
+  record.policy.current = SmallPolicy{1, 0, 0}.real(Term{1});
+  record.lineage = {{Term{0}, TimelineId{1}, TimelineId{0}, Lsn{0}, NodeName{"n1"}},
+                    {Term{1}, TimelineId{2}, TimelineId{1}, Lsn{90}, NodeName{"n2"}}};
+  TimelineTree tree(record.lineage);
+  tree.learn({{TimelineId{3}, TimelineId{1}, Lsn{60}},
+              {TimelineId{4}, TimelineId{2}, Lsn{120}},
+              {TimelineId{5}, TimelineId{2}, Lsn{85}}});
+  const auto held = [&](std::uint32_t timeline, std::uint64_t lsn) {
+    return held_of_the_lost(record, {TimelineId{timeline}, Lsn{lsn}}, tree);
+  };
+  EXPECT_EQ(held(2, 130), Lsn{130});
+  EXPECT_EQ(held(2, 80), Lsn{80});
+  EXPECT_EQ(held(1, 500), Lsn{90}) << "beyond that an earlier failover gave it up";
+  EXPECT_EQ(held(3, 500), Lsn{60}) << "a sibling, which left earlier";
+  EXPECT_EQ(held(4, 500), Lsn{120});
+  EXPECT_EQ(held(5, 500), Lsn{85}) << "left for a timeline before that began";
+  EXPECT_FALSE(held(9, 500)) << "nobody knows where it comes from";
+  record.policy.current.term = Term{7};
+  EXPECT_FALSE(held(2, 130));
 }
 
 TEST(Losses, ALoopOfForksEnds) {

@@ -100,12 +100,14 @@ bool is_counted_on(const Situation& s) {
 }
 
 /// What is recorded and not proven may be in force, or what was before it: nobody whom either names
-/// gives anything up. No commit was ever released for the WAL of anybody else (decision 0055).
+/// gives anything up. No commit was ever released for the WAL of anybody else (decision 0055). With
+/// strict the proof may be one that a dead node owes, and then waits for us, or for who is counted
+/// beside it.
 bool a_pending_proof_counts_us(const Situation& s) {
   const PolicyBook& book = s.record->policy;
   if (book.unproven.empty() || a_proof_waits_for_us(s)) return false;
   const auto names_us = [&](const Policy& policy) { return names_our_data(s, policy); };
-  return names_us(book.current) || std::ranges::any_of(book.unproven, names_us);
+  return is_counted_on(s) || std::ranges::any_of(book.unproven, names_us);
 }
 
 /// Why nothing of ours is given up for a copy of the leader's now; empty if it may be.
