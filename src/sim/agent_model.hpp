@@ -85,6 +85,11 @@ class AgentModel {
     home_.wanted.durability = mode;
     know_.settings.node_wanted = home_.wanted;
   }
+  /// The operator's settings give the node these tags from now on.
+  void tag(const core::Tags& tags) {
+    home_.tags = tags;
+    know_.situation.tags = tags;
+  }
   /// The supervisor saw the loop turn.
   [[nodiscard]] Moment last_turn() const { return last_turn_; }
 

@@ -415,6 +415,37 @@ bool World::needs_a_person() {
   return std::ranges::any_of(unasked, [&](TimelineId id) { return owners[id] > 1; });
 }
 
+// The only server without a tag was promoted by hand, and a tagged one has streamed the timeline
+// that began there: nobody can tell whose it is, and the tagged one waits (decision 0051).
+bool World::untag_who_could_lead() {
+  const auto now = store_.read_now();
+  if (!now || now->value.phase == core::Phase::leading || shape_.tags.empty()) return false;
+  const auto was_asked = [&](const Machine& machine, TimelineId id) {
+    return std::ranges::any_of(now->value.lineage, [&](const core::Lineage& given) {
+      return given.timeline == id && given.node == machine.name;
+    });
+  };
+  const auto has_streamed = [&](const Machine& machine, TimelineId id) {
+    const auto& disk = machine.postgres.disk;
+    return shape_.tags[machine.place].nofailover && !disk.what_began().begun.contains(id) &&
+           disk.histories.contains(id);
+  };
+  const bool waits = std::ranges::any_of(machines_, [&](const auto& stray) {
+    return std::ranges::any_of(stray->postgres.disk.what_began().begun, [&](TimelineId id) {
+      return !was_asked(*stray, id) && std::ranges::any_of(machines_, [&](const auto& other) {
+        return other != stray && has_streamed(*other, id);
+      });
+    });
+  });
+  if (!waits) return false;
+  trace_.say("operator", "the tags nofailover are taken away");
+  for (const auto& machine : machines_) {
+    shape_.tags[machine->place].nofailover = false;
+    machine->agent.tag(shape_.tags[machine->place]);
+  }
+  return true;
+}
+
 Verdict World::run() {
   bootstrap();
   watch();
@@ -433,7 +464,8 @@ Verdict World::run() {
     heal();
     const auto healthy = run_until_healthy(settle);
     if (healthy) verdict_.healthy_after = std::chrono::duration_cast<Millis>(*healthy);
-    if (!healthy && !needs_a_person()) {
+    const bool wedged = !healthy && !needs_a_person();
+    if (wedged && !(untag_who_could_lead() && run_until_healthy(settle))) {
       judge_.complain("wedged after the healing: " + missing());
     }
     if (const auto last = store_.read_now()) judge_.finish(last->value);

@@ -126,6 +126,8 @@ class World : private PostgresWatcher {
   void heal();
   [[nodiscard]] std::string missing();
   [[nodiscard]] bool needs_a_person();
+  /// An operator takes the tags nofailover away, if one of them is why nobody leads.
+  bool untag_who_could_lead();
   [[nodiscard]] bool everybody_votes(const core::Record& record) const;
   void note(const NodeName& node, const core::Decision& decision);
   void step(Place place, int number);
