@@ -244,8 +244,24 @@ Task<Result<core::Record>> propose(Hands& hands, Term term, core::Policy policy)
   co_return proposed;
 }
 
+/// The grant to lead, then the gate: each may be the last step of this run of the agent.
+Task<Outcome> admit_clients(Hands& hands, Term term, Instant asked_at) {
+  auto before_the_grant = hands.crash_point();
+  co_await before_the_grant;
+  if (auto granted = hands.ask_grant(supervisor::GrantKind::lead, term, asked_at); !granted) {
+    co_return granted;
+  }
+  auto before_the_gate = hands.crash_point();
+  co_await before_the_gate;
+  set_gate(hands, true);
+  auto before_the_telling = hands.crash_point();
+  co_await before_the_telling;
+  co_return Outcome{};
+}
+
 }  // namespace
 
+// The record, the grant, the gate, and only then the peers are told (decision 0019, item 8).
 Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   const auto& s = hands.situation();
   if (!is_recorded(*s.record, intent.policy)) {
@@ -274,17 +290,16 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   core::Fork fork = forks.front();
   fork.timeline = intent.timeline;
   const Instant asked_at = hands.now();
-  auto opening = hands.change_record([&](core::Record record) -> Result<core::Record> {
+  auto opening = hands.write_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::open_leadership(std::move(record), s.agent, intent.policy, fork, fork.at.value);
   });
   const auto opened = co_await opening;
   if (!opened) co_return opened.error();
-  if (auto granted = hands.ask_grant(supervisor::GrantKind::lead, intent.term, asked_at);
-      !granted) {
-    co_return granted;
-  }
-  set_gate(hands, true);
+  auto admitting = admit_clients(hands, intent.term, asked_at);
+  const Outcome admits = co_await admitting;
+  hands.learn_written(*opened);
+  if (!admits) co_return admits;
   hands.learn([at = hands.now()](agent::Knowledge& k) { k.server_changed_at = at; });
   co_return Outcome{};
 }
