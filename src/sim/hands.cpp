@@ -187,13 +187,18 @@ void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstre
   agent::learn_upstream(k, std::move(upstream));
 }
 
-void set_gate(Hands& hands, bool open) {
+// The file first; the supervisor reloads only a server that runs.
+Outcome set_gate(Hands& hands, bool open) {
   hands.postgres().disk.gate_open = open;
+  if (hands.supervisor().status().state != supervisor::State::running) {
+    return Error(ErrorCode::refused, "PostgreSQL is not running");
+  }
   hands.postgres().reload();
   hands.learn([open](agent::Knowledge& k) {
     k.situation.server.gate_open = open;
     k.gate_hosts = agent::member_hosts(k);
   });
+  return {};
 }
 
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {

@@ -72,7 +72,7 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
 Task<Result<bool>> stop_and_learn(Hands& hands, supervisor::StopMode mode, Nanos deadline);
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim);
 core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_run);
-void set_gate(Hands& hands, bool open);
+Outcome set_gate(Hands& hands, bool open);
 void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstream);
 
 /// What a policy must have been proven by (postgres::ProofRequest).

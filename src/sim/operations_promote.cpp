@@ -48,6 +48,8 @@ Task<Outcome> ask_to_promote(Hands& hands) {
   hands.learn([forgets = hands.planted(Bug::asked_to_promote_is_forgotten)](agent::Knowledge& k) {
     k.situation.server.asked_to_promote = !forgets;
   });
+  auto before_the_asking = hands.crash_point();
+  co_await before_the_asking;
   hands.postgres().promote();
   const Instant until = hands.now() + hands.situation().tuning.promote_timeout;
   while (hands.postgres().state() != PostgresModel::State::primary) {
@@ -58,6 +60,8 @@ Task<Outcome> ask_to_promote(Hands& hands) {
     auto pause = hands.pause_for(Millis{5});
     co_await pause;
   }
+  auto before_the_learning = hands.crash_point();
+  co_await before_the_learning;
   co_return Outcome{};
 }
 
@@ -253,10 +257,10 @@ Task<Outcome> admit_clients(Hands& hands, Term term, Instant asked_at) {
   }
   auto before_the_gate = hands.crash_point();
   co_await before_the_gate;
-  set_gate(hands, true);
+  const Outcome opened = set_gate(hands, true);
   auto before_the_telling = hands.crash_point();
   co_await before_the_telling;
-  co_return Outcome{};
+  co_return opened;
 }
 
 }  // namespace
@@ -289,6 +293,8 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   if (forks.empty()) co_return Error(ErrorCode::postgres_failed, "the timeline has no history");
   core::Fork fork = forks.front();
   fork.timeline = intent.timeline;
+  auto before_the_record = hands.crash_point();
+  co_await before_the_record;
   const Instant asked_at = hands.now();
   auto opening = hands.write_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
@@ -351,6 +357,8 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   }
   settle();
   if (!proof) co_return proof;
+  auto before_the_record = hands.crash_point();
+  co_await before_the_record;
   auto recording = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::prove_policy(std::move(record), hands.situation().agent, intent.policy);
