@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/loss.hpp"
 #include "core/view.hpp"
 #include "sim/hands.hpp"
 
@@ -312,6 +313,15 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
 
 namespace {
 
+/// As in agent/operations/policy.cpp: others count the lease from when the store noted the policy.
+bool noted_in_time(const core::Policy& policy, Nanos took) {
+  return policy.mode != core::Durability::async || took <= core::lease_margin / 2;
+}
+
+Error noted_too_late() {
+  return Error(ErrorCode::timed_out, "the store took too long to note the async policy");
+}
+
 bool may_leave_empty(const core::Record& record) {
   const auto alone = [](const core::Policy& policy) { return policy.voters.empty(); };
   const auto& unproven = record.policy.unproven;
@@ -332,9 +342,11 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
     auto pause = hands.pause_for(Millis{200});
     co_await pause;
   }
+  const Instant asked_at = hands.now();
   auto proposing = propose(hands, intent.term, intent.policy);
   const auto proposed = co_await proposing;
   if (!proposed) co_return proposed.error();
+  if (!noted_in_time(intent.policy, hands.now() - asked_at)) co_return noted_too_late();
   std::vector<core::Policy> all = proposed->policy.unproven;
   all.push_back(proposed->policy.current);
   Proof request{names, voter_names(hands, all), voter_names(hands, {intent.policy}),
