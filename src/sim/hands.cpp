@@ -32,6 +32,11 @@ Answered<int> Hands::write_file() {
   return pause_for(choices().skewed(Nanos{400'000}, Millis{25}) * postgres().ails.slow_disk);
 }
 
+Answered<int> Hands::crash_point() {
+  agent.steps_ = 0;
+  return pause_for(choices().skewed(Nanos{100'000}, Millis{10}));
+}
+
 Task<StoreModel::Read> Hands::read_record() {
   step();
   using Reply = Answered<StoreModel::Read>::Reply;
@@ -42,7 +47,7 @@ Task<StoreModel::Read> Hands::read_record() {
   co_return read;
 }
 
-Task<StoreModel::Write> Hands::write_record(core::Record record, Revision expected) {
+Task<StoreModel::Write> Hands::compare_and_set(core::Record record, Revision expected) {
   step();
   using Reply = Answered<StoreModel::Write>::Reply;
   Answered<StoreModel::Write> writing(run, [this, &record, expected](const Reply& reply) {
@@ -57,8 +62,22 @@ Task<StoreModel::Write> Hands::write_record(core::Record record, Revision expect
   co_return written;
 }
 
-// As agent::Hands::change_record: our own change under somebody's renewal is ours all the same.
 Task<Result<core::Record>> Hands::change_record(Transition transition) {
+  auto writing = write_record(std::move(transition));
+  const auto written = co_await writing;
+  if (!written) co_return written.error();
+  learn_written(*written);
+  co_return written->value;
+}
+
+void Hands::learn_written(const Written& written) {
+  learn([written, at = now()](agent::Knowledge& k) {
+    agent::learn_record(k, written.value, written.revision, at);
+  });
+}
+
+// As agent::Hands::write_record: our own change under somebody's renewal is ours all the same.
+Task<Result<Hands::Written>> Hands::write_record(Transition transition) {
   auto reading = read_record();
   auto read = co_await reading;
   if (!read) co_return read.error();
@@ -72,33 +91,21 @@ Task<Result<core::Record>> Hands::change_record(Transition transition) {
     if (planted(Bug::one_slot_for_unproven) && unproven.size() > 1) {
       unproven.erase(unproven.begin(), unproven.end() - 1);
     }
-    auto writing = write_record(*wanted, current.revision);
+    auto writing = compare_and_set(*wanted, current.revision);
     auto outcome = co_await writing;
     if (!outcome && planted(Bug::silence_is_success)) {
-      const Revision guess{current.revision.value + 1};
-      learn([record = *wanted, guess, at = now()](agent::Knowledge& k) {
-        agent::learn_record(k, record, guess, at);
-      });
-      co_return *wanted;
+      co_return Written{*wanted, Revision{current.revision.value + 1}};
     }
     if (!outcome) co_return outcome.error();
     if (const auto* applied = std::get_if<cluster::RecordApplied>(&*outcome)) {
-      learn([record = *wanted, revision = applied->revision, at = now()](agent::Knowledge& k) {
-        agent::learn_record(k, record, revision, at);
-      });
-      co_return *wanted;
+      co_return Written{*wanted, applied->revision};
     }
     auto& conflict = std::get<cluster::RecordConflict>(*outcome);
     if (!conflict.current) co_return Error(ErrorCode::not_found, "the record vanished");
     const bool large = !core::differs_only_in_small_things(current.value, *wanted);
     current = *conflict.current;
     const bool renewed = large && core::differs_only_in_small_things(current.value, *wanted);
-    if (current.value == *wanted || renewed) {
-      learn([current, at = now()](agent::Knowledge& k) {
-        agent::learn_record(k, current.value, current.revision, at);
-      });
-      co_return current.value;
-    }
+    if (current.value == *wanted || renewed) co_return current;
   }
   co_return Error(ErrorCode::conflict, "the record changed under every try to change it");
 }
@@ -180,13 +187,18 @@ void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstre
   agent::learn_upstream(k, std::move(upstream));
 }
 
-void set_gate(Hands& hands, bool open) {
+// The file first; the supervisor reloads only a server that runs.
+Outcome set_gate(Hands& hands, bool open) {
   hands.postgres().disk.gate_open = open;
+  if (hands.supervisor().status().state != supervisor::State::running) {
+    return Error(ErrorCode::refused, "PostgreSQL is not running");
+  }
   hands.postgres().reload();
   hands.learn([open](agent::Knowledge& k) {
     k.situation.server.gate_open = open;
     k.gate_hosts = agent::member_hosts(k);
   });
+  return {};
 }
 
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim) {

@@ -37,9 +37,15 @@ class Hands {
   [[nodiscard]] Answered<int> pause_for(Nanos span);
   /// A file is written and fsynced.
   [[nodiscard]] Answered<int> write_file();
+  /// A step of its own between two that nobody must take for one, also after a long proof.
+  [[nodiscard]] Answered<int> crash_point();
   /// Reads the record, changes it, compares-and-sets; with what it finds again if it must.
   using Transition = std::function<Result<core::Record>(core::Record)>;
   Task<Result<core::Record>> change_record(Transition transition);
+  /// The same in two parts, where something is to be ready before anybody hears of the new record.
+  using Written = cluster::Versioned<core::Record>;
+  Task<Result<Written>> write_record(Transition transition);
+  void learn_written(const Written& written);
   Task<StoreModel::Read> read_record();
   /// SQL: nothing if the server does not answer before the deadline.
   Task<Outcome> connect(Instant deadline);
@@ -53,7 +59,7 @@ class Hands {
 
  private:
   void step();
-  Task<StoreModel::Write> write_record(core::Record record, Revision expected);
+  Task<StoreModel::Write> compare_and_set(core::Record record, Revision expected);
 };
 
 inline constexpr Millis store_deadline{2000};
@@ -66,7 +72,7 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
 Task<Result<bool>> stop_and_learn(Hands& hands, supervisor::StopMode mode, Nanos deadline);
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim);
 core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_run);
-void set_gate(Hands& hands, bool open);
+Outcome set_gate(Hands& hands, bool open);
 void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstream);
 
 /// What a policy must have been proven by (postgres::ProofRequest).

@@ -70,7 +70,10 @@ void Judge::recorded(const core::Record& record) {
   check_terms(record);
   if (record.loss) told_at_.emplace(record.loss->term, events_.now());
   draw(record);
-  if (record.phase == core::Phase::leading && record.leader) check_opening(record);
+  if (record.phase == core::Phase::leading && record.leader) {
+    led_with_[record.leader->node] = record.policy;
+    check_opening(record);
+  }
   last_ = record;
 }
 
@@ -131,7 +134,7 @@ void Judge::check_opening(const core::Record& record) {
 // I2: a server that is no leader any more may still answer what its standbys had flushed before
 // they were fenced; what the leader of a newer term lacks it must not.
 void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
-  const bool async = last_ && core::some_async(last_->policy);
+  const bool async = leads_async(node);
   acknowledged_[record] = {node, end, events_.now(), async};
   if (next_) std::exchange(next_, nullptr)();
   check_gate(node, end);

@@ -73,6 +73,7 @@ class Judge {
   void check_tags(const core::Record& record);
   void check_gate(Place node, std::uint64_t record);
   [[nodiscard]] bool woke_up(Place node) const;
+  [[nodiscard]] bool leads_async(Place node) const;
   [[nodiscard]] bool may_count(const std::string& name, Place sender) const;
   std::string name_of(Place place) const { return machines_[place]->name.value; }
 
@@ -85,6 +86,8 @@ class Judge {
   std::map<std::uint64_t, Acknowledged> acknowledged_;
   std::map<Term, NodeName> opened_by_;
   std::optional<NodeName> last_opened_;
+  std::map<NodeName, core::PolicyBook>
+      led_with_;  ///< what stood in the record last, of each leader
   std::map<TimelineId, std::pair<Place, core::Fork>> timelines_;
   std::map<Place, Moment> primary_without_grant_;
   std::uint64_t lost_ = 0;

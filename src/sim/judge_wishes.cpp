@@ -60,6 +60,12 @@ bool Judge::woke_up(Place node) const {
   return since && events_.now() - *since < Millis{200};
 }
 
+// Its own policies, not those of whoever leads since: the next leader may have changed the mode.
+bool Judge::leads_async(Place node) const {
+  const auto book = led_with_.find(machines_[node]->name);
+  return book != led_with_.end() && core::some_async(book->second);
+}
+
 // PROTOCOL.md 5.8: applications are let in after the barrier of their leader's term.
 void Judge::check_gate(Place node, std::uint64_t end) {
   if (!last_) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.hpp"
 #include "core/transition.hpp"
 #include "sim/world.hpp"
 
@@ -260,6 +261,14 @@ std::span<const FaultKind> fault_kinds() {
   return all;
 }
 
+std::optional<std::size_t> fault_called(std::string_view name) {
+  const auto all = fault_kinds();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const FaultKind& kind) { return kind.name == name; });
+  if (found == all.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - all.begin());
+}
+
 PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here) {
   constexpr std::array<std::string_view, 10> names{"a frozen agent",
                                                    "kill -9 of an agent",
@@ -271,12 +280,11 @@ PlannedFault draw_step_fault(Choices& choices, std::size_t machines, Place here)
                                                    "walsenders die",
                                                    "kill -9 of a supervisor",
                                                    "agents hear nothing of one"};
-  const std::string_view name = names[choices.below(names.size())];
+  const auto kind = fault_called(names[choices.below(names.size())]);
+  CHECK(kind.has_value());
   const auto size = static_cast<std::uint32_t>(machines);
   PlannedFault fault;
-  const auto found = std::find_if(kinds.begin(), kinds.end(),
-                                  [&](const FaultKind& kind) { return kind.name == name; });
-  fault.kind = static_cast<std::size_t>(found - kinds.begin());
+  fault.kind = *kind;
   fault.after = choices.skewed(Nanos{0}, Millis{400});
   fault.lasts = choices.between(Millis{300}, Millis{8000});
   fault.a = choices.chance(500) ? here : choices.below(size);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct FaultKind {
   void (*end)(World& world, Place a, Place b);  ///< null: it passes by itself
 };
 std::span<const FaultKind> fault_kinds();
+std::optional<std::size_t> fault_called(std::string_view name);
 /// Those of recurring_faults.cpp, part of them.
 std::span<const FaultKind> recurring_fault_kinds();
 

@@ -153,8 +153,7 @@ Task<Outcome> make_slots(core::MakeSlots intent, Hands& hands) {
 Task<Outcome> open_gate(Hands& hands) {
   auto writing = hands.write_file();
   co_await writing;
-  set_gate(hands, true);
-  co_return Outcome{};
+  co_return set_gate(hands, true);
 }
 
 Task<Outcome> mend(Hands& hands) {

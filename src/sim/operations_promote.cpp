@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/loss.hpp"
 #include "core/view.hpp"
 #include "sim/hands.hpp"
 
@@ -48,6 +49,8 @@ Task<Outcome> ask_to_promote(Hands& hands) {
   hands.learn([forgets = hands.planted(Bug::asked_to_promote_is_forgotten)](agent::Knowledge& k) {
     k.situation.server.asked_to_promote = !forgets;
   });
+  auto before_the_asking = hands.crash_point();
+  co_await before_the_asking;
   hands.postgres().promote();
   const Instant until = hands.now() + hands.situation().tuning.promote_timeout;
   while (hands.postgres().state() != PostgresModel::State::primary) {
@@ -58,6 +61,8 @@ Task<Outcome> ask_to_promote(Hands& hands) {
     auto pause = hands.pause_for(Millis{5});
     co_await pause;
   }
+  auto before_the_learning = hands.crash_point();
+  co_await before_the_learning;
   co_return Outcome{};
 }
 
@@ -244,8 +249,24 @@ Task<Result<core::Record>> propose(Hands& hands, Term term, core::Policy policy)
   co_return proposed;
 }
 
+/// The grant to lead, then the gate: each may be the last step of this run of the agent.
+Task<Outcome> admit_clients(Hands& hands, Term term, Instant asked_at) {
+  auto before_the_grant = hands.crash_point();
+  co_await before_the_grant;
+  if (auto granted = hands.ask_grant(supervisor::GrantKind::lead, term, asked_at); !granted) {
+    co_return granted;
+  }
+  auto before_the_gate = hands.crash_point();
+  co_await before_the_gate;
+  const Outcome opened = set_gate(hands, true);
+  auto before_the_telling = hands.crash_point();
+  co_await before_the_telling;
+  co_return opened;
+}
+
 }  // namespace
 
+// The record, the grant, the gate, and only then the peers are told (decision 0019, item 8).
 Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   const auto& s = hands.situation();
   if (!is_recorded(*s.record, intent.policy)) {
@@ -273,23 +294,33 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   if (forks.empty()) co_return Error(ErrorCode::postgres_failed, "the timeline has no history");
   core::Fork fork = forks.front();
   fork.timeline = intent.timeline;
+  auto before_the_record = hands.crash_point();
+  co_await before_the_record;
   const Instant asked_at = hands.now();
-  auto opening = hands.change_record([&](core::Record record) -> Result<core::Record> {
+  auto opening = hands.write_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::open_leadership(std::move(record), s.agent, intent.policy, fork, fork.at.value);
   });
   const auto opened = co_await opening;
   if (!opened) co_return opened.error();
-  if (auto granted = hands.ask_grant(supervisor::GrantKind::lead, intent.term, asked_at);
-      !granted) {
-    co_return granted;
-  }
-  set_gate(hands, true);
+  auto admitting = admit_clients(hands, intent.term, asked_at);
+  const Outcome admits = co_await admitting;
+  hands.learn_written(*opened);
+  if (!admits) co_return admits;
   hands.learn([at = hands.now()](agent::Knowledge& k) { k.server_changed_at = at; });
   co_return Outcome{};
 }
 
 namespace {
+
+/// As in agent/operations/policy.cpp: others count the lease from when the store noted the policy.
+bool noted_in_time(const core::Policy& policy, Nanos took) {
+  return policy.mode != core::Durability::async || took <= core::lease_margin / 2;
+}
+
+Error noted_too_late() {
+  return Error(ErrorCode::timed_out, "the store took too long to note the async policy");
+}
 
 bool may_leave_empty(const core::Record& record) {
   const auto alone = [](const core::Policy& policy) { return policy.voters.empty(); };
@@ -311,9 +342,11 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
     auto pause = hands.pause_for(Millis{200});
     co_await pause;
   }
+  const Instant asked_at = hands.now();
   auto proposing = propose(hands, intent.term, intent.policy);
   const auto proposed = co_await proposing;
   if (!proposed) co_return proposed.error();
+  if (!noted_in_time(intent.policy, hands.now() - asked_at)) co_return noted_too_late();
   std::vector<core::Policy> all = proposed->policy.unproven;
   all.push_back(proposed->policy.current);
   Proof request{names, voter_names(hands, all), voter_names(hands, {intent.policy}),
@@ -336,6 +369,8 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   }
   settle();
   if (!proof) co_return proof;
+  auto before_the_record = hands.crash_point();
+  co_await before_the_record;
   auto recording = hands.change_record([&](core::Record record) -> Result<core::Record> {
     if (record.term != intent.term) return Error(ErrorCode::conflict, "another term has begun");
     return core::prove_policy(std::move(record), hands.situation().agent, intent.policy);

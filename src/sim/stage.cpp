@@ -54,12 +54,10 @@ Task<bool> Stage::until(std::function<bool()> condition, Nanos patience) {
 }
 
 std::size_t Stage::begin(std::string_view fault, Place a, Nanos lasts, std::optional<Place> b) {
-  const auto kinds = fault_kinds();
-  const auto found = std::find_if(kinds.begin(), kinds.end(),
-                                  [&](const FaultKind& kind) { return kind.name == fault; });
-  CHECK(found != kinds.end());
+  const auto kind = fault_called(fault);
+  CHECK(kind.has_value());
   PlannedFault planned;
-  planned.kind = static_cast<std::size_t>(found - kinds.begin());
+  planned.kind = *kind;
   planned.a = a;
   planned.b = b ? *b : (a + 1) % world.machines().size();
   planned.lasts = lasts;

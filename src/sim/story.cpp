@@ -110,13 +110,6 @@ int machines_of_fault(std::size_t kind) {
   return all && name != "two halves" ? 0 : 1;
 }
 
-std::optional<std::size_t> fault_called(std::string_view name) {
-  for (std::size_t kind = 0; kind < fault_kinds().size(); ++kind) {
-    if (fault_kinds()[kind].name == name) return kind;
-  }
-  return std::nullopt;
-}
-
 std::optional<Bug> bug_called(std::string_view name) {
   for (const auto& word : words(static_cast<const Bug*>(nullptr))) {
     if (word.word == name) return word.value;

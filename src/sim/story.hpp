@@ -77,7 +77,6 @@ std::string invariant_of(const std::string& violation);
 
 /// How many machines a fault of this kind hits by name: 0, 1 or 2.
 int machines_of_fault(std::size_t kind);
-std::optional<std::size_t> fault_called(std::string_view name);
 std::optional<Bug> bug_called(std::string_view name);
 /// "a bridge: n1, n3"
 std::string phrase_of(const PlannedFault& fault);

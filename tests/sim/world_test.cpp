@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "sim/commands.hpp"
+#include "sim/nemesis.hpp"
 #include "sim/oracle.hpp"
 #include "sim/report.hpp"
 
@@ -67,6 +68,20 @@ TEST(World, RecordedChoicesAreTheSameStory) {
   ASSERT_TRUE(again);
   World second(std::move(*again), {});
   EXPECT_EQ(second.run().hash, first.hash);
+}
+
+/// Each of the ten by its name, of whichever file it is.
+TEST(World, AFaultAtAStepIsOfTheKindThatItsNameSays) {
+  Choices choices = Choices::of_seed(5);
+  std::set<std::string_view> drawn;
+  for (int again = 0; again < 400; ++again) {
+    drawn.insert(fault_kinds()[draw_step_fault(choices, 3, 0).kind].name);
+  }
+  EXPECT_EQ(drawn.size(), 10U);
+  for (const char* wanted : {"kill -9 of an agent", "kill -9 of a supervisor", "walsenders die",
+                             "agents hear nothing of one"}) {
+    EXPECT_TRUE(drawn.contains(wanted)) << wanted;
+  }
 }
 
 TEST(World, KeptSeedsStayGood) {
