@@ -28,6 +28,26 @@ Answered<int> Hands::pause_for(Nanos span) {
   });
 }
 
+Answered<int> Hands::ask_server(Begin begin) {
+  step();
+  return Answered<int>(run, [this, begin = std::move(begin)](const Answered<int>::Reply& reply) {
+    begin([this, token = run, reply] {
+      if (!token.expired()) process().deliver([reply] { reply(0); });
+    });
+    watch_session(postgres().processes().life(), reply);
+  });
+}
+
+void Hands::watch_session(std::uint64_t server_run, const Answered<int>::Reply& lost) {
+  process().after(Millis{100}, [this, token = run, server_run, lost] {
+    if (token.expired()) return;
+    const bool lasts = postgres().processes().life() == server_run &&
+                       postgres().state() == PostgresModel::State::primary;
+    if (stopped() || !lasts) return lost(0);
+    watch_session(server_run, lost);
+  });
+}
+
 Answered<int> Hands::write_file() {
   return pause_for(choices().skewed(Nanos{400'000}, Millis{25}) * postgres().ails.slow_disk);
 }

@@ -35,6 +35,10 @@ class Hands {
   void learn(agent::Learn change);
 
   [[nodiscard]] Answered<int> pause_for(Nanos span);
+  /// Begins something that our primary does, and waits for it: until it is done, the operation is
+  /// asked to stop, or the session is lost with the server. What was begun goes on without us.
+  using Begin = std::function<void(const std::function<void()>& done)>;
+  [[nodiscard]] Answered<int> ask_server(Begin begin);
   /// A file is written and fsynced.
   [[nodiscard]] Answered<int> write_file();
   /// A step of its own between two that nobody must take for one, also after a long proof.
@@ -59,6 +63,7 @@ class Hands {
 
  private:
   void step();
+  void watch_session(std::uint64_t server_run, const Answered<int>::Reply& lost);
   Task<StoreModel::Write> compare_and_set(core::Record record, Revision expected);
 };
 
@@ -70,6 +75,7 @@ Task<Outcome> carry_out(core::Intent intent, Hands& hands);
 // Steps that several operations share.
 Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream);
 Task<Result<bool>> stop_and_learn(Hands& hands, supervisor::StopMode mode, Nanos deadline);
+Task<Outcome> checkpoint(Hands& hands, Nanos longest);
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim);
 core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_run);
 Outcome set_gate(Hands& hands, bool open);

@@ -166,12 +166,9 @@ Task<Outcome> mend(Hands& hands) {
 }
 
 Task<Outcome> allow_rewinds(core::AllowRewinds intent, Hands& hands) {
-  auto checkpoint = hands.pause_for(hands.choices().skewed(Millis{20}, Millis{4000}) *
-                                    hands.postgres().ails.slow_disk);
-  co_await checkpoint;
-  if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
-  if (!hands.postgres().answers()) co_return Error(ErrorCode::unreachable, "no checkpoint");
-  hands.postgres().disk.redo = hands.postgres().disk.flushed;
+  auto checkpointing = checkpoint(hands, Millis{4000});
+  const Outcome checkpointed = co_await checkpointing;
+  if (!checkpointed) co_return checkpointed;
   const Claim mine = hands.situation().agent;
   auto changing = change(hands, intent.term, [mine](core::Record record) {
     return core::set_rewind_ready(std::move(record), mine);
@@ -219,6 +216,26 @@ struct CarryOut {
 };
 
 }  // namespace
+
+// As postgres::checkpoint: the server takes its own time for it, and goes on with it when whoever
+// asked has gone. That one waits until it is asked to stop, or its session is lost.
+Task<Outcome> checkpoint(Hands& hands, Nanos longest) {
+  const std::uint64_t run = hands.postgres().processes().life();
+  auto asking = hands.ask_server([&](const std::function<void()>& done) {
+    const Nanos takes = hands.choices().skewed(Millis{20}, longest);
+    PostgresModel& server = hands.postgres();
+    server.processes().after(takes * server.ails.slow_disk, [&server, done] {
+      server.disk.redo = server.disk.flushed;
+      done();
+    });
+  });
+  co_await asking;
+  if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
+  if (run != hands.postgres().processes().life() || !hands.postgres().answers()) {
+    co_return Error(ErrorCode::unreachable, "the connection to PostgreSQL broke");
+  }
+  co_return Outcome{};
+}
 
 Task<Outcome> carry_out(core::Intent intent, Hands& hands) {
   return std::visit(CarryOut{hands}, intent);

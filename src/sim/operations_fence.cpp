@@ -89,10 +89,9 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
   auto fencing = is_stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   const auto fenced = co_await fencing;
   if (!fenced) co_return fenced.error();
-  hands.mark(Mark::Kind::promise, "fenced, WAL ends at " +
-                                      std::to_string(fenced->position->lsn.value) +
-                                      " of timeline " +
-                                      std::to_string(fenced->position->timeline.value));
+  hands.mark(Mark::Kind::promise,
+             "fenced, WAL ends at " + std::to_string(fenced->position->lsn.value) +
+                 " of timeline " + std::to_string(fenced->position->timeline.value));
   const std::uint64_t start_id = hands.known.supervisor.start_id;
   hands.learn([answer = *fenced, start_id, at = hands.now()](agent::Knowledge& k) {
     if (k.supervisor.start_id != start_id) return;  // it is about an earlier run of the server
@@ -108,12 +107,9 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
 // The checkpoint comes before the term: it is the long part of a fast stop, and clients still
 // write.
 Task<Outcome> begin_handover(core::BeginHandover intent, Hands& hands) {
-  auto checkpoint = hands.pause_for(hands.choices().skewed(Millis{20}, Millis{3000}) *
-                                    hands.postgres().ails.slow_disk);
-  co_await checkpoint;
-  if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
-  if (!hands.postgres().answers()) co_return Error(ErrorCode::unreachable, "no checkpoint");
-  hands.postgres().disk.redo = hands.postgres().disk.flushed;
+  auto checkpointing = checkpoint(hands, Millis{3000});
+  const Outcome checkpointed = co_await checkpointing;
+  if (!checkpointed) co_return checkpointed;
   const auto& s = hands.situation();
   const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
   auto changing = hands.change_record([&](core::Record record) -> Result<core::Record> {

@@ -253,6 +253,7 @@ void PostgresModel::lose_power() {
 void PostgresModel::stop_fast(Nanos deadline, std::function<void(bool)> done) {
   if (!processes_.lives() || state_ == State::stopped) return done(false);
   stop_done_ = std::move(done);
+  stop_end_.reset();
   const bool was_primary = state_ == State::primary;
   const bool was_standby = state_ == State::standby;
   end_sessions();
@@ -264,8 +265,14 @@ void PostgresModel::stop_fast(Nanos deadline, std::function<void(bool)> done) {
   });
   if (ails.hung > 0 || !(was_primary || was_standby)) return;
   if (was_standby && receiver_) end_receiver();
-  processes_.after(disk_time() + Millis{15}, [this, was_primary] {
-    if (was_primary) {
+  // A promotion that has begun takes effect: the postmaster waits for the startup process, which
+  // has looked for its SIGTERM for the last time.
+  if (!(was_standby && promoting_)) write_shutdown_checkpoint(was_primary);
+}
+
+void PostgresModel::write_shutdown_checkpoint(bool leads) {
+  processes_.after(disk_time() + Millis{15}, [this, leads] {
+    if (leads) {
       append();
       flush_up_to(disk.end());
       disk.led = true;
@@ -334,16 +341,25 @@ void PostgresModel::begin_timeline(TimelineId fresh) {
   }
   file.steps.push_back({fork.parent, fork.at});
   disk.histories[fresh] = std::move(file);
-  processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}) * ails.slow_disk, [this, fork] {
-    state_ = State::primary;
-    disk.led = true;
-    // A walsender of a standby ends where its timeline does.
-    for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
-    disk.wal.push_back({watcher_.next_record(), fork.timeline});
-    flush_up_to(disk.end());
-    replayed_ = disk.end();
-    if (!promoted_by_hand) watcher_.promoted(place_, fork);
-  });
+  processes_.after(choices_.skewed(Nanos{100'000}, Millis{10}) * ails.slow_disk,
+                   [this, fork] { end_recovery(fork); });
+}
+
+// A server that is being stopped meanwhile admits nobody any more, and then goes on with its stop.
+void PostgresModel::end_recovery(const core::Fork& fork) {
+  if (ails.recovery_held > 0) {
+    return processes_.after(Millis{10}, [this, fork] { end_recovery(fork); });
+  }
+  const bool stops = state_ == State::stopping;
+  if (!stops) state_ = State::primary;
+  disk.led = true;
+  // A walsender of a standby ends where its timeline does.
+  for (const Sender& sender : std::vector<Sender>(senders_)) drop_sender(sender.id);
+  disk.wal.push_back({watcher_.next_record(), fork.timeline});
+  flush_up_to(disk.end());
+  replayed_ = disk.end();
+  if (!promoted_by_hand) watcher_.promoted(place_, fork);
+  if (stops) write_shutdown_checkpoint(true);
 }
 
 }  // namespace evergres::sim

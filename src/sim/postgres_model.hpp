@@ -119,6 +119,7 @@ struct Ailments {
   std::set<Place> idle_sender_to_frozen;  ///< the same while it has nothing to do
   std::set<Place> cut_replies_of;  ///< a reply arrives in part: the walsender waits inside it
   int replay_blocked = 0;          ///< a query holds up the replay, and with it a promotion
+  int recovery_held = 0;           ///< recovery_end_command runs: a promotion takes no effect yet
   bool replay_paused = false;      ///< pg_wal_replay_pause: until a promotion or the next start
   int checkpointer_busy = 0;       ///< a restartpoint: settings are published when it is over
   int rewind_lacks_wal = 0;        ///< the WAL back to the last common checkpoint is gone
@@ -348,10 +349,12 @@ class PostgresModel {
   void replay();
   void try_to_promote();
   void begin_timeline(TimelineId fresh);
+  void end_recovery(const core::Fork& fork);
   void keep_status(std::uint64_t receiver);
   void take_histories(TimelineId first, TimelineId last, const HistoryFiles& histories);
   void adopt_newest();
   [[nodiscard]] TimelineId timeline_to_request() const;
+  void write_shutdown_checkpoint(bool leads);
   void check_stop();
 
   EventQueue& events_;
@@ -380,7 +383,7 @@ class PostgresModel {
   std::optional<std::uint64_t> received_end_;  ///< pg_last_wal_receive_lsn: since the start
   Refusals refusals_;
   std::function<void(bool)> stop_done_;
-  std::uint64_t stop_end_ = 0;
+  std::optional<std::uint64_t> stop_end_;  ///< of the shutdown checkpoint, once it is written
 };
 
 }  // namespace evergres::sim

@@ -86,6 +86,34 @@ DIFFERENTIAL(AFastStopEndsCommitsThatWait) {
   story.see_commit(story.n1, waiting);
 }
 
+DIFFERENTIAL(AFastStopWaitsForAPromotionThatHasBegun) {
+  story.n1.hold_recovery();
+  story.start(story.n1);
+  story.n1.promote();
+  story.until("its history is written", [&] { return !story.n1.histories().empty(); });
+  story.see(story.n1);
+  story.n1.begin_fast_stop(Millis{60'000});
+  story.until_life(story.n1, "stopping");
+  story.n1.let_recovery_end();
+  story.say(story.n1.end_fast_stop() ? "stopped cleanly" : "killed");
+  story.see_histories(story.n1);
+  story.start(story.n1);
+  story.see(story.n1);
+}
+
+DIFFERENTIAL(AFastStopGivesUpAPromotionThatWaits) {
+  story.start(story.n1);
+  story.n1.freeze(Part::startup);
+  story.n1.promote();
+  story.n1.begin_fast_stop(Millis{60'000});
+  story.until_life(story.n1, "stopping");
+  story.n1.thaw(Part::startup);
+  story.say(story.n1.end_fast_stop() ? "stopped cleanly" : "killed");
+  story.see_histories(story.n1);
+  story.start(story.n1);
+  story.see(story.n1);
+}
+
 DIFFERENTIAL(AFastStopWaitsForAFrozenWalsender) {
   story.lead(story.n1, "");
   story.follow(story.n2, story.n1, "a");

@@ -25,7 +25,8 @@ class ModelServer : public Server {
   bool clone(Server& source) override;
   void start() override;
   std::string life() override;
-  bool stop_fast(Millis patience) override;
+  void begin_fast_stop(Millis patience) override;
+  bool end_fast_stop() override;
   void stop_immediately() override { model.reap(); }
   void kill_postmaster() override;
   void kill_everything() override { model.reap(); }
@@ -37,6 +38,8 @@ class ModelServer : public Server {
   void end_sessions() override { model.end_sessions(); }
   void promote() override { model.promote(); }
   bool promote_and_wait() override;
+  void hold_recovery() override { model.ails.recovery_held = 1; }
+  void let_recovery_end() override { model.ails.recovery_held = 0; }
   void pause_replay() override;
   void resume_replay() override;
   void checkpoint() override;
@@ -75,6 +78,7 @@ class ModelServer : public Server {
   ModelWorld& world_;
   std::vector<std::shared_ptr<Commit>> commits_;
   unsigned starts_ = 0;
+  std::optional<bool> stopped_cleanly_;
   std::string refused_;
 };
 
@@ -168,12 +172,15 @@ std::string ModelServer::life() {
   return "unknown";
 }
 
-bool ModelServer::stop_fast(Millis patience) {
-  std::optional<bool> clean;
+void ModelServer::begin_fast_stop(Millis patience) {
+  stopped_cleanly_.reset();
   model.on_exit = nullptr;
-  model.stop_fast(patience, [&clean](bool was) { clean = was; });
-  while (!clean) world_.pass();
-  return *clean;
+  model.stop_fast(patience, [this](bool was) { stopped_cleanly_ = was; });
+}
+
+bool ModelServer::end_fast_stop() {
+  while (!stopped_cleanly_) world_.pass();
+  return *stopped_cleanly_;
 }
 
 // The session that computes is inside its commit when the postmaster dies.

@@ -10,9 +10,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <sstream>
 #include <thread>
 
+#include "differential/history_files.hpp"
 #include "differential/proc.hpp"
 #include "differential/relay.hpp"
 #include "differential/server.hpp"
@@ -61,7 +61,8 @@ class RealServer : public Server {
   bool clone(Server& source) override;
   void start() override;
   std::string life() override;
-  bool stop_fast(Millis patience) override;
+  void begin_fast_stop(Millis patience) override;
+  bool end_fast_stop() override;
   void stop_immediately() override;
   void kill_postmaster() override;
   void kill_everything() override;
@@ -73,6 +74,8 @@ class RealServer : public Server {
   void end_sessions() override;
   void promote() override { ask("SELECT pg_promote(false)"); }
   bool promote_and_wait() override { return ask("SELECT pg_promote(true, 1)") == "t"; }
+  void hold_recovery() override;
+  void let_recovery_end() override { fs::remove(held()); }
   void pause_replay() override { ask("SELECT pg_wal_replay_pause()"); }
   void resume_replay() override { ask("SELECT pg_wal_replay_resume()"); }
   void checkpoint() override { ask("CHECKPOINT"); }
@@ -89,7 +92,7 @@ class RealServer : public Server {
   bool reply_is_cut() override { return relay_->reply_is_cut(); }
   void complete_reply() override { relay_->complete_reply(); }
   std::optional<postgres::Observation> observe() override;
-  std::vector<History> histories() override;
+  std::vector<History> histories() override { return histories_in(server_.wal()); }
   std::uint64_t end_when_stopped() override;
 
  private:
@@ -109,6 +112,7 @@ class RealServer : public Server {
   [[nodiscard]] std::vector<pid_t> receivers() const;
   std::vector<postgres::SenderFacts> senders();
   [[nodiscard]] fs::path way_to(const Upstream& upstream);
+  [[nodiscard]] fs::path held() const { return server_.state_dir / "held"; }
   [[nodiscard]] fs::path log() const { return server_.state_dir / "log"; }
 
   postgres::Server server_;
@@ -116,6 +120,7 @@ class RealServer : public Server {
   std::string names_ = "ANY 1 (\"~nobody\")";
   std::string slot_;
   pid_t postmaster_ = -1;
+  Millis patience_{0};
   bool was_ready_ = false;
   std::string refused_;
   std::map<Part, std::vector<pid_t>> frozen_;
@@ -152,8 +157,19 @@ void RealServer::configure() {
 
 void RealServer::write_auto_conf() {
   if (!fs::exists(server_.data)) return;
-  write_text(server_.data / "postgresql.auto.conf",
-        "synchronous_standby_names = '" + names_ + "'\nprimary_slot_name = '" + slot_ + "'\n");
+  std::string text =
+      "synchronous_standby_names = '" + names_ + "'\nprimary_slot_name = '" + slot_ + "'\n";
+  // The postmaster sends its SIGTERM to what the startup process runs as well.
+  if (fs::exists(held())) {
+    text += "recovery_end_command = 'trap \"\" TERM; while test -e " + held().string() +
+            "; do sleep 0.02; done'\n";
+  }
+  write_text(server_.data / "postgresql.auto.conf", text);
+}
+
+void RealServer::hold_recovery() {
+  write_text(held(), "");
+  write_auto_conf();
 }
 
 void RealServer::write_names(const std::string& names) {
@@ -295,9 +311,13 @@ bool RealServer::gone_in_time(Millis patience, bool all) {
   return true;
 }
 
-bool RealServer::stop_fast(Millis patience) {
+void RealServer::begin_fast_stop(Millis patience) {
+  patience_ = patience;
   ::kill(postmaster_, SIGINT);
-  const bool clean = gone_in_time(patience, true);
+}
+
+bool RealServer::end_fast_stop() {
+  const bool clean = gone_in_time(patience_, true);
   if (!clean) kill_everything();
   return clean;
 }
@@ -436,30 +456,6 @@ std::optional<postgres::Observation> RealServer::observe() {
     return row.application_name == "evergres agent" || row.state == "startup";
   });
   return std::move(*seen);
-}
-
-std::vector<Server::History> RealServer::histories() {
-  std::map<TimelineId, History> sorted;
-  for (const auto& entry : fs::directory_iterator(server_.wal())) {
-    if (entry.path().extension() != ".history") continue;
-    const std::string text = text_of(entry.path());
-    if (text.find(postgres::reserved_mark) != std::string::npos) continue;
-    History history;
-    history.timeline.value =
-        static_cast<std::uint32_t>(std::stoul(entry.path().stem().string(), nullptr, 16));
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-      std::uint32_t parent = 0;
-      std::string position;
-      if (!(std::istringstream(line) >> parent >> position)) continue;
-      const auto lsn = Lsn::parse(position);
-      if (lsn) history.steps.push_back({TimelineId{parent}, lsn->value});
-    }
-    sorted[history.timeline] = std::move(history);
-  }
-  std::vector<History> all;
-  for (auto& [timeline, history] : sorted) all.push_back(std::move(history));
-  return all;
 }
 
 std::uint64_t RealServer::end_when_stopped() {

@@ -56,8 +56,13 @@ class Server {
   /// "stopped", "starting", "standby", "primary", "stopping", "survivors" (the postmaster is dead,
   /// a process of it is not), or "refused: WHY" after a start that failed.
   virtual std::string life() = 0;
+  virtual void begin_fast_stop(Millis patience) = 0;
   /// True if it ended in an orderly way before the patience did; else everything is ended.
-  virtual bool stop_fast(Millis patience) = 0;
+  virtual bool end_fast_stop() = 0;
+  bool stop_fast(Millis patience) {
+    begin_fast_stop(patience);
+    return end_fast_stop();
+  }
   /// Immediate: every process at once.
   virtual void stop_immediately() = 0;
   /// SIGKILL of the postmaster and nobody else.
@@ -78,6 +83,10 @@ class Server {
   virtual void promote() = 0;
   /// pg_promote with a second's patience: what it says.
   virtual bool promote_and_wait() = 0;
+  /// A promotion of the next start writes its history and takes no effect before let_recovery_end()
+  /// (recovery_end_command).
+  virtual void hold_recovery() = 0;
+  virtual void let_recovery_end() = 0;
   virtual void pause_replay() = 0;
   virtual void resume_replay() = 0;
   /// Redo begins here from now on; a restartpoint on a standby.

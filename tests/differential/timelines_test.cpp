@@ -317,6 +317,7 @@ DIFFERENTIAL(PromotedBeforeAForkThatItKnows) {
   story.n3.take_histories(story.n1);
   story.n3.write_upstream(std::nullopt);
   story.start(story.n3);
+  story.until_replayed(story.n3, "m1");
   story.see(story.n3);
   story.promote(story.n3);
   story.see_histories(story.n3);

@@ -185,6 +185,44 @@ TEST(PostgresModel, APromotionTakesEffectAfterItsAskerGaveUp) {
   EXPECT_EQ(server.state(), PostgresModel::State::primary);
 }
 
+// pmdie(SIGINT) waits for the startup process, and a promotion that has begun asks for no signal:
+// it takes effect, the shutdown checkpoint is one of a primary.
+TEST(PostgresModel, AFastStopWaitsForAPromotionThatHasBegun) {
+  Servers servers;
+  PostgresModel& server = servers.started(0);
+  server.ails.recovery_held = 1;
+  server.promote();
+  servers.run(Millis{3000});
+  ASSERT_TRUE(server.disk.histories.contains(TimelineId{2}));
+  EXPECT_EQ(server.state(), PostgresModel::State::standby);
+  std::optional<bool> clean;
+  server.stop_fast(Millis{60'000}, [&](bool was) { clean = was; });
+  servers.run(Millis{1000});
+  EXPECT_EQ(server.state(), PostgresModel::State::stopping);
+  EXPECT_FALSE(clean);
+  server.ails.recovery_held = 0;
+  servers.run(Millis{1000});
+  EXPECT_EQ(clean, true);
+  EXPECT_EQ(server.state(), PostgresModel::State::stopped);
+  EXPECT_TRUE(server.disk.led);
+  EXPECT_EQ(server.disk.timeline_at(server.disk.end()), TimelineId{2});
+}
+
+TEST(PostgresModel, AFastStopGivesUpAPromotionThatWaitsForTheReplay) {
+  Servers servers;
+  PostgresModel& server = servers.started(0);
+  server.ails.replay_blocked = 1;
+  server.promote();
+  servers.run(Millis{1000});
+  std::optional<bool> clean;
+  server.stop_fast(Millis{60'000}, [&](bool was) { clean = was; });
+  server.ails.replay_blocked = 0;
+  servers.run(Millis{3000});
+  EXPECT_EQ(clean, true);
+  EXPECT_TRUE(servers.promotions.empty());
+  EXPECT_TRUE(server.disk.histories.empty());
+}
+
 TEST(PostgresModel, APromotionTakesTheNextTimelineAndPlaceholdersReserveIds) {
   Servers servers;
   servers.primary(0, nobody);
