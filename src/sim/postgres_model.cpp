@@ -163,6 +163,7 @@ Outcome PostgresModel::start(bool as_primary) {
   const bool primary = as_primary && disk.led;
   processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,
                    [this, refuses, primary, target] {
+                     if (state_ == State::stopping) return;
                      if (refuses || ails.disk_full > 0) return panic();
                      target_ = target;
                      become_ready(primary);
@@ -256,6 +257,7 @@ void PostgresModel::stop_fast(Nanos deadline, std::function<void(bool)> done) {
   stop_end_.reset();
   const bool was_primary = state_ == State::primary;
   const bool was_standby = state_ == State::standby;
+  const bool was_starting = state_ == State::starting;
   end_sessions();
   state_ = State::stopping;
   processes_.after(deadline, [this] {
@@ -263,7 +265,10 @@ void PostgresModel::stop_fast(Nanos deadline, std::function<void(bool)> done) {
     reap();
     if (report) report(false);
   });
-  if (ails.hung > 0 || !(was_primary || was_standby)) return;
+  if (ails.hung > 0) return;
+  // The startup process obeys its SIGTERM between two records.
+  if (was_starting) return processes_.after(Millis{15}, [this] { end_in_order(); });
+  if (!was_primary && !was_standby) return;
   if (was_standby && receiver_) end_receiver();
   // A promotion that has begun takes effect: the postmaster waits for the startup process, which
   // has looked for its SIGTERM for the last time.
@@ -288,12 +293,14 @@ void PostgresModel::check_stop() {
   for (const Sender& sender : senders_) {
     if (!sender.until && sender.flush.value_or(0) < stop_end_) return;
   }
+  disk.redo = disk.end();
+  end_in_order();
+}
+
+void PostgresModel::end_in_order() {
   auto report = std::move(stop_done_);
-  const bool led = disk.led;
   reap();
   disk.clean = true;
-  disk.led = led;
-  disk.redo = disk.end();
   report(true);
 }
 

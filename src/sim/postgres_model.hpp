@@ -356,6 +356,7 @@ class PostgresModel {
   [[nodiscard]] TimelineId timeline_to_request() const;
   void write_shutdown_checkpoint(bool leads);
   void check_stop();
+  void end_in_order();
 
   EventQueue& events_;
   Network& network_;

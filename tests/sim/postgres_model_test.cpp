@@ -208,6 +208,24 @@ TEST(PostgresModel, AFastStopWaitsForAPromotionThatHasBegun) {
   EXPECT_EQ(server.disk.timeline_at(server.disk.end()), TimelineId{2});
 }
 
+// "shut down in recovery", with the exit status of an orderly end: redo begins where it did.
+TEST(PostgresModel, AFastStopGivesUpARecovery) {
+  Servers servers;
+  PostgresModel& server = *servers.all[0];
+  server.disk.wal.push_back({1001, TimelineId{1}});
+  server.disk.flushed = server.disk.durable = 2;
+  server.ails.slow_disk = 15;
+  ASSERT_TRUE(server.start());
+  std::optional<bool> clean;
+  server.stop_fast(Millis{60'000}, [&](bool was) { clean = was; });
+  servers.run(Millis{100});
+  EXPECT_EQ(clean, true);
+  EXPECT_EQ(server.state(), PostgresModel::State::stopped);
+  EXPECT_EQ(server.disk.redo, 0U);
+  servers.run(Millis{60'000});
+  EXPECT_EQ(server.state(), PostgresModel::State::stopped);
+}
+
 TEST(PostgresModel, AFastStopGivesUpAPromotionThatWaitsForTheReplay) {
   Servers servers;
   PostgresModel& server = servers.started(0);
