@@ -359,7 +359,11 @@ Loss loss_with(const ElectionInput& input, const Candidate& best, const Fenced* 
   if (former != nullptr) {
     const Policy& lost = input.record.policy.current;
     const LastWord end{former->seat, lost.term, *former->position, {}};
-    return possible_loss(input.record, end, chosen, tree);
+    Loss read = possible_loss(input.record, end, chosen, tree);
+    // Promoted behind our back, it wrote more, of which nobody was told.
+    const auto held = held_of_the_lost(input.record, *former->position, tree);
+    if (read.to && held) read.to = std::min(*read.to, std::max(read.from, *held));
+    return read;
   }
   Loss loss = possible_loss(input.record, input.word, chosen, tree);
   for (const Candidate& candidate : candidates) {

@@ -108,9 +108,11 @@ std::optional<Loss> inherited_loss(const Record& record, const Seat& leader, Pos
     if (entry.term != before->term) continue;
     measure_against(loss, {entry.parent, before->to.value_or(before->from)}, chosen, tree);
   }
-  // Where that server left the timeline before its own may be forgotten with it.
+  // Where that server left the timeline of the lost leader may be forgotten with it. The lost one
+  // may have been chosen again, in vain: that one began nowhere.
   const auto is_its_own = [&](const Lineage& entry) {
-    return entry.node == before->leader.node && entry.term < since;
+    const bool began = entry.parent.value == 0 || entry.begins;
+    return began && entry.node == before->leader.node && entry.term < since;
   };
   const auto own = std::ranges::find_if(record.lineage.rbegin(), record.lineage.rend(), is_its_own);
   if (own != record.lineage.rend()) {

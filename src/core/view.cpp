@@ -293,8 +293,7 @@ bool is_to_be_made_anew(const Situation& s, const NodeName& node) {
   return request && request->kind == RequestKind::reinit && request->to == node;
 }
 
-bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
-  const Policy& policy = s.record->policy.current;
+bool others_acknowledge_enough(const Situation& s, const NodeName& node, const Policy& policy) {
   const auto streams = [&](const Seat& voter) {
     const bool mine = my_seat(s) == voter;
     const Heartbeat* said = mine ? nullptr : fresh_word(s, voter.node);
@@ -310,6 +309,10 @@ bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
       std::count_if(policy.voters.begin(), policy.voters.end(),
                     [&](const Seat& voter) { return voter.node != node && streams(voter); });
   return static_cast<std::uint32_t>(others) >= policy.k;
+}
+
+bool others_acknowledge_enough(const Situation& s, const NodeName& node) {
+  return others_acknowledge_enough(s, node, s.record->policy.current);
 }
 
 const std::vector<Slot>* leader_slots(const Situation& s) {

@@ -94,8 +94,10 @@ std::optional<std::string> why_not_voter(const Situation& s, const NodeName& nod
 /// An operator wants this node cloned anew: until that has begun, no commit may count on it.
 bool is_to_be_made_anew(const Situation& s, const NodeName& node);
 
-/// Whether k voters of the current policy other than `node` stream from its leader, as they say
-/// themselves: then `node` may leave a strict policy, and no commit waits for it.
+/// Whether k voters of `policy` other than `node` stream from its leader, as they say themselves:
+/// then they release commits and probes under it without `node`.
+bool others_acknowledge_enough(const Situation& s, const NodeName& node, const Policy& policy);
+/// Under the current policy: then `node` may leave a strict one, and no commit waits for it.
 bool others_acknowledge_enough(const Situation& s, const NodeName& node);
 
 /// The other known nodes whose WAL this leader should keep and which have no slot here yet.

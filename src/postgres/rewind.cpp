@@ -191,26 +191,50 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
 
 namespace {
 
-/// Segments of a timeline whose end lies behind `from`, by name.
-Result<std::vector<std::string>> segments_from(const Server& server, TimelineId timeline, Lsn from,
-                                               std::uint32_t segment_bytes) {
-  const std::uint64_t number = from.value / segment_bytes;
+std::string segment_name(TimelineId timeline, Lsn within, std::uint32_t segment_bytes) {
+  const std::uint64_t number = within.value / segment_bytes;
   const std::uint64_t per_id = 0x100000000ULL / segment_bytes;
-  std::array<char, 32> first{};
-  std::snprintf(first.data(), first.size(), "%08X%08X%08X", timeline.value,
+  std::array<char, 32> name{};
+  std::snprintf(name.data(), name.size(), "%08X%08X%08X", timeline.value,
                 static_cast<unsigned>(number / per_id), static_cast<unsigned>(number % per_id));
-  const std::string begin = first.data();
+  return name.data();
+}
+
+/// Segments with something between `from` and where the parts end, by name. Those behind are there
+/// for later use and say nothing.
+Result<std::vector<std::string>> segments_of(const Server& server,
+                                             std::span<const core::Position> parts, Lsn from,
+                                             std::uint32_t segment_bytes) {
+  const auto is_ours = [&](const std::string& name) {
+    return std::ranges::any_of(parts, [&](const core::Position& part) {
+      const std::string last = segment_name(part.timeline, part.lsn, segment_bytes);
+      const std::string first = segment_name(part.timeline, from, segment_bytes);
+      return name.size() == last.size() && first <= name && name <= last;
+    });
+  };
   std::vector<std::string> names;
   std::error_code failed;
   for (fs::directory_iterator entry(server.wal(), failed), end; !failed && entry != end;
        entry.increment(failed)) {
     const std::string name = entry->path().filename().string();
-    const bool ours = name.size() == begin.size() && name.starts_with(begin.substr(0, 8));
-    if (ours && name >= begin) names.push_back(name);
+    if (is_ours(name)) names.push_back(name);
   }
   if (failed) return error_from_errno("could not list " + server.wal().string(), failed.value());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Outcome copy_segments(const Server& server, const std::vector<std::string>& names,
+                      const fs::path& tail, std::uint32_t segment_bytes, Instant deadline) {
+  for (const auto& name : names) {
+    if (boot_now() >= deadline) {
+      return Error(ErrorCode::timed_out, "the tail was not copied in time");
+    }
+    const auto segment = read_file(server.wal() / name, segment_bytes);
+    if (!segment) return segment.error();
+    if (auto written = write_file_durably(tail / name, *segment, 0600); !written) return written;
+  }
+  return {};
 }
 
 /// The oldest go first, by the time of their last change.
@@ -232,24 +256,24 @@ Outcome drop_old_tails(const Server& server) {
 
 }  // namespace
 
-Outcome keep_tail(const Server& server, TimelineId timeline, Lsn from, Instant deadline) {
+Outcome keep_tail(const Server& server, std::span<const core::Position> parts, Lsn from,
+                  Instant deadline) {
   const auto control = read_control_file(server, server.data, deadline);
   if (!control) return control.error();
-  const auto names = segments_from(server, timeline, from, control->wal_segment_bytes);
+  const std::uint32_t segment_bytes = control->wal_segment_bytes;
+  const auto names = segments_of(server, parts, from, segment_bytes);
   if (!names) return names.error();
+  if (names->empty()) return {};
   std::string position = from.text();
   std::replace(position.begin(), position.end(), '/', '-');
-  const fs::path tail = server.tails() / (std::to_string(timeline.value) + "-" + position);
+  const fs::path tail =
+      server.tails() / (std::to_string(parts.front().timeline.value) + "-" + position);
   std::error_code failed;
   fs::create_directories(tail, failed);
   if (failed) return error_from_errno("could not create " + tail.string(), failed.value());
-  for (const auto& name : *names) {
-    if (boot_now() >= deadline) {
-      return Error(ErrorCode::timed_out, "the tail was not copied in time");
-    }
-    const auto segment = read_file(server.wal() / name, control->wal_segment_bytes);
-    if (!segment) return segment.error();
-    if (auto written = write_file_durably(tail / name, *segment, 0600); !written) return written;
+  if (auto copied = copy_segments(server, *names, tail, segment_bytes, deadline); !copied) {
+    fs::remove_all(tail, failed);  // it may be what filled the disk
+    return copied;
   }
   return drop_old_tails(server);
 }

@@ -9,6 +9,7 @@
 #include "base/lsn.hpp"
 #include "base/names.hpp"
 #include "base/result.hpp"
+#include "core/position.hpp"
 #include "postgres/settings.hpp"
 #include "postgres/standstill.hpp"
 #include "postgres/upstream.hpp"
@@ -25,9 +26,10 @@ struct RewindRequest {
   std::vector<std::string> slots = {};  ///< to remove: they belong to WAL that goes
 };
 
-/// The beginning of pg_rewind, without a change: the source is reached, the place where our WAL leaves
-/// its own is found, with the checkpoint before it, and what would be copied is known. Refused unless the server was stopped cleanly. Whoever asks this first gives nothing up
-/// for a source that is gone, or that cannot be rewound to.
+/// The beginning of pg_rewind, without a change: the source is reached, the place where our WAL
+/// leaves its own is found, with the checkpoint before it, and what would be copied is known.
+/// Refused unless the server was stopped cleanly. Whoever asks this first gives nothing up for a
+/// source that is gone, or that cannot be rewound to.
 Outcome rehearse_rewind(const Server& server, const Upstream& source, const OnProgress& on_progress,
                         Instant deadline, const std::stop_token& stop = {});
 
@@ -43,9 +45,10 @@ Outcome rewind(const Server& server, const RewindRequest& request, const OnProgr
 /// What pg_rewind waits for from each of its lines on; it lives as long as the program.
 std::span<const CopyStage> rewind_stages();
 
-/// Copies the segments of a timeline from `from` on into state_dir/tails/<timeline>-<lsn>/,
-/// durably, so that what a rewind throws away can still be looked at. At most the 3 newest tails
-/// are kept.
-Outcome keep_tail(const Server& server, TimelineId timeline, Lsn from, Instant deadline);
+/// Copies what is in pg_wal of `parts`, each up to its end, from `from` on, into
+/// state_dir/tails/<timeline of the first>-<lsn>/, durably, so that what a rewind throws away can
+/// still be looked at. At most the 3 newest tails are kept; one that fails half-way is removed.
+Outcome keep_tail(const Server& server, std::span<const core::Position> parts, Lsn from,
+                  Instant deadline);
 
 }  // namespace evergres::postgres

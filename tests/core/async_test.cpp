@@ -237,6 +237,10 @@ TEST(Async, ALeaderThatWasReadAndCannotLeadCountsWithItsPosition) {
   ASSERT_FALSE(coming_up.choice);
   EXPECT_EQ(coming_up.otherwise.missing.front(),
             "n1 is starting and may come up with everything that was acknowledged");
+  auto promoted = answers;  // by hand, after all that it had acknowledged
+  promoted[0].history.push_back({TimelineId{9}, TimelineId{1}, Lsn{140}});
+  promoted[0].position = Position{TimelineId{9}, Lsn{500}};
+  EXPECT_EQ(elect(record, promoted, {}).choice->loss, all);
   record.max_loss_bytes = 39;
   const Elected too_little = elect(record, answers, {});
   ASSERT_FALSE(too_little.choice);

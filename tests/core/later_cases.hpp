@@ -144,12 +144,29 @@ inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lack
     s.record->policy.unproven.push_back(s.record->policy.current);
     s.record->policy.unproven.back().voters = {seat("n3")};
   };
-  cases.push_back({"the same, strict, and n3 is to suffice", with(lacks, propose_n3)});
+  const auto n3_is_silent = [](Situation& s) {
+    s.peers[node("n3")].alive_at = ago(60);
+    s.peers[node("n3")].said.reset();
+  };
+  const auto beside = [](Situation& s) {
+    s.record->policy.unproven.back().voters.push_back(seat("n2"));
+  };
+  const auto once_quorum = [](Situation& s) {
+    s.record->policy.current.mode = Durability::quorum;
+    s.record->policy.unproven.insert(s.record->policy.unproven.begin(), s.record->policy.current);
+  };
+  const auto of_two = [](Situation& s) { s.record->policy.unproven.back().k = 2; };
+  const Situation proposed = with(lacks, propose_n3);
+  cases.push_back({"the same, strict, and n3 is to suffice", proposed});
+  cases.push_back({"the same, strict, and n3 is to suffice beside us", with(proposed, beside)});
   cases.push_back({"the same, strict, and n3 was to suffice, and is silent: clone",
-                   with(with(lacks, propose_n3), [](Situation& s) {
-                     s.peers[node("n3")].alive_at = ago(60);
-                     s.peers[node("n3")].said.reset();
-                   })});
+                   with(proposed, n3_is_silent)});
+  cases.push_back(
+      {"the same, but strict is only what is to be proven", with(proposed, once_quorum)});
+  cases.push_back(
+      {"the same, and n3 is silent: clone", with(with(proposed, once_quorum), n3_is_silent)});
+  cases.push_back({"the same, strict, and what is to be proven wants more than n3: clone",
+                   with(proposed, of_two)});
   cases.push_back({"the same, but another incarnation voted: clone",
                    with(lacks, [](Situation& s) { s.server.incarnation = Incarnation{"other"}; })});
   cases.push_back(
@@ -200,6 +217,7 @@ inline void add_counted_rebuilds(std::vector<Case>& cases, const Situation& lack
       {"diverged, strict, and a proof waits for us: rewind", with(diverged, [&](Situation& s) {
          s.record->policy.unproven.push_back(s.record->policy.current);
          s.record->policy.unproven.back().mode = Durability::strict;
+         s.record->policy.unproven.back().voters = {seat("n2")};
        })});
   cases.push_back({"diverged, strict, and n3 suffices", with(diverged, strict)});
   cases.push_back({"diverged, strict, and nobody else votes: rewind", with(diverged, alone)});

@@ -263,6 +263,13 @@ TEST(Losses, AnInheritedOneBeginsNoLaterThanWhereTheLostLeaderItselfIsLeft) {
   ASSERT_TRUE(loss);
   EXPECT_EQ(loss->from, Lsn{90});
   EXPECT_EQ(loss->to, Lsn{120});
+  // Between, n2 was chosen again in vain.
+  record.lineage.insert(record.lineage.begin() + 2,
+                        {Term{2}, TimelineId{3}, TimelineId{2}, std::nullopt, NodeName{"n2"}});
+  record.lineage.back() = {Term{3}, TimelineId{6}, TimelineId{5}, Lsn{130}, NodeName{"n3"}};
+  record.loss->term = record.policy.current.term = Term{3};
+  const TimelineTree later(record.lineage);
+  EXPECT_EQ(inherited_loss(record, seat(0), {TimelineId{1}, Lsn{150}}, later)->from, Lsn{90});
 }
 
 TEST(Losses, WithoutABeginningOfItsTimelineALossCountsFromWhereItWasKnown) {

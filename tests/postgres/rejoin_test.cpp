@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "postgres/data_directory.hpp"
 #include "postgres/history.hpp"
@@ -10,6 +13,43 @@
 namespace evergres::postgres::test {
 
 namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> names_in(const fs::path& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// The server was promoted, and ends on timeline 2 somewhere behind `parting`.
+void keeps_what_goes(const Server& server, Lsn parting) {
+  const auto keep = [&](std::vector<core::Position> parts, Lsn from) {
+    return keep_tail(server, parts, from, soon());
+  };
+  ASSERT_TRUE(keep({{TimelineId{7}, parting}}, parting).ok());
+  EXPECT_FALSE(fs::exists(server.tails())) << "nothing of that timeline is here";
+
+  const core::Position end{TimelineId{2}, Lsn{parting.value + 1}};
+  ASSERT_TRUE(keep({end, {TimelineId{1}, Lsn{1}}}, parting).ok());
+  const fs::path tail = server.tails() / names_in(server.tails()).at(0);
+  const auto segments = names_in(tail);
+  ASSERT_EQ(segments.size(), 1U) << "neither what is there for later use nor what stays";
+  EXPECT_TRUE(segments.front().starts_with("00000002"));
+
+  fs::remove_all(tail);
+  fs::create_directories(tail / segments.front());  // so that it cannot be written
+  EXPECT_FALSE(keep({end}, parting).ok());
+  EXPECT_FALSE(fs::exists(tail)) << "half a tail needs room and says little";
+
+  for (std::uint64_t earlier = 4; earlier > 0; --earlier) {
+    ASSERT_TRUE(keep({end}, Lsn{parting.value - earlier}).ok());
+  }
+  EXPECT_EQ(names_in(server.tails()).size(), 3U);
+}
 
 TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
   ASSERT_NO_FATAL_FAILURE(make_pair());
@@ -45,9 +85,8 @@ TEST_F(Story, DivergedServerRewindsAndIsReplacedByAClone) {
 
   const auto history = read_history(b.server, TimelineId{3});
   ASSERT_TRUE(history.ok());
-  const auto tail = keep_tail(a.server, TimelineId{2}, history->back().switch_lsn, soon());
-  ASSERT_TRUE(tail.ok()) << tail.error().for_people();
-  EXPECT_FALSE(std::filesystem::is_empty(a.server.tails()));
+  const Lsn parting = history->back().switch_lsn;
+  ASSERT_NO_FATAL_FAILURE(keeps_what_goes(a.server, parting));
   ASSERT_TRUE(replace_incarnation(a.server.data, a.server.node, request.incarnation).ok());
   ASSERT_TRUE(write_rebuilding(a.server, {"rewind", request.incarnation}).ok());
   EXPECT_EQ(inspect(a.server, major_version())->kind, DataKind::incomplete);

@@ -84,8 +84,7 @@ postgres::OnProgress teller(Hands& hands) {
   return [&hands](const std::string& text) { hands.progress(text); };
 }
 
-/// What the rewind throws away: on each timeline on our way from where the leader's WAL parts from
-/// it.
+/// What the rewind throws away: all on our way from where the leader's WAL parts from it.
 void keep_what_goes(Hands& hands) {
   const auto& s = hands.situation();
   if (!s.fenced || !s.fenced->position) return;
@@ -94,12 +93,9 @@ void keep_what_goes(Hands& hands) {
   const core::Position end = tree.normalised(*s.fenced->position);
   const core::Position leader = core::end_of(core::leader_timeline(*s.record));
   const Lsn from = core::where_they_part(end, leader, tree).value_or(end.lsn);
-  const Instant deadline = boot_now() + Millis{60'000};
-  for (const core::Position& part : core::way_to(end, tree)) {
-    if (part.lsn <= from && part != end) break;
-    auto kept = postgres::keep_tail(hands.server(), part.timeline, from, deadline);
-    if (!kept) hands.progress("the tail could not be kept: " + kept.error().message());
-  }
+  const auto kept = postgres::keep_tail(hands.server(), core::way_to(end, tree), from,
+                                        boot_now() + Millis{60'000});
+  if (!kept) hands.progress("the tail could not be kept: " + kept.error().message());
 }
 
 }  // namespace

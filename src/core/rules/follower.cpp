@@ -71,16 +71,6 @@ bool has_diverged(const Situation& s) {
   return end && !s.server.upstream && !fits_the_leader(s, *end);
 }
 
-/// Whether the open leader waits for the proof of this very incarnation, which cannot attach to it
-/// any more: with strict it takes no smaller policy, and neither would ever move (decision 0055).
-bool a_proof_waits_for_us(const Situation& s) {
-  const auto names_us = [&](const Policy& policy) {
-    return policy.leader == *s.record->leader && policy.mode == Durability::strict &&
-           std::ranges::find(policy.voters, my_seat(s)) != policy.voters.end();
-  };
-  return std::ranges::any_of(s.record->policy.unproven, names_us);
-}
-
 /// Whether a policy stands for this very incarnation, or for us if ours is not known.
 bool names_our_data(const Situation& s, const Policy& policy) {
   const auto seat = my_seat(s);
@@ -100,14 +90,16 @@ bool is_counted_on(const Situation& s) {
 }
 
 /// What is recorded and not proven may be in force, or what was before it: nobody whom either names
-/// gives anything up. No commit was ever released for the WAL of anybody else (decision 0055). With
-/// strict the proof may be one that a dead node owes, and then waits for us, or for who is counted
-/// beside it.
+/// gives anything up. No commit was ever released for the WAL of anybody else. But with strict the
+/// leader keeps the newest policy, whoever of it is silent: if too few are left to prove that, it
+/// waits for us, or for what takes our place (decision 0055).
 bool a_pending_proof_counts_us(const Situation& s) {
   const PolicyBook& book = s.record->policy;
-  if (book.unproven.empty() || a_proof_waits_for_us(s)) return false;
+  if (book.unproven.empty()) return false;
   const auto names_us = [&](const Policy& policy) { return names_our_data(s, policy); };
-  return is_counted_on(s) || std::ranges::any_of(book.unproven, names_us);
+  if (!names_us(book.current) && std::ranges::none_of(book.unproven, names_us)) return false;
+  const Policy& newest = book.unproven.back();
+  return newest.mode != Durability::strict || others_acknowledge_enough(s, s.me, newest);
 }
 
 /// Why nothing of ours is given up for a copy of the leader's now; empty if it may be.
@@ -116,7 +108,7 @@ std::string why_data_stays(const Situation& s, const Seat& leader) {
   if (a_pending_proof_counts_us(s))
     return "no WAL that counts is destroyed while a policy is unproven";
   if (!leads_as_heard(s)) return leader.node.value + " is not heard as leader";
-  if (!a_proof_waits_for_us(s) && is_counted_on(s))
+  if (s.record->policy.unproven.empty() && is_counted_on(s))
     return "first " + leader.node.value + " takes us out of the policy";
   return {};
 }

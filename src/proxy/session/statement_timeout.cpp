@@ -72,9 +72,19 @@ std::optional<Number> leading_number(std::string_view text) {
   return Number{value, static_cast<std::size_t>(decimal.ptr - text.data())};
 }
 
-std::string_view unquoted(std::string_view text) {
+/// What a SET command says: a string as it is, a number as the grammar reads it, where zeros in
+/// front mean nothing. `rest` begins with it.
+std::optional<Millis> read_value(const SqlWord& value, std::string_view rest) {
+  const std::string_view text = value.text;
   const bool quoted = text.size() >= 2 && text.front() == '\'' && text.back() == '\'';
-  return quoted ? text.substr(1, text.size() - 2) : text;
+  if (quoted) return read_timeout(text.substr(1, text.size() - 2));
+  const auto goes_on = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.';
+  };
+  std::string_view number(rest.begin(), std::ranges::find_if_not(rest, goes_on));
+  while (number.size() > 1 && number[0] == '0' && number[1] >= '0' && number[1] <= '9')
+    number.remove_prefix(1);
+  return read_timeout(number);
 }
 
 /// One SET or RESET. `usual` is what RESET and DEFAULT lead back to.
@@ -92,7 +102,9 @@ void read_set(std::string_view sql, const std::optional<Millis>& usual,
   if (!names_it(name.text)) return;
   words.next();  // "=" or TO
   const SqlWord value = words.next();
-  timeout = is_keyword(value, "default") ? usual : read_timeout(unquoted(value.text));
+  const std::string_view rest =
+      sql.substr(static_cast<std::size_t>(value.text.data() - sql.data()));
+  timeout = is_keyword(value, "default") ? usual : read_value(value, rest);
 }
 
 }  // namespace

@@ -64,6 +64,15 @@ TEST(StatementTimeout, AWholeNumberMayBeOctalOrHexadecimal) {
   EXPECT_EQ(millis_of(read_timeout("0x")), -1);
 }
 
+/// In the grammar a number of digits is decimal; a string goes to the setting as it is.
+TEST(StatementTimeout, ANumberInACommandIsDecimal) {
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 0100000"}), 100'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = '0100000'"}), 32'768);
+  EXPECT_EQ(timeout_of({"SET statement_timeout TO 1e5;"}), 100'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 1500.4 -- ms"}), 1'500);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 000"}), -1);
+}
+
 TEST(StatementTimeout, TheLastCommandCounts) {
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = '6s'"}), 6'000);
   EXPECT_EQ(timeout_of({"SET statement_timeout = '5s'", "SET statement_timeout = 0"}), -1);
