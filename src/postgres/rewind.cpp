@@ -268,13 +268,19 @@ Outcome keep_tail(const Server& server, std::span<const core::Position> parts, L
   std::replace(position.begin(), position.end(), '/', '-');
   const fs::path tail =
       server.tails() / (std::to_string(parts.front().timeline.value) + "-" + position);
+  const fs::path copy = tail.string() + ".part";
   std::error_code failed;
-  fs::create_directories(tail, failed);
-  if (failed) return error_from_errno("could not create " + tail.string(), failed.value());
-  if (auto copied = copy_segments(server, *names, tail, segment_bytes, deadline); !copied) {
-    fs::remove_all(tail, failed);  // it may be what filled the disk
+  fs::remove_all(copy, failed);
+  fs::create_directories(copy, failed);
+  if (failed) return error_from_errno("could not create " + copy.string(), failed.value());
+  if (auto copied = copy_segments(server, *names, copy, segment_bytes, deadline); !copied) {
+    fs::remove_all(copy, failed);  // it may be what filled the disk
     return copied;
   }
+  // What an earlier try kept stays until then.
+  fs::remove_all(tail, failed);
+  fs::rename(copy, tail, failed);
+  if (failed) return error_from_errno("could not rename " + copy.string(), failed.value());
   return drop_old_tails(server);
 }
 

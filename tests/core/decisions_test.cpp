@@ -415,11 +415,11 @@ void add_maintenance(std::vector<Case>& cases) {
   };
   cases.push_back({"reinit of a voter: it leaves the policy first", reinit("n2").as_seen_by("n1")});
   cases.push_back({"reinit of a voter: it waits for that", reinit("n2").as_seen_by("n2")});
-  cases.push_back({"reinit of the only voter, strict: it comes back",
-                   with(reinit("n2").voters({"n2"}).as_seen_by("n2"), [](Situation& s) {
-                     s.record->policy.current.mode = Durability::strict;
-                     s.server.state = ServerState::stopped;
-                   })});
+  const auto strict = [](Situation& s) { s.record->policy.current.mode = Durability::strict; };
+  cases.push_back({"reinit of a voter, strict, and n3 suffices",
+                   with(reinit("n2").voters({"n2", "n3"}).as_seen_by("n1"), strict)});
+  cases.push_back({"reinit of the only voter, strict",
+                   with(reinit("n2").voters({"n2"}).as_seen_by("n1"), strict)});
   cases.push_back(
       {"reinit of a node that no policy counts", reinit("n2").voters({"n3"}).as_seen_by("n2")});
   cases.push_back({"reinit, and the leader is gone: elect first",

@@ -50,6 +50,14 @@ bool is_for_the_others(const Situation& s, const Request& request) {
   return std::ranges::none_of(s.peers, heard) && std::ranges::any_of(s.peers, lives);
 }
 
+/// With strict the newest policy stays until k voters are there: a node that it waits for would
+/// wait to be taken out of it.
+bool can_be_spared(const Situation& s, const NodeName& node) {
+  const Policy* newest = newest_policy(*s.record);
+  return newest == nullptr || newest->mode != Durability::strict ||
+         others_acknowledge_enough(s, node, *newest);
+}
+
 }  // namespace
 
 // A restarted agent takes over the leadership that its server never lost.
@@ -148,9 +156,14 @@ Judgement hand_over_on_request(const Situation& s) {
   if ((restart || reinit) && request.to != s.me) {
     // Its own agent does it; a node that cannot answer must not block every later request.
     const auto found = request.to ? s.peers.find(*request.to) : s.peers.end();
-    if (found != s.peers.end() && is_heard(s, found->second)) return std::nullopt;
+    if (found == s.peers.end() || !is_heard(s, found->second)) {
+      return Answer{ClearRequest{request.id},
+                    "the node to " + std::string(word_of(request.kind)) + " is not heard",
+                    {}};
+    }
+    if (!reinit || can_be_spared(s, *request.to)) return std::nullopt;
     return Answer{ClearRequest{request.id},
-                  "the node to " + std::string(word_of(request.kind)) + " is not heard",
+                  request.to->value + " cannot be spared: with strict, writes would wait for it",
                   {}};
   }
   if (reinit)

@@ -17,9 +17,6 @@ Judgement clone_on_request(const Situation& s) {
     return Answer{StayPut{}, "no WAL is destroyed while a policy is unproven", {}};
   }
   if (counts_node(record.policy.current, s.me)) {
-    const bool strict = record.policy.current.mode == Durability::strict;
-    // The leader keeps us then, and writes wait for us: we go on as if nobody had asked.
-    if (strict && !others_acknowledge_enough(s, s.me)) return std::nullopt;
     return Answer{StayPut{},
                   "we are to be cloned anew; first " + leader.value + " takes us out of the policy",
                   {}};

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <string>
 
 #include "proxy/sql/words.hpp"
 
@@ -72,19 +73,30 @@ std::optional<Number> leading_number(std::string_view text) {
   return Number{value, static_cast<std::size_t>(decimal.ptr - text.data())};
 }
 
-/// What a SET command says: a string as it is, a number as the grammar reads it, where zeros in
-/// front mean nothing. `rest` begins with it.
-std::optional<Millis> read_value(const SqlWord& value, std::string_view rest) {
+/// A number as the grammar reads it, without its sign: zeros in front mean nothing, and since
+/// PostgreSQL 16 there may be underscores between digits.
+std::string number_in(std::string_view text) {
+  std::string number;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool of_exponent =
+        (c == '+' || c == '-') && (number.ends_with('e') || number.ends_with('E'));
+    if (c == '_') continue;
+    if (!digit && !letter && c != '.' && !of_exponent) break;
+    if (number == "0" && digit) number.clear();
+    number += c;
+  }
+  return number;
+}
+
+/// What a SET command says; `sql` ends with the value and what follows it.
+std::optional<Millis> read_value(const SqlWord& value, std::string_view sql) {
   const std::string_view text = value.text;
-  const bool quoted = text.size() >= 2 && text.front() == '\'' && text.back() == '\'';
-  if (quoted) return read_timeout(text.substr(1, text.size() - 2));
-  const auto goes_on = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.';
-  };
-  std::string_view number(rest.begin(), std::ranges::find_if_not(rest, goes_on));
-  while (number.size() > 1 && number[0] == '0' && number[1] >= '0' && number[1] <= '9')
-    number.remove_prefix(1);
-  return read_timeout(number);
+  if (value.kind == SqlWord::Kind::quoted) return read_timeout(text);
+  const bool string = text.size() >= 2 && text.front() == '\'' && text.back() == '\'';
+  if (string) return read_timeout(text.substr(1, text.size() - 2));
+  return read_timeout(number_in(sql.substr(static_cast<std::size_t>(text.data() - sql.data()))));
 }
 
 /// One SET or RESET. `usual` is what RESET and DEFAULT lead back to.
@@ -101,10 +113,10 @@ void read_set(std::string_view sql, const std::optional<Millis>& usual,
   if (is_keyword(name, "session")) name = words.next();
   if (!names_it(name.text)) return;
   words.next();  // "=" or TO
-  const SqlWord value = words.next();
-  const std::string_view rest =
-      sql.substr(static_cast<std::size_t>(value.text.data() - sql.data()));
-  timeout = is_keyword(value, "default") ? usual : read_value(value, rest);
+  SqlWord value = words.next();
+  if (value.text == "+") value = words.next();
+  if (value.text.empty()) return;
+  timeout = is_keyword(value, "default") ? usual : read_value(value, sql);
 }
 
 }  // namespace

@@ -71,6 +71,12 @@ TEST(StatementTimeout, ANumberInACommandIsDecimal) {
   EXPECT_EQ(timeout_of({"SET statement_timeout TO 1e5;"}), 100'000);
   EXPECT_EQ(timeout_of({"SET statement_timeout = 1500.4 -- ms"}), 1'500);
   EXPECT_EQ(timeout_of({"SET statement_timeout = 000"}), -1);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = +30000"}), 30'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 1e+5"}), 100'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout = 100_000"}), 100'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout TO \"1.5 min\""}), 90'000);
+  EXPECT_EQ(timeout_of({"SET statement_timeout TO \"0100\""}), 64);
+  EXPECT_EQ(timeout_of({"SET statement_timeout ="}, Millis{7'000}), 7'000);
 }
 
 TEST(StatementTimeout, TheLastCommandCounts) {
