@@ -233,6 +233,10 @@ std::optional<std::vector<core::Slot>> slots_to_tell(const core::Situation& s) {
 }  // namespace
 
 core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
+  return heartbeat_of(knowledge, knowledge.situation.now);
+}
+
+core::Heartbeat heartbeat_of(const Knowledge& knowledge, Instant now) {
   const core::Situation& s = knowledge.situation;
   core::Heartbeat beat;
   beat.node = s.me;
@@ -249,8 +253,7 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   // A fence of an older term is not an answer any more; a promise without its fence is none yet.
   if (s.fenced && s.fenced->term == s.promise.term) beat.fenced = s.fenced;
   beat.last_word = s.last_word;
-  if (s.last_word)
-    beat.last_word_age = std::chrono::duration_cast<Millis>(s.now - s.last_word->heard_at);
+  if (s.last_word) beat.last_word_age = std::chrono::ceil<Millis>(now - s.last_word->heard_at);
   beat.position = s.server.position;
   beat.replay = s.server.replay;
   // Until its sentinel is gone nobody counts what a rewind made.
@@ -261,6 +264,8 @@ core::Heartbeat heartbeat_of(const Knowledge& knowledge) {
   beat.trouble = s.server.trouble;
   beat.tags = s.tags;
   if (s.server.state == core::ServerState::primary) {
+    if (knowledge.position_seen_at)
+      beat.position_age = std::chrono::ceil<Millis>(now - *knowledge.position_seen_at);
     beat.weak_commits = knowledge.weak_commits;
     beat.slots = slots_to_tell(s);
   }

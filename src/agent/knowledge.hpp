@@ -64,7 +64,8 @@ struct Knowledge {
       received_timeline;  ///< of the last receiver that streamed in this start
   std::string own_host;   ///< of our PostgreSQL, as the members reach it
   std::optional<std::vector<std::string>>
-      gate_hosts;                ///< that this run wrote into pg_hba.conf last
+      gate_hosts;                           ///< that this run wrote into pg_hba.conf last
+  std::optional<Instant> position_seen_at;  ///< on a primary: when the look began that saw it
   Instant server_changed_at;     ///< observations that were begun earlier are out of date
   Instant slots_changed_at;      ///< the same of the slots
   Instant all_slots_changed_at;  ///< the same of server.slots
@@ -146,6 +147,8 @@ void note_refusal(Knowledge& knowledge, Refusal refusal);
 std::string doing(const Knowledge& knowledge);
 
 /// What this agent says to its peers.
+core::Heartbeat heartbeat_of(const Knowledge& knowledge, Instant now);
+/// As of the last look of the agent.
 core::Heartbeat heartbeat_of(const Knowledge& knowledge);
 
 }  // namespace evergres::agent

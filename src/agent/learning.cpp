@@ -77,7 +77,10 @@ void check_names(Knowledge& k, Instant at) {
 void take_position(Knowledge& k, const postgres::Observation& seen) {
   core::Server& server = k.situation.server;
   if (!seen.in_recovery) {
-    if (seen.flush) server.position = core::Position{seen.timeline, *seen.flush};
+    if (seen.flush) {
+      server.position = core::Position{seen.timeline, *seen.flush};
+      k.position_seen_at = seen.at;
+    }
     server.replay = seen.flush;
     return;
   }
@@ -213,6 +216,7 @@ core::Heartbeat what_matters(core::Heartbeat beat, bool positions_matter) {
   beat.doing.clear();
   beat.slots.reset();
   beat.last_word_age.reset();
+  beat.position_age.reset();
   if (beat.last_word) beat.last_word->heard_at = Instant{};
   if (!positions_matter) {
     beat.position.reset();

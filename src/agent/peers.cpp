@@ -127,7 +127,7 @@ net::awaitable<void> Peers::talk(NodeName name, Line& line, net::Channel channel
 // Whoever begins a connection anew may be another run, which forgot what the last one said it knew.
 std::string Peers::message_for(const NodeName& name, bool greets) {
   PeerMessage message;
-  message.beat = heartbeat_of(know_);
+  message.beat = heartbeat_of(know_, boot_now());
   message.sent = boot_now();
   const auto echo = last_sent_of_.find(name);
   if (echo != last_sent_of_.end()) message.echo = echo->second;

@@ -5,8 +5,8 @@
 namespace evergres::core {
 namespace {
 
-/// How old the position in a heartbeat may be: a leader's agent looks at its server twice a
-/// second, and waits a second for its answer.
+/// How old the position in a heartbeat of a version may be that does not say it: a leader's agent
+/// looks at its server twice a second, and waits a second for its answer.
 constexpr Millis oldest_look{1500};
 
 /// A node may claim any age of what it heard; beyond this they are all alike.
@@ -69,7 +69,8 @@ void note_last_word(Situation& s, const Heartbeat& said, Instant alive_at) {
   if (!further) return;
   // While its server does not answer its agent repeats what it saw before, however long ago.
   if (said.server == ServerState::primary) {
-    word = LastWord{said.seat, term, *said.position, alive_at - oldest_look};
+    const Millis age = std::clamp(said.position_age.value_or(oldest_look), Millis{0}, oldest_age);
+    word = LastWord{said.seat, term, *said.position, alive_at - age};
   } else if (led && word->term == term) {
     word->position = *said.position;
   }

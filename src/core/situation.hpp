@@ -136,8 +136,8 @@ struct Server {
   std::optional<Instant>
       names_wrong_since;  ///< set by the observer while they differ from the policy it applied
   std::vector<Sender> senders;
-  std::vector<std::string> drift;  ///< safety settings that are not as Evergres wrote them
-  std::vector<NodeName> slots_of;  ///< nodes for which a slot here keeps WAL
+  std::vector<std::string> drift;          ///< safety settings that are not as Evergres wrote them
+  std::vector<NodeName> slots_of;          ///< nodes for which a slot here keeps WAL
   std::optional<std::vector<Slot>> slots;  ///< all; absent: not looked yet
   std::optional<double> lag_seconds;
   /// It follows a timeline that its upstream's does not come from; only a start looks anew.
@@ -220,6 +220,7 @@ struct Heartbeat {
   std::optional<LastWord> last_word;    ///< what it heard of a leader, on its own clock
   std::optional<Millis> last_word_age;  ///< how long ago that was when it spoke
   std::optional<Position> position;
+  std::optional<Millis> position_age;  ///< of a primary: how long ago its agent looked there
   std::optional<Lsn> replay;
   bool receiving = false;
   std::optional<Upstream> upstream;
@@ -247,6 +248,7 @@ constexpr auto fields(const Heartbeat*) {
                     Field{"last_word", &Heartbeat::last_word},
                     Field{"last_word_age", &Heartbeat::last_word_age},
                     Field{"position", &Heartbeat::position},
+                    Field{"position_age", &Heartbeat::position_age},
                     Field{"replay", &Heartbeat::replay},
                     Field{"receiving", &Heartbeat::receiving},
                     Field{"upstream", &Heartbeat::upstream},

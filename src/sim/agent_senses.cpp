@@ -49,7 +49,7 @@ void AgentModel::speak_to(const NodeName& peer) {
   letter.run = runs_;
   letter.number = ++letters_;
   letter.sent = home_.clock();
-  letter.word.beat = agent::heartbeat_of(know_);
+  letter.word.beat = agent::heartbeat_of(know_, letter.sent);
   if (const auto echo = last_sent_of_.find(peer); echo != last_sent_of_.end()) {
     letter.word.echo = echo->second;
   }

@@ -11,7 +11,7 @@ void Hands::mark(Mark::Kind kind, std::string what) {
   world().trace.mark(kind, agent.home_.place, agent.home_.place, std::move(what));
 }
 
-void Hands::learn(agent::Learn change) {
+void Hands::learn(const agent::Learn& change) {
   change(agent.know_);
   agent.think_soon();
 }

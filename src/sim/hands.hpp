@@ -32,7 +32,7 @@ class Hands {
   /// For a drawing of the run.
   void mark(Mark::Kind kind, std::string what);
   /// A change of knowledge, on the control thread: after this step.
-  void learn(agent::Learn change);
+  void learn(const agent::Learn& change);
 
   [[nodiscard]] Answered<int> pause_for(Nanos span);
   /// Begins something that our primary does, and waits for it: until it is done, the operation is

@@ -14,7 +14,7 @@ Answered<int> Stage::pause(Nanos least, Nanos most) {
   });
 }
 
-Answered<std::optional<Place>> Stage::wait_for(Wish wish, Nanos patience) {
+Answered<std::optional<Place>> Stage::wait_for(const Wish& wish, Nanos patience) {
   using Reply = Answered<std::optional<Place>>::Reply;
   return Answered<std::optional<Place>>(run_, [this, wish, patience](const Reply& reply) {
     wish_ = wish;

@@ -55,7 +55,7 @@ class Stage {
     std::vector<Place> by;
     Answered<std::optional<Place>>::Reply reply;
   };
-  Answered<std::optional<Place>> wait_for(Wish wish, Nanos patience);
+  Answered<std::optional<Place>> wait_for(const Wish& wish, Nanos patience);
 
   std::shared_ptr<int> run_;
   std::optional<Wish> wish_;

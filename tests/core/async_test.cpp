@@ -415,7 +415,13 @@ TEST(Async, TheLastWordIsTheFurthestThatAnybodyHeard) {
   ASSERT_TRUE(s.last_word);
   EXPECT_EQ(s.last_word->position.lsn, Lsn{5000});
   EXPECT_EQ(s.last_word->heard_at, ago(2.5));  // it may have looked at its server that much before
-  said.position->lsn = Lsn{4000};              // an older look
+  said.position_age = Millis{9000};
+  note_last_word(s, said, ago(1));
+  EXPECT_EQ(s.last_word->heard_at, ago(10)) << "it says how long ago it looked";
+  said.position_age = Millis{-9000};
+  note_last_word(s, said, ago(1));
+  EXPECT_EQ(s.last_word->heard_at, ago(1));
+  said.position->lsn = Lsn{4000};  // an older look
   note_last_word(s, said, ago(0.5));
   EXPECT_EQ(s.last_word->position.lsn, Lsn{5000});
   note_last_word(s, *s.peers[NodeName{"n3"}].said, ago(0.1));  // leads nothing
