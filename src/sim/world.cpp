@@ -393,6 +393,16 @@ void World::suffer() {
   stage_.reset();
 }
 
+namespace {
+
+bool was_given(const std::vector<core::Lineage>& lineage, TimelineId id, const NodeName& node) {
+  return std::ranges::any_of(lineage, [&](const core::Lineage& given) {
+    return given.timeline == id && given.node == node;
+  });
+}
+
+}  // namespace
+
 // Nobody may lead while the only server that holds everything was promoted by hand, onto an id that
 // somebody else has (decision 0051).
 bool World::needs_a_person() {
@@ -404,10 +414,7 @@ bool World::needs_a_person() {
   for (const core::Lineage& given : lineage) ++owners[given.timeline];
   for (const auto& machine : machines_) {
     for (const TimelineId id : machine->postgres.disk.what_began().begun) {
-      const auto gave_it = [&](const core::Lineage& given) {
-        return given.timeline == id && given.node == machine->name;
-      };
-      if (std::ranges::any_of(lineage, gave_it)) continue;
+      if (was_given(lineage, id, machine->name)) continue;
       ++owners[id];
       unasked.insert(id);
     }
@@ -420,11 +427,6 @@ bool World::needs_a_person() {
 bool World::untag_who_could_lead() {
   const auto now = store_.read_now();
   if (!now || now->value.phase == core::Phase::leading || shape_.tags.empty()) return false;
-  const auto was_asked = [&](const Machine& machine, TimelineId id) {
-    return std::ranges::any_of(now->value.lineage, [&](const core::Lineage& given) {
-      return given.timeline == id && given.node == machine.name;
-    });
-  };
   const auto has_streamed = [&](const Machine& machine, TimelineId id) {
     const auto& disk = machine.postgres.disk;
     return shape_.tags[machine.place].nofailover && !disk.what_began().begun.contains(id) &&
@@ -432,9 +434,10 @@ bool World::untag_who_could_lead() {
   };
   const bool waits = std::ranges::any_of(machines_, [&](const auto& stray) {
     return std::ranges::any_of(stray->postgres.disk.what_began().begun, [&](TimelineId id) {
-      return !was_asked(*stray, id) && std::ranges::any_of(machines_, [&](const auto& other) {
-        return other != stray && has_streamed(*other, id);
-      });
+      return !was_given(now->value.lineage, id, stray->name) &&
+             std::ranges::any_of(machines_, [&](const auto& other) {
+               return other != stray && has_streamed(*other, id);
+             });
     });
   });
   if (!waits) return false;

@@ -1,4 +1,5 @@
 #include "agent/knowledge.hpp"
+#include "agent/learning.hpp"
 
 #include "agent/place.hpp"
 
@@ -90,6 +91,22 @@ TEST_F(KnowledgeTest, ALeaderThatStopsInOrderDoesNotCallForAnElectionBeforeItsEn
   EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::no);
   server.state = core::ServerState::stopped;
   EXPECT_EQ(heartbeat_of(know_).leads, core::Leads::no);
+}
+
+// With async the others take nothing for fresh that was seen long ago.
+TEST_F(KnowledgeTest, APrimarysHeartbeatSaysHowLongAgoItsPositionWasSeen) {
+  postgres::Observation seen;
+  seen.at = Instant{1'000'000'000};
+  seen.flush = Lsn{500};
+  learn_observation(know_, seen);
+  ASSERT_EQ(know_.situation.server.state, core::ServerState::primary);
+  const core::Heartbeat said = heartbeat_of(know_, Instant{4'000'000'000});
+  EXPECT_EQ(said.position->lsn, Lsn{500});
+  EXPECT_EQ(said.position_age, Millis{3000});
+  seen.at = Instant{5'000'000'000};
+  seen.flush.reset();  // it did not say
+  learn_observation(know_, seen);
+  EXPECT_EQ(heartbeat_of(know_, Instant{6'000'000'000}).position_age, Millis{5000});
 }
 
 TEST_F(KnowledgeTest, SlotsAreWhatTheServerSaysNow) {
