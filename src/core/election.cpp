@@ -212,7 +212,7 @@ TimelineId next_timeline(const ElectionInput& input) {
     highest = std::max(highest, answer.newest_timeline.value);
     if (answer.position) highest = std::max(highest, answer.position->timeline.value);
   }
-  return TimelineId{highest + 1};
+  return TimelineId{highest + timeline_step};
 }
 
 std::vector<Fork> learned_forks(const ElectionInput& input, const Candidate& best) {

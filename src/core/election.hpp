@@ -11,13 +11,18 @@
 
 namespace evergres::core {
 
+/// A timeline is given out so far above every id that is known. A server that somebody promotes by
+/// hand takes the first free id above its own, which is therefore never one that is given out: what
+/// bears such an id is of the node that it was given to (decision 0058).
+inline constexpr std::uint32_t timeline_step = 2;
+
 /// What a coordinator may conclude from the fenced answers of its term.
 struct Choice {
   Seat leader;
   Claim agent;  ///< the run of the chosen node's agent; it gets the claim
   Position position;
   Policy policy;              ///< P' of the new leader
-  TimelineId timeline;        ///< given out now, above every id that any fenced node has seen
+  TimelineId timeline;        ///< given out now, above what any fenced node has seen
   std::vector<Fork> learned;  ///< forks that the record did not know yet
   std::vector<std::string>
       facts;  ///< every candidate with its position, and who was excluded and why

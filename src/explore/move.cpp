@@ -84,7 +84,7 @@ void Move::note_acknowledged(std::size_t index) {
   const bool other_leads =
       record.phase == core::Phase::leading && w.index_of(record.leader->node) != index;
   for (Byte at = 0; at < end; ++at) {
-    Byte& last = now.acknowledged[own.wal[at] - 1U];
+    Byte& last = now.acknowledged[place_of_timeline(own.wal[at])];
     if (last > at) continue;
     last = static_cast<Byte>(at + 1);
     if (!other_leads) continue;
@@ -133,7 +133,7 @@ bool Move::put(std::size_t index, const Result<core::Record>& next, bool unheard
 void Move::promoted(std::size_t index) {
   Server& own = server(index);
   const bool own_id = w.plan_.planted == Planted::own_timeline_id;
-  const Byte to = own_id ? static_cast<Byte>(own.newest + 1) : own.promotes_to;
+  const Byte to = own_id ? static_cast<Byte>(own.newest + core::timeline_step) : own.promotes_to;
   for (std::size_t i = 0; i < size(); ++i) {
     const auto& forks = server(i).forks;
     if (std::any_of(forks.begin(), forks.end(), [&](SmallFork f) { return f.timeline == to; }))

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/election.hpp"
 #include "core/situation.hpp"
 
 /// What a state of a small world consists of: numbers without padding. Values of the core (records,
@@ -130,6 +131,11 @@ struct Budget {
   Byte proofs = 2;         ///< a proof waits for a voter that is not there, and gives up
   bool operator==(const Budget&) const = default;
 };
+
+/// Timelines are given out in steps: they count as 0, 1, 2, … where something is kept for each.
+constexpr std::size_t place_of_timeline(Byte timeline) {
+  return timeline / core::timeline_step;
+}
 
 /// A state of the whole world.
 struct State {

@@ -82,9 +82,10 @@ std::uint32_t World::policy_number(const core::Policy& policy) {
 }
 
 bool World::holds(const Server& server, const State& state) const {
-  for (std::size_t timeline = 1; timeline <= state.acknowledged.size(); ++timeline) {
-    const Byte end = state.acknowledged[timeline - 1];
-    if (end != 0 && (server.length < end || server.wal[end - 1U] != timeline)) return false;
+  for (std::size_t place = 0; place < state.acknowledged.size(); ++place) {
+    const Byte end = state.acknowledged[place];
+    if (end == 0) continue;
+    if (server.length < end || place_of_timeline(server.wal[end - 1U]) != place) return false;
   }
   return true;
 }

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint32_t most_placeholders = 1000;
+constexpr std::uint32_t most_placeholders = 2000;
 
 Error malformed(std::string_view line, const char* why) {
   return Error(ErrorCode::data_invalid, "the timeline history cannot be read",
@@ -62,6 +62,29 @@ Result<std::vector<std::string>> names_in(const fs::path& directory) {
   }
   if (failed) return error_from_errno("could not list " + directory.string(), failed.value());
   return names;
+}
+
+/// Who wrote the byte at `lsn` on the way to `timeline` (tliOfPointInHistory): the newest one that
+/// begins there or before, and was not left there yet.
+std::optional<TimelineId> timeline_in(TimelineId timeline, const std::vector<HistoryStep>& history,
+                                      Lsn lsn) {
+  Lsn left{UINT64_MAX};
+  for (auto step = history.rbegin(); step != history.rend(); ++step) {
+    if (step->switch_lsn <= lsn && lsn < left) return timeline;
+    left = step->switch_lsn;
+    timeline = step->parent;
+  }
+  return lsn < left ? std::optional(timeline) : std::nullopt;
+}
+
+/// What the startup process asks for before it recovers: the last checkpoint and the least end of
+/// recovery are on the way to the timeline.
+bool can_recover(const ControlFile& control, TimelineId target,
+                 const std::vector<HistoryStep>& history) {
+  if (timeline_in(target, history, control.checkpoint) != control.timeline) return false;
+  const Lsn least = control.minimum_recovery_end;
+  return least.value == 0 || timeline_in(target, history, Lsn{least.value - 1}) ==
+                                 control.minimum_recovery_timeline;
 }
 
 }  // namespace
@@ -132,6 +155,27 @@ Outcome reserve_history(const Server& server, TimelineId parent, TimelineId want
     if (auto written = write_file_durably(path, content, 0600); !written) return written;
   }
   return {};
+}
+
+Result<std::vector<TimelineId>> forget_what_is_no_child(const Server& server,
+                                                        const ControlFile& control) {
+  const auto reserved = reserved_histories(server);
+  if (!reserved) return reserved.error();
+  std::vector<TimelineId> removed;
+  const TimelineId own = std::max(control.timeline, control.minimum_recovery_timeline);
+  std::error_code failed;
+  TimelineId newest = own;
+  while (fs::exists(server.wal() / history_file_name(TimelineId{newest.value + 1}), failed)) {
+    ++newest.value;
+  }
+  for (; newest > own; --newest.value) {
+    const auto history = read_history(server, newest);
+    if (!history || can_recover(control, newest, *history)) break;
+    const auto gone = remove_durably(server.wal() / history_file_name(newest));
+    if (!gone) return gone.error();
+    if (!std::ranges::binary_search(*reserved, newest)) removed.push_back(newest);
+  }
+  return removed;
 }
 
 Outcome forget_timelines_above(const Server& server, TimelineId newest) {

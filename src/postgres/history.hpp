@@ -8,6 +8,7 @@
 #include "base/lsn.hpp"
 #include "base/names.hpp"
 #include "base/result.hpp"
+#include "postgres/control_file.hpp"
 #include "postgres/server.hpp"
 
 namespace evergres::postgres {
@@ -42,8 +43,17 @@ Result<std::optional<TimelineId>> newest_timeline(const Server& server);
 /// id above its own without a history file (timeline.c findNewestTimeLine), so every free id
 /// between gets a placeholder. It repeats the parent's own history without the parent itself, so
 /// that a server that rescans timelines reads it as "not a child" and stays where it is. Durable.
-/// `already_exists` if `wanted` has a history file, `usage` if more than 1000 would be needed.
+/// `already_exists` if `wanted` has a history file, `usage` if more than 2000 would be needed.
 Outcome reserve_history(const Server& server, TimelineId parent, TimelineId wanted);
+
+/// The newest timeline that a start in recovery would follow, as PostgreSQL seeks it: above that of
+/// the last checkpoint and of the least end of recovery, up to the first id without a file. If what
+/// is recovered is not on its way, each start ends with "requested timeline is not a child of this
+/// server's history" (xlogrecovery.c). So from the newest downwards the files of those go, durably:
+/// the upstream has them, and nothing of its own WAL is on them. Of a stopped server. Returns which
+/// are gone, but for placeholders; what cannot be read stays, PostgreSQL says more about it.
+Result<std::vector<TimelineId>> forget_what_is_no_child(const Server& server,
+                                                        const ControlFile& control);
 
 /// Removes the history files of timelines above `newest` from pg_wal of a stopped server, durably:
 /// a rewound server must not take a timeline of its former life for the latest one.

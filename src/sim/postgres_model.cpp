@@ -68,6 +68,20 @@ void DataDirectory::remove_leftover_placeholders() {
   histories.erase(histories.upper_bound(newest_real()), histories.end());
 }
 
+bool DataDirectory::can_recover(TimelineId target) const {
+  const auto has = [&](std::uint64_t end) {
+    return timeline_in(target, end - 1) == timeline_at(end);
+  };
+  return has(std::max<std::uint64_t>(redo, 1)) && (least_end == 0 || has(least_end));
+}
+
+void DataDirectory::forget_what_is_no_child() {
+  const TimelineId own = control_timeline();
+  for (TimelineId newest = newest_from(own); newest > own && !can_recover(newest); --newest.value) {
+    histories.erase(newest);
+  }
+}
+
 void DataDirectory::become_copy_of(const DataDirectory& other) {
   const bool by_backup = wal.empty();
   wal.assign(other.wal.begin(), other.wal.begin() + static_cast<std::ptrdiff_t>(other.flushed));
@@ -110,20 +124,6 @@ Nanos PostgresModel::disk_time() {
   return choices_.skewed(Nanos{300'000}, Millis{20}) * ails.slow_disk;
 }
 
-namespace {
-
-/// Whether a server can recover along `target`'s history: what it recovers from is on it, the last
-/// checkpoint of a crashed primary, the end of recovery of a standby (minRecoveryPoint). WAL behind
-/// may well be on another.
-bool is_child(const DataDirectory& disk, TimelineId target) {
-  const auto has = [&](std::uint64_t end) {
-    return disk.timeline_in(target, end - 1) == disk.timeline_at(end);
-  };
-  return has(std::max<std::uint64_t>(disk.redo, 1)) && (disk.least_end == 0 || has(disk.least_end));
-}
-
-}  // namespace
-
 DataDirectory::Begun DataDirectory::what_began() const {
   Begun known{begun, cut};
   if (signal) return known;
@@ -158,7 +158,7 @@ Outcome PostgresModel::start(bool as_primary) {
   ails.replay_paused = false;
   // "requested timeline N is not a child of this server's history": FATAL at every start.
   const TimelineId target = disk.newest_from(disk.control_timeline());
-  const bool refuses = !is_child(disk, target) || ails.disk_full > 0;
+  const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;
   processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,

@@ -96,6 +96,13 @@ struct DataDirectory {
   void reserve(TimelineId parent, TimelineId wanted);
   /// Placeholders above the newest real history make every start fail.
   void remove_leftover_placeholders();
+  /// Whether a server can recover along `target`'s history: what it recovers from is on it, the
+  /// last checkpoint of a crashed primary, the end of recovery of a standby (minRecoveryPoint). WAL
+  /// behind may well be on another.
+  [[nodiscard]] bool can_recover(TimelineId target) const;
+  /// The newest ones while what is recovered is not on the way to them, which makes every start
+  /// fail (postgres::forget_what_is_no_child).
+  void forget_what_is_no_child();
   /// What postgres/begun.hpp finds in these files; kept before each start.
   struct Begun {
     std::set<TimelineId> begun;

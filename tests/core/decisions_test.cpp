@@ -171,10 +171,7 @@ void add_election(std::vector<Case>& cases) {
                    with(chosen, [](Situation& s) { s.fenced.reset(); })});
   cases.push_back({"chosen, but the server died: give it back before starting it",
                    with(chosen, [](Situation& s) { s.server.state = ServerState::stopped; })});
-  const Situation promoted = with(chosen, [](Situation& s) {
-    s.server.state = ServerState::primary;
-    s.server.grant = Grant{GrantKind::promote, Term{6}, ago(-100)};
-  });
+  const Situation promoted = with(chosen, [](Situation& s) { promote(s, ago(-100)); });
   const auto failed = [](Situation& s) {
     s.attempts[ProveBarrier::kind] = {Ending::timed_out, Term{6}, ago(1), 1, "nobody answered"};
   };
@@ -276,8 +273,7 @@ void add_durability(std::vector<Case>& cases) {
                             .silent("n3")
                             .as_seen_by("n2"),
                         [](Situation& s) {
-                          s.server.state = ServerState::primary;
-                          s.server.grant = Grant{GrantKind::promote, s.record->term, ago(-4)};
+                          promote(s, ago(-4));
                           for (Policy& policy : s.record->policy.unproven)
                             policy.mode = Durability::strict;
                           s.attempts[ProveBarrier::kind] = {Ending::timed_out, s.record->term,

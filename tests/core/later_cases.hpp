@@ -354,6 +354,11 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                      s.fenced->history = {{TimelineId{7}, TimelineId{2}, Lsn{5000}}};
                      s.fenced->position = Position{TimelineId{7}, Lsn{5001}};
                    })});
+  cases.push_back({"chosen, and promoted by hand before it was asked to",
+                   with(chosen.as_seen_by("n2"), [](Situation& s) {
+                     promote(s, ago(-100));
+                     s.server.position->timeline = TimelineId{9};
+                   })});
   const auto n2 = [&](const char* name, const std::function<void(Heartbeat&)>& change) {
     cases.push_back({name, with(chosen.as_seen_by("n3"),
                                 [&](Situation& s) { change(*s.peers[node("n2")].said); })});

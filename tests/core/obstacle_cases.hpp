@@ -234,10 +234,7 @@ inline void add_promotions(std::vector<Case>& cases) {
   cases.push_back({"chosen, but the data directory is gone: give it back", with(chosen, lost)});
   cases.push_back({"about to choose, but the data directory is gone: give it back",
                    with(World().electing_by("n2").fenced("n3", 5000).as_seen_by("n2"), lost)});
-  const Situation promoted = with(chosen, [](Situation& s) {
-    s.server.state = ServerState::primary;
-    s.server.grant = Grant{GrantKind::promote, Term{6}, ago(-100)};
-  });
+  const Situation promoted = with(chosen, [](Situation& s) { promote(s, ago(-100)); });
   cases.push_back({"promoted, but no policy of ours is recorded",
                    with(promoted, [](Situation& s) { s.record->policy.unproven.clear(); })});
   cases.push_back({"the promotion was told as failed, and our server is primary: prove the barrier",

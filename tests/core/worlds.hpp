@@ -212,4 +212,11 @@ class World {
   std::map<std::string, std::pair<std::uint64_t, bool>> fenced_;
 };
 
+/// Of the chosen one: its server is primary on the timeline that it was given.
+inline void promote(Situation& s, Instant granted_until) {
+  s.server.state = ServerState::primary;
+  s.server.position = Position{s.record->lineage.back().timeline, Lsn{5001}};
+  s.server.grant = Grant{GrantKind::promote, s.record->term, granted_until};
+}
+
 }  // namespace evergres::core::worlds

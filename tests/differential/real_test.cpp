@@ -57,6 +57,7 @@ class RealServer : public Server {
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
   void lose_history(TimelineId timeline) override;
+  void forget_what_is_no_child() override;
   bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;
@@ -203,8 +204,7 @@ fs::path RealServer::way_to(const Upstream& upstream) {
 void RealServer::reserve(TimelineId next) {
   const auto known = histories();
   const TimelineId parent = known.empty() ? TimelineId{1} : known.back().timeline;
-  const auto reserved = postgres::reserve_history(server_, parent, next);
-  EXPECT_TRUE(reserved.ok()) << reserved.error().for_people();
+  EXPECT_TRUE(postgres::reserve_history(server_, parent, next).ok());
 }
 
 void RealServer::take_histories(Server& from) {
@@ -217,6 +217,11 @@ void RealServer::take_histories(Server& from) {
 
 void RealServer::lose_history(TimelineId timeline) {
   EXPECT_TRUE(fs::remove(server_.wal() / postgres::history_file_name(timeline)));
+}
+
+void RealServer::forget_what_is_no_child() {
+  const auto control = postgres::read_control_file(server_, server_.data, soon());
+  EXPECT_TRUE(control.ok() && postgres::forget_what_is_no_child(server_, *control).ok());
 }
 
 // Both bring the configuration of their source along.

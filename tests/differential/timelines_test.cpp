@@ -242,6 +242,40 @@ DIFFERENTIAL(ATimelineBehindAGapIsNotSeenUntilTheGapIsFilled) {
   story.see_histories(story.n2);
 }
 
+// A standby that loses its power after its receiver has fetched the history of a sibling, and before
+// that of a child.
+DIFFERENTIAL(AStandbyThatHasTheHistoryOfASiblingDoesNotStartBeforeItIsForgotten) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.follow(story.n3, story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n3, "m1");
+  story.n3.kill_everything();
+  story.commit(story.n1);
+  story.n1.checkpoint();
+  story.mark("m2", story.n1);
+  story.until_replayed(story.n2, "m2");
+  story.n2.checkpoint();
+  story.n2.kill_everything();
+  story.n3.write_upstream(std::nullopt);
+  story.start(story.n3);
+  story.promote(story.n3);
+  story.n2.take_histories(story.n3);
+  story.start(story.n2);
+  story.see_histories(story.n2);
+  story.n2.forget_what_is_no_child();
+  story.see_histories(story.n2);
+  story.start(story.n2);
+  story.until_streaming(story.n1, "a");
+  story.mark("m3", story.n1);
+  story.until_replayed(story.n2, "m3");
+  story.see(story.n2);
+  story.n2.kill_everything();
+  story.n2.forget_what_is_no_child();
+  story.see_histories(story.n2);
+}
+
 // Recovery follows the newest timeline of which it has the history, also if nothing of it ever
 // came. A timeline that leaves the one before is no child of it: nothing is streamed until the next
 // start.

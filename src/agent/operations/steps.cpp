@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "agent/endpoint_files.hpp"
@@ -18,6 +19,7 @@
 #include "postgres/begun.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/history.hpp"
 #include "postgres/promotion.hpp"
 #include "postgres/wal_end.hpp"
 
@@ -94,6 +96,20 @@ void crash_point(const Hands& hands, const char* step) {
 
 namespace {
 
+/// What a start cannot follow. A damaged control file is PostgreSQL's to complain about.
+Outcome forget_what_is_no_child(const postgres::Server& server) {
+  const auto control =
+      postgres::read_control_file(server, server.data, boot_now() + Millis{10'000});
+  if (!control) return {};
+  const auto forgotten = postgres::forget_what_is_no_child(server, *control);
+  if (!forgotten) return forgotten.error();
+  for (const TimelineId id : *forgotten) {
+    spdlog::warn("the history of timeline {} is removed: the WAL here is not on the way to it",
+                 id.value);
+  }
+  return {};
+}
+
 Outcome start(Hands& hands, bool without_hot_standby,
               const std::optional<postgres::Upstream>& upstream) {
   const auto& server = hands.server();
@@ -109,6 +125,7 @@ Outcome start(Hands& hands, bool without_hot_standby,
   if (auto written = postgres::write_upstream(server, upstream); !written) return written;
   // The supervisor writes standby.signal: afterwards nobody sees that a promotion removed it.
   if (auto noted = postgres::note_timelines_begun(server); !noted) return noted;
+  if (auto forgotten = forget_what_is_no_child(server); !forgotten) return forgotten;
   supervisor::AskStart ask;
   if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};
   auto reply = hands.ask_supervisor(ask, Millis{30'000});

@@ -244,11 +244,15 @@ Judgement give_up_a_failed_promotion(const Situation& s) {
   const bool restarted = s.server.state == ServerState::standby && !answered;
   // Promoted by hand since it was chosen: nobody could tell its WAL from that of the other.
   const bool forged = s.server.state == ServerState::standby && began_what_another_has(s);
-  if (!lost_server && !failed && !restarted && !forged) return std::nullopt;
+  // The same before it was asked to, onto an id that nobody was given: its barrier can never hold.
+  const bool astray = s.server.state == ServerState::primary && s.server.position &&
+                      s.server.position->timeline != leader_timeline(*s.record);
+  if (!lost_server && !failed && !restarted && !forged && !astray) return std::nullopt;
   if (!may_try(s, Vacate::kind, Millis{200})) return std::nullopt;
-  if (forged) {
+  if (forged || astray) {
     return Answer{Vacate{s.record->term, s.me.value + " was promoted by hand after it was chosen"},
-                  "our server began a timeline whose id another has",
+                  forged ? "our server began a timeline whose id another has"
+                         : "our server began another timeline than the one it was given",
                   {}};
   }
   return Answer{Vacate{s.record->term, s.me.value + " could not be promoted"},
