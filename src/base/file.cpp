@@ -102,6 +102,23 @@ Outcome write_file_durably(const std::filesystem::path& path, std::string_view c
   return sync_directory(directory_of(path));
 }
 
+Result<bool> create_file_durably(const std::filesystem::path& path, std::string_view content,
+                                 mode_t mode) {
+  std::filesystem::path fresh = path;
+  fresh += ".new-" + random_hex(4);
+  auto written = write_new(fresh, content, mode, true);
+  bool was_there = false;
+  if (written && ::link(fresh.c_str(), path.c_str()) != 0) {
+    was_there = errno == EEXIST;
+    if (!was_there) written = error_from_errno("could not create " + path.string(), errno);
+  }
+  ::unlink(fresh.c_str());
+  if (!written) return written.error();
+  if (was_there) return false;
+  if (auto synced = sync_directory(directory_of(path)); !synced) return synced.error();
+  return true;
+}
+
 Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,
                               mode_t mode) {
   return replace(path, content, mode, false);

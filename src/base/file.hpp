@@ -27,7 +27,12 @@ Result<std::optional<std::string>> read_file_if_present(const std::filesystem::p
 Outcome write_file_durably(const std::filesystem::path& path, std::string_view content,
                            mode_t mode);
 
-/// The same without fsync, for files that are written anew before anybody relies on them after a
+/// The same where there is nothing yet: whether it was created. A file that is there is left alone,
+/// also one that comes at the same moment.
+Result<bool> create_file_durably(const std::filesystem::path& path, std::string_view content,
+                                 mode_t mode);
+
+/// The same as write_file_durably without fsync, for files that are written anew before anybody relies on them after a
 /// crash of the machine: a reader and a crash of this process see the old content or the new one.
 Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,
                               mode_t mode);

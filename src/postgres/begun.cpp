@@ -122,21 +122,13 @@ Outcome read_promotion(const Server& server, Noted& known) {
   const TimelineId last = newest.value_or(TimelineId{1});
   for (const TimelineId id : files->segments) {
     if (id <= last) continue;
-    // The start that was to follow the first look may have failed: it is looked again.
+    // The start that was to follow the first look may have failed: it is looked again. Only a
+    // promotion adds a newer history; one may have gone that was no promotion's.
     const auto [noted_before, first_look] = known.cut.emplace(id, last);
-    cut_off = cut_off || first_look || noted_before->second == last;
+    cut_off = cut_off || first_look || last <= noted_before->second;
   }
   if (!cut_off && newest) insert(known.begun, *newest);
   return {};
-}
-
-/// Nothing but its certain absence is absence.
-Result<bool> signal_is_absent(const Server& server) {
-  struct stat status {};
-  const fs::path path = server.data / "standby.signal";
-  if (::stat(path.c_str(), &status) == 0) return false;
-  if (errno == ENOENT) return true;
-  return error_from_errno("could not look for " + path.string(), errno);
 }
 
 /// What is noted, and what is to be.
@@ -151,6 +143,14 @@ Result<Noted> look(const Server& server) {
 }
 
 }  // namespace
+
+Result<bool> signal_is_absent(const Server& server) {
+  struct stat status {};
+  const fs::path path = server.data / "standby.signal";
+  if (::stat(path.c_str(), &status) == 0) return false;
+  if (errno == ENOENT) return true;
+  return error_from_errno("could not look for " + path.string(), errno);
+}
 
 Result<std::vector<TimelineId>> timelines_begun(const Server& server) {
   auto known = look(server);

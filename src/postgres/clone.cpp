@@ -9,6 +9,7 @@
 #include "net/process.hpp"
 #include "postgres/begun.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/history.hpp"
 #include "postgres/standstill.hpp"
 
 namespace evergres::postgres {
@@ -143,6 +144,9 @@ Outcome prepare(const Server& server, const CloneRequest& request, const fs::pat
   auto named = replace_incarnation(directory, server.node, request.incarnation);
   if (!named) return named;
   if (auto forgotten = forget_timelines_begun(directory); !forgotten) return forgotten;
+  Server copied = server;
+  copied.data = directory;
+  if (auto reserved = reserve_below_newest(copied); !reserved) return reserved;
   // What was copied did not begin here.
   return write_file_durably(directory / "standby.signal", "", 0600);
 }

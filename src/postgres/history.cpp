@@ -83,8 +83,18 @@ bool can_recover(const ControlFile& control, TimelineId target,
                  const std::vector<HistoryStep>& history) {
   if (timeline_in(target, history, control.checkpoint) != control.timeline) return false;
   const Lsn least = control.minimum_recovery_end;
-  return least.value == 0 || timeline_in(target, history, Lsn{least.value - 1}) ==
-                                 control.minimum_recovery_timeline;
+  return least.value == 0 ||
+         timeline_in(target, history, Lsn{least.value - 1}) == control.minimum_recovery_timeline;
+}
+
+/// Nobody's child: it names no ancestors.
+Outcome reserve_between(const fs::path& wal, TimelineId parent, TimelineId child) {
+  for (std::uint32_t id = parent.value + 1; id < child.value; ++id) {
+    const auto written = create_file_durably(wal / history_file_name(TimelineId{id}),
+                                             std::string(reserved_mark) + "\n", 0600);
+    if (!written) return written.error();
+  }
+  return {};
 }
 
 }  // namespace
@@ -143,39 +153,62 @@ Outcome reserve_history(const Server& server, TimelineId parent, TimelineId want
                  "timeline " + std::to_string(wanted.value) + " is already known here",
                  "A promotion would get another timeline id than the one that was recorded.");
   }
-  std::string content = std::string(reserved_mark) + "\n";
-  if (parent.value != 1) {
-    const auto own = read_file(server.wal() / history_file_name(parent));
-    if (!own) return own.error();
-    content += *own;
-  }
-  for (std::uint32_t id = parent.value + 1; id < wanted.value; ++id) {
-    const auto path = server.wal() / history_file_name(TimelineId{id});
-    if (fs::exists(path, failed)) continue;
-    if (auto written = write_file_durably(path, content, 0600); !written) return written;
+  return reserve_between(server.wal(), parent, wanted);
+}
+
+Outcome reserve_below_newest(const Server& server) {
+  const auto files = wal_files(server);
+  if (!files) return files.error();
+  const auto reserved = reserved_histories(server);
+  if (!reserved) return reserved.error();
+  const auto newest =
+      std::find_if(files->histories.rbegin(), files->histories.rend(),
+                   [&](auto id) { return !std::ranges::binary_search(*reserved, id); });
+  if (newest == files->histories.rend()) return {};
+  const auto history = read_history(server, *newest);
+  if (!history) return history.error();
+  if (history->empty()) return {};
+  const TimelineId parent = history->back().parent;
+  if (newest->value > parent.value + most_placeholders) return {};
+  return reserve_between(server.wal(), parent, *newest);
+}
+
+Outcome archive_reserved(const Server& server, TimelineId parent, TimelineId timeline) {
+  const auto reserved = reserved_histories(server);
+  if (!reserved) return reserved.error();
+  const fs::path status = server.wal() / "archive_status";
+  for (const TimelineId id : *reserved) {
+    if (id <= parent || id >= timeline) continue;
+    const std::string name = history_file_name(id);
+    std::error_code failed;
+    if (fs::exists(status / (name + ".done"), failed)) continue;
+    const auto asked = create_file_durably(status / (name + ".ready"), "", 0600);
+    if (!asked) return asked.error();
   }
   return {};
 }
 
-Result<std::vector<TimelineId>> forget_what_is_no_child(const Server& server,
-                                                        const ControlFile& control) {
+Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control) {
   const auto reserved = reserved_histories(server);
   if (!reserved) return reserved.error();
-  std::vector<TimelineId> removed;
   const TimelineId own = std::max(control.timeline, control.minimum_recovery_timeline);
   std::error_code failed;
   TimelineId newest = own;
   while (fs::exists(server.wal() / history_file_name(TimelineId{newest.value + 1}), failed)) {
     ++newest.value;
   }
+  std::vector<TimelineId> found;
+  bool all_reserved = true;
   for (; newest > own; --newest.value) {
-    const auto history = read_history(server, newest);
-    if (!history || can_recover(control, newest, *history)) break;
-    const auto gone = remove_durably(server.wal() / history_file_name(newest));
-    if (!gone) return gone.error();
-    if (!std::ranges::binary_search(*reserved, newest)) removed.push_back(newest);
+    if (!std::ranges::binary_search(*reserved, newest)) {
+      const auto history = read_history(server, newest);
+      if (!history || can_recover(control, newest, *history)) break;
+      all_reserved = false;
+    }
+    found.push_back(newest);
   }
-  return removed;
+  if (all_reserved) found.clear();
+  return found;
 }
 
 Outcome forget_timelines_above(const Server& server, TimelineId newest) {

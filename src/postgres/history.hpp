@@ -41,19 +41,30 @@ Result<std::optional<TimelineId>> newest_timeline(const Server& server);
 
 /// Makes the next promotion of a server on `parent` use the id `wanted`: PostgreSQL takes the first
 /// id above its own without a history file (timeline.c findNewestTimeLine), so every free id
-/// between gets a placeholder. It repeats the parent's own history without the parent itself, so
-/// that a server that rescans timelines reads it as "not a child" and stays where it is. Durable.
-/// `already_exists` if `wanted` has a history file, `usage` if more than 2000 would be needed.
+/// between gets a placeholder. It names no ancestors: a server that rescans timelines reads it as
+/// "not a child" and stays where it is. Durable; a file that is there stays, also one that a
+/// promotion writes in the same moment. `already_exists` if `wanted` has a history file, `usage` if
+/// more than 2000 would be needed.
 Outcome reserve_history(const Server& server, TimelineId parent, TimelineId wanted);
 
-/// The newest timeline that a start in recovery would follow, as PostgreSQL seeks it: above that of
-/// the last checkpoint and of the least end of recovery, up to the first id without a file. If what
-/// is recovered is not on its way, each start ends with "requested timeline is not a child of this
-/// server's history" (xlogrecovery.c). So from the newest downwards the files of those go, durably:
-/// the upstream has them, and nothing of its own WAL is on them. Of a stopped server. Returns which
-/// are gone, but for placeholders; what cannot be read stays, PostgreSQL says more about it.
-Result<std::vector<TimelineId>> forget_what_is_no_child(const Server& server,
-                                                        const ControlFile& control);
+/// Placeholders between the newest timeline of a clone and its parent: pg_basebackup fetches the
+/// history of that timeline alone, and a standby that comes from the parent asks its upstream for
+/// all files in between (walreceiver.c WalRcvFetchTimeLineHistoryFiles).
+Outcome reserve_below_newest(const Server& server);
+
+/// Has PostgreSQL archive the placeholders between `parent` and `timeline`, if it archives at all:
+/// a restore seeks the newest timeline up to the first id that is missing. Once the timeline has
+/// begun: a placeholder with nothing behind it would be the newest.
+Outcome archive_reserved(const Server& server, TimelineId parent, TimelineId timeline);
+
+/// A start in recovery follows the newest timeline, which PostgreSQL seeks above that of the last
+/// checkpoint and of the least end of recovery, up to the first id without a file. If what is
+/// recovered is not on its way, each start ends with "requested timeline is not a child of this
+/// server's history" (xlogrecovery.c). These are the timelines, from the newest down to one that
+/// can be followed, whose histories must go before: the upstream has them, and nothing of the WAL
+/// here is on them. None if only placeholders are in the way, which every start removes. What
+/// cannot be read ends the search, PostgreSQL says more about it.
+Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control);
 
 /// Removes the history files of timelines above `newest` from pg_wal of a stopped server, durably:
 /// a rewound server must not take a timeline of its former life for the latest one.

@@ -1,6 +1,7 @@
 #include "postgres/promotion.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "postgres/cells.hpp"
 #include "postgres/look_again.hpp"
@@ -205,6 +206,19 @@ Result<Promotion> promote(Session& session, Instant deadline) {
     look_again_after(between_looks);
   }
   return Promotion::unknown;
+}
+
+Result<TimelineId> timeline_of_primary(Session& session, Instant deadline) {
+  const auto rows = session.query("SELECT pg_walfile_name(pg_current_wal_insert_lsn())", deadline);
+  if (!rows) return rows.error();
+  const std::string name = rows->empty() ? "" : rows->front().front().value_or("");
+  TimelineId timeline;
+  const auto read = std::from_chars(
+      name.data(), name.data() + std::min<std::size_t>(name.size(), 8), timeline.value, 16);
+  if (read.ec != std::errc{} || name.size() != 24) {
+    return Error(ErrorCode::data_invalid, "PostgreSQL named no WAL segment", name);
+  }
+  return timeline;
 }
 
 Outcome checkpoint(Session& session, Instant deadline, const std::stop_token& stop) {

@@ -75,6 +75,9 @@ enum class Promotion {
 /// everything after the question is `unknown`. Persist "asked to promote" before.
 Result<Promotion> promote(Session& session, Instant deadline);
 
+/// On which a primary writes.
+Result<TimelineId> timeline_of_primary(Session& session, Instant deadline);
+
 /// An immediate CHECKPOINT; after a promotion it lets others rewind from here.
 /// When `stop` is requested it is left alone, and goes on.
 Outcome checkpoint(Session& session, Instant deadline, const std::stop_token& stop = {});

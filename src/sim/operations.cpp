@@ -92,6 +92,7 @@ Task<Outcome> choose_leader(core::ChooseLeader intent, Hands& hands) {
     choice.loss->silent_ms = core::silence_since(word, hands.now());
   }
   if (hands.planted(Bug::loss_not_told)) choice.loss.reset();
+  if (hands.planted(Bug::gives_out_the_next_id)) choice.timeline.value -= core::timeline_step - 1;
   const Claim mine = hands.situation().agent;
   auto changing = change(hands, intent.term, [&](core::Record record) {
     return core::choose_leader(std::move(record), mine, choice, intent.replace_book);

@@ -42,7 +42,7 @@ std::vector<NodeName> others(const Hands& hands) {
 }
 
 /// From here on the server may become primary at any time, whatever is answered: noted before.
-Task<Outcome> ask_to_promote(Hands& hands) {
+Task<Outcome> ask_to_promote(Hands& hands, TimelineId given) {
   auto noting = hands.write_file();
   co_await noting;
   hands.state().asked_to_promote.insert(hands.supervisor().run());
@@ -60,6 +60,9 @@ Task<Outcome> ask_to_promote(Hands& hands) {
     }
     auto pause = hands.pause_for(Millis{5});
     co_await pause;
+  }
+  if (hands.postgres().own_timeline() != given && !hands.planted(Bug::own_timeline_id)) {
+    co_return Error(ErrorCode::conflict, "the server began another timeline than it was given");
   }
   auto before_the_learning = hands.crash_point();
   co_await before_the_learning;
@@ -82,6 +85,13 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
   const Outcome connected = co_await connecting;
   if (!connected) co_return connected;
   if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
+  if (!hands.postgres().disk.signal) {
+    // Promoted by hand meanwhile: nobody may be inside when the policy's names come.
+    auto closing = hands.set_names(core::names_nobody, deadline);
+    const Outcome closed = co_await closing;
+    if (!closed) co_return closed;
+    hands.postgres().end_sessions();
+  }
   const std::string of_policy = hands.names_of(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
   auto setting = hands.set_names(names, deadline);
@@ -96,7 +106,7 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
     hands.postgres().disk.slots.insert(core::slot_name(node));
   }
   hands.postgres().unblock_replay();
-  auto asking = ask_to_promote(hands);
+  auto asking = ask_to_promote(hands, intent.timeline);
   const Outcome promoted = co_await asking;
   if (!promoted) co_return promoted;
   hands.learn(

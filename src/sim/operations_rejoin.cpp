@@ -188,6 +188,7 @@ Task<Outcome> clone(core::Clone intent, Hands& hands) {
   if (hands.stopped()) co_return Error(ErrorCode::cancelled, "the operation was given up");
   hands.world().replaces(hands.postgres().place(), copy);
   hands.postgres().disk.become_copy_of(copy);
+  hands.postgres().disk.reserve_below_newest();
   hands.postgres().disk.names = core::names_nobody;
   hands.postgres().disk.incarnation = fresh;
   hands.postgres().disk.sentinel = false;

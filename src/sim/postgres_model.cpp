@@ -55,13 +55,15 @@ std::optional<TimelineId> DataDirectory::timeline_in(TimelineId timeline, std::u
 }
 
 void DataDirectory::reserve(TimelineId parent, TimelineId wanted) {
-  HistoryFile placeholder{{}, true};
-  if (const auto own = histories.find(parent); own != histories.end()) {
-    placeholder.steps = own->second.steps;
-  }
   for (auto id = parent.value + 1; id < wanted.value; ++id) {
-    histories.emplace(TimelineId{id}, placeholder);
+    histories.emplace(TimelineId{id}, HistoryFile{{}, true});
   }
+}
+
+void DataDirectory::reserve_below_newest() {
+  const TimelineId newest = newest_real();
+  const auto forks = history_of(newest);
+  if (!forks.empty()) reserve(forks.front().parent, newest);
 }
 
 void DataDirectory::remove_leftover_placeholders() {
@@ -75,11 +77,25 @@ bool DataDirectory::can_recover(TimelineId target) const {
   return has(std::max<std::uint64_t>(redo, 1)) && (least_end == 0 || has(least_end));
 }
 
+std::uint64_t DataDirectory::end_towards(TimelineId target) const {
+  std::set<TimelineId> on_the_way{target, TimelineId{1}};
+  for (const core::Fork& fork : history_of(target)) on_the_way.insert(fork.parent);
+  const auto is_apart = [&](const WalRecord& r) { return !on_the_way.contains(r.timeline); };
+  const auto from = wal.begin() + static_cast<std::ptrdiff_t>(redo);
+  return static_cast<std::uint64_t>(std::find_if(from, wal.end(), is_apart) - wal.begin());
+}
+
 void DataDirectory::forget_what_is_no_child() {
   const TimelineId own = control_timeline();
-  for (TimelineId newest = newest_from(own); newest > own && !can_recover(newest); --newest.value) {
-    histories.erase(newest);
+  TimelineId last = newest_from(own);
+  bool all_reserved = true;
+  for (; last > own; --last.value) {
+    if (histories.at(last).placeholder) continue;
+    if (can_recover(last)) break;
+    all_reserved = false;
   }
+  if (!all_reserved)
+    histories.erase(histories.upper_bound(last), histories.upper_bound(newest_from(own)));
 }
 
 void DataDirectory::become_copy_of(const DataDirectory& other) {
@@ -132,7 +148,7 @@ DataDirectory::Begun DataDirectory::what_began() const {
   for (const TimelineId id : fresh_segments) {
     if (id <= last) continue;
     const auto [noted, first_look] = known.cut.emplace(id, last);
-    cut_off = cut_off || first_look || noted->second == last;
+    cut_off = cut_off || first_look || last <= noted->second;
   }
   if (!cut_off && last > TimelineId{1}) known.begun.insert(last);
   return known;
@@ -159,13 +175,17 @@ Outcome PostgresModel::start(bool as_primary) {
   // "requested timeline N is not a child of this server's history": FATAL at every start.
   const TimelineId target = disk.newest_from(disk.control_timeline());
   const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
+  // To a placeholder, which names no ancestors, no WAL leads: it is waited for without an end.
+  const auto file = disk.histories.find(target);
+  const bool waits = file != disk.histories.end() && file->second.placeholder;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;
   processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,
-                   [this, refuses, primary, target] {
-                     if (state_ == State::stopping) return;
+                   [this, refuses, waits, primary, target] {
+                     if (state_ == State::stopping || (waits && ails.disk_full == 0)) return;
                      if (refuses || ails.disk_full > 0) return panic();
                      target_ = target;
+                     disk.wal.resize(disk.end_towards(target));
                      become_ready(primary);
                    });
   return {};

@@ -38,8 +38,8 @@ struct ServiceFile {
   std::string slot = {};  ///< of the upstream; "": none
 };
 
-/// A timeline history file: where each ancestor was left, oldest first. A placeholder names those
-/// of the timeline on which it was made, without that one (postgres::reserve_history).
+/// A timeline history file: where each ancestor was left, oldest first. A placeholder names nobody
+/// (postgres::reserve_history).
 struct HistoryFile {
   struct Step {
     TimelineId parent;
@@ -94,14 +94,19 @@ struct DataDirectory {
   [[nodiscard]] std::optional<TimelineId> timeline_in(TimelineId timeline, std::uint64_t lsn) const;
   /// Placeholders, so that the next promotion on `parent` takes the id `wanted`.
   void reserve(TimelineId parent, TimelineId wanted);
+  /// Between the newest real timeline and its parent (postgres::reserve_below_newest).
+  void reserve_below_newest();
   /// Placeholders above the newest real history make every start fail.
   void remove_leftover_placeholders();
   /// Whether a server can recover along `target`'s history: what it recovers from is on it, the
   /// last checkpoint of a crashed primary, the end of recovery of a standby (minRecoveryPoint). WAL
   /// behind may well be on another.
   [[nodiscard]] bool can_recover(TimelineId target) const;
+  /// Where recovery ends that follows this timeline: segments of none but it and its ancestors are
+  /// read, also beyond where they were left (XLogFileReadAnyTLI).
+  [[nodiscard]] std::uint64_t end_towards(TimelineId target) const;
   /// The newest ones while what is recovered is not on the way to them, which makes every start
-  /// fail (postgres::forget_what_is_no_child).
+  /// fail (postgres::what_is_no_child).
   void forget_what_is_no_child();
   /// What postgres/begun.hpp finds in these files; kept before each start.
   struct Begun {
@@ -233,6 +238,9 @@ class PostgresModel {
   };
   [[nodiscard]] const Refusals& refusals() const { return refusals_; }
 
+  /// On which it replays or writes.
+  [[nodiscard]] TimelineId own_timeline() const;
+
   // The receiver, as its process is seen from outside.
   [[nodiscard]] bool receiver_process() const { return receiver_.has_value(); }
   void end_receiver();
@@ -318,7 +326,6 @@ class PostgresModel {
   void release(const Sender& by);
   void wake(std::uint64_t up_to);
   // The sending side (walsender.c).
-  [[nodiscard]] TimelineId own_timeline() const;
   [[nodiscard]] bool lends(const std::string& slot) const;
   [[nodiscard]] bool is_served(Place node) const;
   Refusal judge(const Request& request, std::optional<core::Fork>& until) const;

@@ -192,7 +192,11 @@ Outcome clear_survivors(const Settings& settings) {
   return {};
 }
 
-Outcome prepare_standby(const fs::path& data_directory) {
+bool is_history_file(const std::string& name) {
+  return history_timeline(name).has_value();
+}
+
+Outcome prepare_standby(const fs::path& data_directory, const std::vector<std::string>& forget) {
   std::error_code error;
   if (!fs::exists(data_directory / "PG_VERSION", error)) {
     return Error(ErrorCode::not_found, "there is no data directory at " + data_directory.string(),
@@ -201,7 +205,14 @@ Outcome prepare_standby(const fs::path& data_directory) {
   if (auto removed = remove_reserved_history(data_directory / "pg_wal"); !removed) return removed;
   const auto written = sync_path(data_directory / "standby.signal", O_WRONLY | O_CREAT);
   if (!written) return written;
-  return sync_directory(data_directory);
+  if (auto synced = sync_directory(data_directory); !synced || forget.empty()) return synced;
+  for (const std::string& name : forget) {
+    if (unlink((data_directory / "pg_wal" / name).c_str()) != 0 && errno != ENOENT) {
+      return error_from_errno("could not remove " + name, errno);
+    }
+    say("supervisor", "removed the history file " + name + ", which the start could not follow");
+  }
+  return sync_directory(data_directory / "pg_wal");
 }
 
 bool standby_signal_is_gone(const fs::path& data_directory) {

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "supervisor/settings.hpp"
@@ -35,8 +37,14 @@ Outcome clear_survivors(const Settings& settings);
 
 /// Removes the reserved history files of pg_wal above the newest real one, then writes
 /// standby.signal; both with fsync of file and directory. PostgreSQL refuses to start with a
-/// placeholder above its timeline, and archive followers need those below it.
-Outcome prepare_standby(const std::filesystem::path& data_directory);
+/// placeholder above its timeline, and archive followers need those below it. At last, durably, the
+/// history files in `forget` go, which the start could not follow: as long as the signal is absent
+/// they say what began here (postgres/begun.hpp).
+Outcome prepare_standby(const std::filesystem::path& data_directory,
+                        const std::vector<std::string>& forget = {});
+
+/// "0000000B.history"
+bool is_history_file(const std::string& name);
 
 /// The line that marks a reserved history file.
 inline constexpr const char* reserved_history_marker = "# evergres reserved";

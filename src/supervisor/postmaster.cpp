@@ -44,18 +44,20 @@ std::vector<std::string> Postmaster::environment() const {
   return environment;
 }
 
-Result<pid_t> Postmaster::start(const std::vector<std::string>& arguments) {
+Result<pid_t> Postmaster::start(const AskStart& ask) {
   CHECK(state_ == State::starting);
   state_ = State::stopped;
   if (auto cleared = clear_survivors(settings_); !cleared) return cleared.error();
-  if (auto prepared = prepare_standby(settings_.data_directory); !prepared) return prepared.error();
+  if (auto prepared = prepare_standby(settings_.data_directory, ask.forget); !prepared) {
+    return prepared.error();
+  }
   std::error_code error;
   std::filesystem::create_directories(settings_.log_directory, error);
   ChildPlan plan;
   plan.program = settings_.postgres_program;
   // PostgreSQL finds its own files through argv[0]; PATH need not hold it.
   plan.argv = {settings_.postgres_program.string(), "-D", settings_.data_directory.string()};
-  plan.argv.insert(plan.argv.end(), arguments.begin(), arguments.end());
+  plan.argv.insert(plan.argv.end(), ask.arguments.begin(), ask.arguments.end());
   plan.environment = environment();
   plan.death_signal = SIGQUIT;
   plan.output = settings_.log_directory / "postgres.log";

@@ -26,7 +26,7 @@ class Postmaster {
   /// Whether a start may begin now; then the state is `starting` until start() returns.
   Outcome begin_start();
   /// Clears survivors, prepares a standby and executes PostgreSQL. Blocks for some seconds at most.
-  Result<pid_t> start(const std::vector<std::string>& arguments);
+  Result<pid_t> start(const AskStart& ask);
 
   /// Stops, or hastens the stop that is under way. Nothing happens in the state `stopped`.
   /// `deadline`: how long a fast stop may take.

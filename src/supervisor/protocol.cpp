@@ -1,9 +1,12 @@
 #include "supervisor/protocol.hpp"
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <limits>
 #include <type_traits>
+
+#include "supervisor/data_directory.hpp"
 
 namespace evergres::supervisor {
 
@@ -115,6 +118,7 @@ struct RequestPrinter {
   json::object operator()(const AskStart& start) const {
     auto object = verb("start");
     object["arguments"] = array_of(start.arguments);
+    if (!start.forget.empty()) object["forget"] = array_of(start.forget);
     return object;
   }
   json::object operator()(const AskStop& stop) const {
@@ -160,6 +164,10 @@ Result<Request> start_from(Reader& reader) {
     if (argument.size() > longest_argument || is_forbidden_argument(argument)) {
       reader.fail<int>("arguments", "holds one that is not allowed");
     }
+  }
+  if (reader.has("forget")) start.forget = reader.texts("forget");
+  if (!std::ranges::all_of(start.forget, is_history_file)) {
+    reader.fail<int>("forget", "names something else than timeline histories");
   }
   return reader.finish<Request>(start);
 }

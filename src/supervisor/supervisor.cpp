@@ -274,7 +274,7 @@ Supervisor::Answer Supervisor::perform(const AskStart& start) {
   if (shutting_down_) return Error(ErrorCode::refused, "the supervisor is ending");
   if (auto begun = postmaster_.begin_start(); !begun) return begun.error();
   tell_changes();
-  const auto pid = postmaster_.start(start.arguments);
+  const auto pid = postmaster_.start(start);
   agent_.forgive_silence();  // the start may have blocked
   if (!pid) {
     say("supervisor", "PostgreSQL was not started: " + pid.error().one_line());

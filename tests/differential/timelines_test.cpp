@@ -42,11 +42,17 @@ DIFFERENTIAL(PlaceholdersReserveIds) {
   story.see(story.n2);
 }
 
-DIFFERENTIAL(ALeftoverPlaceholderIsFatal) {
+// It names no ancestors: recovery waits for WAL on the way to it.
+DIFFERENTIAL(ALeftoverPlaceholderIsWaitedFor) {
   story.lead(story.n1, "");
   story.n1.checkpoint();
   story.n1.reserve(TimelineId{4});
   story.n1.kill_everything();
+  story.n1.start();
+  story.lead(story.n2, nobody);  // that takes longer than n1 would
+  story.until_life(story.n1, "starting");
+  story.n1.kill_everything();
+  story.n1.lose_history(TimelineId{3});
   story.start(story.n1);
 }
 
@@ -273,6 +279,33 @@ DIFFERENTIAL(AStandbyThatHasTheHistoryOfASiblingDoesNotStartBeforeItIsForgotten)
   story.see(story.n2);
   story.n2.kill_everything();
   story.n2.forget_what_is_no_child();
+  story.see_histories(story.n2);
+}
+
+// Two timelines leave that of the last checkpoint: the newer one is followed, and what was received
+// on the other is not replayed any more.
+DIFFERENTIAL(WhatWasReceivedOnASiblingOfTheNewestTimelineIsNotReplayed) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.follow(story.n3, story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.until_replayed(story.n3, "m1");
+  story.n3.kill_everything();
+  promote_again(story, story.n1);
+  story.mark("m2", story.n1);
+  story.until_replayed(story.n2, "m2");
+  story.n2.kill_everything();
+  story.n3.write_upstream(std::nullopt);
+  story.start(story.n3);
+  story.n3.reserve(TimelineId{4});
+  story.promote(story.n3);
+  story.n2.take_histories(story.n3);
+  story.n2.write_upstream(std::nullopt);
+  story.start(story.n2);
+  story.see(story.n2);
+  story.promote(story.n2);
   story.see_histories(story.n2);
 }
 

@@ -9,7 +9,6 @@
 #include "postgres/clone.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/hba.hpp"
-#include "postgres/history.hpp"
 #include "postgres/standstill.hpp"
 #include "postgres/world.hpp"
 
@@ -113,36 +112,6 @@ TEST_F(Files, APromotionThatWasCutOffBeganNothing) {
   ASSERT_TRUE(note_timelines_begun(node.server));
   wal("00000005.history", "1\t0/3000000\tx\n2\t0/4000000\tx\n3\t0/4000000\tx\n");
   EXPECT_EQ(*timelines_begun(node.server), (Ids{TimelineId{3}, TimelineId{5}}));
-}
-
-TEST_F(Files, HistoriesThatAStartCannotFollowGoFromTheNewestDown) {
-  make_data();
-  const auto wal = [&](const std::string& name, const std::string& text) {
-    put(node.server.data / "pg_wal" / name, text);
-  };
-  using Ids = std::vector<TimelineId>;
-  ControlFile control;
-  control.timeline = control.minimum_recovery_timeline = TimelineId{3};
-  control.checkpoint = Lsn{0x5000028};
-  control.minimum_recovery_end = Lsn{0x6000000};
-  wal("00000002.history", "1\t0/3000000\tx\n");
-  wal("00000003.history", "1\t0/3000000\tx\n");
-  EXPECT_EQ(*forget_what_is_no_child(node.server, control), Ids{}) << "2 is below";
-  wal("00000004.history", "1\t0/3000000\tx\n2\t0/4000000\tx\n");
-  wal("00000005.history", "1\t0/3000000\tx\n3\t0/6000000\tx\n");
-  EXPECT_EQ(*forget_what_is_no_child(node.server, control), Ids{}) << "4 is on nobody's way";
-  wal("00000006.history", "1\t0/3000000\tx\n3\t0/5FFFFFF\tx\n");  // left before the least end
-  wal("00000007.history", "1\t0/3000000\tx\n3\t0/5000028\tx\n");  // left at the checkpoint
-  wal("00000009.history", "1\t0/3000000\tx\n");                     // nobody seeks behind a gap
-  EXPECT_EQ(*forget_what_is_no_child(node.server, control), (Ids{TimelineId{7}, TimelineId{6}}));
-  EXPECT_EQ(wal_files(node.server)->histories, (Ids{TimelineId{2}, TimelineId{3}, TimelineId{4},
-                                                    TimelineId{5}, TimelineId{9}}));
-  wal("00000006.history", "what is this?\n");
-  EXPECT_EQ(*forget_what_is_no_child(node.server, control), Ids{}) << "PostgreSQL says more";
-  control.minimum_recovery_end = Lsn{0};  // of a primary that was stopped or has crashed
-  control.minimum_recovery_timeline = TimelineId{0};
-  wal("00000006.history", "1\t0/3000000\tx\n3\t0/5000029\tx\n");
-  EXPECT_EQ(*forget_what_is_no_child(node.server, control), Ids{});
 }
 
 TEST_F(Files, WhatItsWalDoesNotHoldBeganElsewhereWhenItIsStreamed) {

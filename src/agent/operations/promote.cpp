@@ -12,6 +12,7 @@
 #include "base/file.hpp"
 #include "core/transition.hpp"
 #include "postgres/auth_role.hpp"
+#include "postgres/begun.hpp"
 #include "postgres/history.hpp"
 #include "postgres/next_xid.hpp"
 #include "postgres/probe.hpp"
@@ -104,6 +105,17 @@ Error not_primary_yet() {
                "It may still become one, so it has to be stopped.");
 }
 
+/// Somebody may have promoted the server before, onto an id that nobody was given (decision 0058).
+Outcome check_timeline(postgres::Session& session, TimelineId given) {
+  const auto began = postgres::timeline_of_primary(session, boot_now() + sql_deadline);
+  if (!began) return began.error();
+  if (*began == given) return {};
+  return Error(ErrorCode::conflict,
+               "the server began timeline " + std::to_string(began->value) + ", and was given " +
+                   std::to_string(given.value),
+               "Somebody else promoted it.");
+}
+
 Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Promote& intent) {
   if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto ended = postgres::terminate_blocking_backends(session, boot_now() + sql_deadline);
@@ -114,6 +126,7 @@ Outcome ask_to_promote(Hands& hands, postgres::Session& session, const core::Pro
   auto promotion = postgres::promote(session, boot_now() + hands.setup.settings.promote_timeout);
   if (!promotion) return promotion.error();
   if (*promotion != postgres::Promotion::promoted) return not_primary_yet();
+  if (auto checked = check_timeline(session, intent.timeline); !checked) return checked;
   learn_next_xid(hands, session, intent.term);
   return {};
 }
@@ -179,6 +192,9 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
       const bool primary =
           rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
       if (primary) {
+        if (auto checked = check_timeline(*session, intent.timeline); !checked) return checked;
+        const auto ended = postgres::terminate_clients(*session, boot_now() + sql_deadline);
+        if (!ended) return ended.error();
         learn_next_xid(hands, *session, intent.term);
         return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
       }
@@ -186,6 +202,22 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
     std::this_thread::sleep_for(Millis{10});
   }
   return not_primary_yet();
+}
+
+/// Somebody promoted the server meanwhile, perhaps with the gate open: nobody may be inside, or
+/// wait for an acknowledgement, when the policy's names come.
+Outcome send_clients_away(Hands& hands, Instant deadline) {
+  auto signal = postgres::signal_is_absent(hands.server());
+  if (!signal) return signal.error();
+  if (!*signal) return {};
+  const postgres::SafetySettings resting = hands.safety(core::names_nobody);
+  if (auto written = postgres::write_safety(hands.server(), resting); !written) return written;
+  if (auto asked = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000}); !asked)
+    return asked.error();
+  auto session = postgres::session_that_shows(hands.server(), resting, deadline);
+  if (!session) return session.error();
+  const auto ended = postgres::terminate_clients(*session, deadline);
+  return ended ? Outcome() : ended.error();
 }
 
 /// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that
@@ -199,6 +231,7 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
     k.situation.server.gate_open = false;
     k.gate_hosts = hosts;
   });
+  if (auto away = send_clients_away(hands, deadline); !away) return away;
   // Alone the names are written only after the promotion: '' must not be in force anywhere else.
   const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
@@ -335,6 +368,9 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     k.server_changed_at = boot_now();  // a look from before the names were written says nothing
   });
   write_history(hands, opened->value, *fork, times, of_slots);
+  // Nobody waits for it, and what fails here only matters to a restore.
+  if (auto asked = postgres::archive_reserved(hands.server(), fork->parent, fork->timeline); !asked)
+    spdlog::warn("the archive lacks placeholders: {}", asked.error().one_line());
   return {};
 }
 

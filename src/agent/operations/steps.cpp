@@ -96,18 +96,21 @@ void crash_point(const Hands& hands, const char* step) {
 
 namespace {
 
-/// What a start cannot follow. A damaged control file is PostgreSQL's to complain about.
-Outcome forget_what_is_no_child(const postgres::Server& server) {
+/// The history files that a start cannot follow. A damaged control file is PostgreSQL's to complain
+/// about.
+Result<std::vector<std::string>> histories_to_forget(const postgres::Server& server) {
+  std::vector<std::string> files;
   const auto control =
       postgres::read_control_file(server, server.data, boot_now() + Millis{10'000});
-  if (!control) return {};
-  const auto forgotten = postgres::forget_what_is_no_child(server, *control);
-  if (!forgotten) return forgotten.error();
-  for (const TimelineId id : *forgotten) {
+  if (!control) return files;
+  const auto timelines = postgres::what_is_no_child(server, *control);
+  if (!timelines) return timelines.error();
+  for (const TimelineId id : *timelines) {
     spdlog::warn("the history of timeline {} is removed: the WAL here is not on the way to it",
                  id.value);
+    files.push_back(postgres::history_file_name(id));
   }
-  return {};
+  return files;
 }
 
 Outcome start(Hands& hands, bool without_hot_standby,
@@ -125,8 +128,10 @@ Outcome start(Hands& hands, bool without_hot_standby,
   if (auto written = postgres::write_upstream(server, upstream); !written) return written;
   // The supervisor writes standby.signal: afterwards nobody sees that a promotion removed it.
   if (auto noted = postgres::note_timelines_begun(server); !noted) return noted;
-  if (auto forgotten = forget_what_is_no_child(server); !forgotten) return forgotten;
+  auto forget = histories_to_forget(server);
+  if (!forget) return forget.error();
   supervisor::AskStart ask;
+  ask.forget = std::move(forget).value();
   if (without_hot_standby) ask.arguments = {"-c", "hot_standby=off"};
   auto reply = hands.ask_supervisor(ask, Millis{30'000});
   if (!reply) return reply.error();

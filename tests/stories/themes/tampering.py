@@ -54,9 +54,9 @@ def promoted_behind_our_back(cluster):
 
 @story()
 def promoted_while_evergres_is_down(cluster):
-    """Somebody starts and promotes the data directory of a dead node. The next leader has got the
-    same timeline id, and as nothing was written in between perhaps at the same place: then the
-    histories do not tell the two apart, and yet nothing of the stray timeline may stay."""
+    """Somebody starts and promotes the data directory of a dead node. The next leader was given
+    another timeline id, with a placeholder for the one that a promotion by hand takes: nothing of
+    the stray timeline may stay, although both perhaps begin at the same place."""
     leader, stray = cluster.leader(), cluster.standbys()[0]
     term = cluster.status()["term"]
     stray.kill_all()
@@ -71,7 +71,9 @@ def promoted_while_evergres_is_down(cluster):
     stray.sql("set synchronous_commit = local; create table stray (x int)", "postgres")
     stray.by_hand("stop", "-m", "fast")
     name = max(path.name for path in (stray.data / "pg_wal").glob("*.history"))
-    wait_until("the same timeline of the leader", (heir.data / "pg_wal" / name).exists, 60)
+    wait_until("the leader's placeholder", (heir.data / "pg_wal" / name).exists, 60)
+    expect("evergres reserved" in (heir.data / "pg_wal" / name).read_text(),
+           f"{heir} was given a timeline that a promotion by hand takes")
     stray.start()
     cluster.wait_healthy(180)
     expect(stray.sql("select to_regclass('stray') is null", "postgres") == ["t"],
