@@ -172,17 +172,15 @@ Outcome PostgresModel::start(bool as_primary) {
   gate_ = disk.gate_open;
   sync_defined_ = !loaded_.empty();
   ails.replay_paused = false;
-  // "requested timeline N is not a child of this server's history": FATAL at every start.
+  // "requested timeline N is not a child of this server's history", or, on the way to a placeholder,
+  // "could not locate a valid checkpoint record": at every start.
   const TimelineId target = disk.newest_from(disk.control_timeline());
   const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
-  // To a placeholder, which names no ancestors, no WAL leads: it is waited for without an end.
-  const auto file = disk.histories.find(target);
-  const bool waits = file != disk.histories.end() && file->second.placeholder;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;
   processes_.after(choices_.skewed(recovery, recovery + Millis{3000}) * ails.slow_disk,
-                   [this, refuses, waits, primary, target] {
-                     if (state_ == State::stopping || (waits && ails.disk_full == 0)) return;
+                   [this, refuses, primary, target] {
+                     if (state_ == State::stopping) return;
                      if (refuses || ails.disk_full > 0) return panic();
                      target_ = target;
                      disk.wal.resize(disk.end_towards(target));

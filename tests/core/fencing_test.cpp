@@ -150,6 +150,44 @@ Situation promoted_by_hand() {
   });
 }
 
+/// And we onto the same id, further on.
+Situation both_promoted_by_hand() {
+  return with(promoted_by_hand(), [](Situation& s) {
+    s.fenced->position = Position{TimelineId{3}, Lsn{5050}};
+    s.fenced->history.insert(s.fenced->history.begin(),
+                             Fork{TimelineId{3}, TimelineId{2}, Lsn{4500}});
+    s.fenced->begun = std::vector<TimelineId>{TimelineId{3}};
+  });
+}
+
+TEST(Fencing, OfThoseThatTookAnIdByHandOneCountsWithIt) {
+  const auto timelines = [](const Change& change) {
+    std::map<std::string, std::uint32_t> found;
+    for (const Fenced& each : fenced_answers(with(both_promoted_by_hand(), change))) {
+      found[each.seat.node.value] = each.can_run ? each.position->timeline.value : 0;
+    }
+    return found;
+  };
+  using Found = std::map<std::string, std::uint32_t>;
+  EXPECT_EQ(timelines(as_it_is), (Found{{"n2", 3}, {"n3", 0}})) << "we had more before";
+  EXPECT_EQ(timelines([](Situation& s) { s.fenced->can_run = false; }),
+            (Found{{"n2", 0}, {"n3", 3}}));
+  EXPECT_EQ(timelines([](Situation& s) { s.fenced->history.front().at = Lsn{4000}; }),
+            (Found{{"n2", 3}, {"n3", 0}}))
+      << "the first name";
+  EXPECT_FALSE(began_what_another_has(both_promoted_by_hand()));
+  EXPECT_EQ(timelines([](Situation& s) { s.fenced->begun->clear(); }).at("n3"), 0U)
+      << "whose WAL we have nobody can tell";
+  // We had the history of 3 and were promoted before we got there.
+  EXPECT_EQ(timelines([](Situation& s) {
+              const Fork own{TimelineId{4}, TimelineId{3}, Lsn{4400}};
+              s.fenced->history.insert(s.fenced->history.begin(), own);
+              s.fenced->position = Position{TimelineId{4}, Lsn{4450}};
+              s.fenced->begun = std::vector<TimelineId>{TimelineId{4}};
+            }),
+            (Found{{"n2", 4}, {"n3", 3}}));
+}
+
 TEST(Fencing, APromotionByHandCountsWithWhatWasThereBeforeIfItsIdIsTaken) {
   const auto of_n3 = [](const Change& change) {
     return fenced_answers(with(promoted_by_hand(), change)).at(1);

@@ -202,16 +202,15 @@ fs::path RealServer::way_to(const Upstream& upstream) {
 }
 
 void RealServer::reserve(TimelineId next) {
-  const auto known = histories();
-  const TimelineId parent = known.empty() ? TimelineId{1} : known.back().timeline;
-  EXPECT_TRUE(postgres::reserve_history(server_, parent, next).ok());
+  const auto own = histories().empty() ? TimelineId{1} : histories().back().timeline;
+  EXPECT_TRUE(postgres::reserve_history(server_, own, next).ok());
 }
 
 void RealServer::take_histories(Server& from) {
   for (const auto& history : from.histories()) {
-    const auto name = postgres::history_file_name(history.timeline);
-    fs::copy_file(dynamic_cast<RealServer&>(from).server_.wal() / name, server_.wal() / name,
-                  fs::copy_options::overwrite_existing);
+    const auto file = server_.wal() / postgres::history_file_name(history.timeline);
+    const auto& source = dynamic_cast<RealServer&>(from).server_;
+    fs::copy_file(source.wal() / file.filename(), file, fs::copy_options::overwrite_existing);
   }
 }
 
@@ -220,8 +219,8 @@ void RealServer::lose_history(TimelineId timeline) {
 }
 
 void RealServer::forget_what_is_no_child() {
-  const auto control = postgres::read_control_file(server_, server_.data, soon());
-  const auto gone = postgres::what_is_no_child(server_, *control);
+  const auto control = postgres::read_control_file(server_, server_.data, soon()).value();
+  const auto gone = postgres::what_is_no_child(server_, control);
   for (const TimelineId id : *gone) lose_history(id);
 }
 

@@ -42,17 +42,12 @@ DIFFERENTIAL(PlaceholdersReserveIds) {
   story.see(story.n2);
 }
 
-// It names no ancestors: recovery waits for WAL on the way to it.
-DIFFERENTIAL(ALeftoverPlaceholderIsWaitedFor) {
+// It names no ancestors: no WAL is on the way to it.
+DIFFERENTIAL(ALeftoverPlaceholderIsFatal) {
   story.lead(story.n1, "");
   story.n1.checkpoint();
   story.n1.reserve(TimelineId{4});
   story.n1.kill_everything();
-  story.n1.start();
-  story.lead(story.n2, nobody);  // that takes longer than n1 would
-  story.until_life(story.n1, "starting");
-  story.n1.kill_everything();
-  story.n1.lose_history(TimelineId{3});
   story.start(story.n1);
 }
 

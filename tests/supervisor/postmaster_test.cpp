@@ -126,6 +126,20 @@ TEST_F(PostmasterTest, ReservedHistoryAboveTheNewestRealOneIsRemoved) {
   EXPECT_TRUE(wait_for_state(State::stopped));
 }
 
+TEST_F(PostmasterTest, HistoriesThatTheStartCannotFollowAreRemoved) {
+  start_keeper();
+  const fs::path wal = settings_.data_directory / "pg_wal";
+  shell("cd " + wal.string() + " && echo '1\t0/1\treal' | tee 00000003.history 00000005.history" +
+        " && echo '# evergres reserved' > 00000004.history");
+  const AskStart start{{"-c", "no_such_parameter=1"}, {"00000005.history", "00000004.history"}};
+  ASSERT_TRUE(ask(start).ok());
+  EXPECT_TRUE(fs::exists(wal / "00000003.history"));
+  EXPECT_FALSE(fs::exists(wal / "00000004.history"));
+  EXPECT_FALSE(fs::exists(wal / "00000005.history"));
+  EXPECT_TRUE(fs::exists(settings_.data_directory / "standby.signal"));
+  EXPECT_TRUE(wait_for_state(State::stopped));
+}
+
 TEST_F(PostmasterTest, ReloadReachesPostgres) {
   start_keeper();
   start_postgres();

@@ -46,6 +46,15 @@ TEST(Protocol, ArgumentsThatLeaveTheDataDirectoryAreRefused) {
     const std::string line = std::string(R"({"verb":"start","arguments":[")") + argument + "\"]}";
     EXPECT_EQ(round_trip(line), "The member \"arguments\" holds one that is not allowed.") << line;
   }
+  const std::string forget = R"({"verb":"start","arguments":[],"forget":["0000000B.history"]})";
+  EXPECT_EQ(round_trip(forget), forget);
+  for (const char* name : {"", "../0000000B.history", "PG_VERSION", "0000000B.history.ready"}) {
+    const std::string line =
+        std::string(R"({"verb":"start","arguments":[],"forget":[")") + name + "\"]}";
+    EXPECT_EQ(round_trip(line),
+              "The member \"forget\" names something else than timeline histories.")
+        << line;
+  }
 }
 
 TEST(Protocol, StatusSurvivesARoundTrip) {
