@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "base/names.hpp"
 
@@ -108,15 +109,15 @@ Result<bool> create_file_durably(const std::filesystem::path& path, std::string_
   fresh += ".new-" + random_hex(4);
   auto written = write_new(fresh, content, mode, true);
   bool was_there = false;
-  if (written && ::link(fresh.c_str(), path.c_str()) != 0) {
+  if (written &&
+      ::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0) {
     was_there = errno == EEXIST;
     if (!was_there) written = error_from_errno("could not create " + path.string(), errno);
   }
-  ::unlink(fresh.c_str());
+  if (!written || was_there) ::unlink(fresh.c_str());
   if (!written) return written.error();
-  if (was_there) return false;
   if (auto synced = sync_directory(directory_of(path)); !synced) return synced.error();
-  return true;
+  return !was_there;
 }
 
 Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,

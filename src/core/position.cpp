@@ -66,7 +66,7 @@ bool TimelineTree::fits(Position end, TimelineId leader) const {
 bool TimelineTree::contradicts(const std::vector<Fork>& history) const {
   return std::any_of(history.begin(), history.end(), [&](const Fork& fork) {
     const auto known = fork_of(fork.timeline);
-    return known && (known->at != fork.at || known->parent != fork.parent);
+    return known && known->at != fork.at;
   });
 }
 

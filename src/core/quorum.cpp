@@ -51,6 +51,23 @@ std::vector<TimelineId> unasked_timelines(const Fenced& answer,
   return unasked;
 }
 
+void leave_out_the_unreached(Fenced& answer, const std::vector<Lineage>& lineage) {
+  if (!answer.position) return;
+  Lsn left = answer.position->lsn;
+  for (std::size_t i = 0; i < answer.history.size();) {
+    const Fork fork = answer.history[i];
+    const bool recorded =
+        std::ranges::find(lineage, fork.timeline, &Lineage::timeline) != lineage.end();
+    if (i == 0 || recorded || fork.at <= left) {
+      left = std::min(left, fork.at);
+      ++i;
+      continue;
+    }
+    answer.history[i - 1].parent = fork.parent;
+    answer.history.erase(answer.history.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
 bool is_foreign(const Fenced& answer, const std::vector<Lineage>& lineage) {
   return !unasked_timelines(answer, lineage).empty() ||
          TimelineTree(lineage).contradicts(answer.history);

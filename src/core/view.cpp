@@ -182,7 +182,7 @@ bool others_suffice_without_us(const Situation& s) {
 
 namespace {
 
-std::vector<Fenced> answers_of_the_term(const Situation& s) {
+std::vector<Fenced> raw_answers_of_the_term(const Situation& s) {
   std::vector<Fenced> answers;
   if (!s.record) return answers;
   if (s.fenced && s.fenced->term == s.record->term) answers.push_back(*s.fenced);
@@ -193,26 +193,13 @@ std::vector<Fenced> answers_of_the_term(const Situation& s) {
   return answers;
 }
 
-bool share(const std::vector<TimelineId>& one, const std::vector<TimelineId>& other) {
-  return std::ranges::any_of(
-      one, [&](TimelineId id) { return std::ranges::find(other, id) != other.end(); });
+std::vector<Fenced> answers_of_the_term(const Situation& s) {
+  std::vector<Fenced> answers = raw_answers_of_the_term(s);
+  for (Fenced& answer : answers) leave_out_the_unreached(answer, s.record->lineage);
+  return answers;
 }
 
-/// Of which there is WAL: a server that had the history of a timeline, and was promoted before it
-/// got there, names that one among its ancestors.
-std::vector<TimelineId> timelines_of_wal(const Fenced& answer) {
-  std::vector<TimelineId> found;
-  if (!answer.position) return found;
-  Lsn left = answer.position->lsn;
-  for (const Fork& fork : answer.history) {
-    if (fork.at < left) found.push_back(fork.timeline);
-    left = std::min(left, fork.at);
-  }
-  return found;
-}
-
-/// Whether somebody else has WAL of a timeline with one of these ids, and did not begin it: then
-/// the ids say nothing. Who began its own is told apart by that.
+/// Whether somebody else has a timeline of one of these ids: then the ids say nothing.
 bool is_taken(const std::vector<TimelineId>& ids, const Fenced& by,
               const std::vector<Fenced>& answers, const std::vector<Lineage>& lineage) {
   const auto has = [&](TimelineId id) { return std::ranges::find(ids, id) != ids.end(); };
@@ -222,33 +209,7 @@ bool is_taken(const std::vector<TimelineId>& ids, const Fenced& by,
   };
   if (std::ranges::any_of(lineage, known)) return true;
   return std::ranges::any_of(answers, [&](const Fenced& other) {
-    const auto own = unasked_timelines(other, lineage);
-    return other.seat != by.seat &&
-           std::ranges::any_of(timelines_of_wal(other), [&](TimelineId id) {
-             return has(id) && std::ranges::find(own, id) == own.end();
-           });
-  });
-}
-
-/// Of several that began a timeline of the same id by hand only one may count with it, and lead:
-/// one that may, that had most before it, with the first name.
-bool another_goes_first(const Situation& s, const Fenced& answer,
-                        const std::vector<Fenced>& answers) {
-  const auto& lineage = s.record->lineage;
-  const auto ids = unasked_timelines(answer, lineage);
-  const auto merit = [&](const Fenced& of) {
-    const Fenced before = before_unasked(of, lineage);
-    TimelineTree tree(lineage);
-    tree.learn(before.history);
-    const bool may_lead = of.can_run && hand_fence(*s.record, of.seat.node) == nullptr &&
-                          !tags_of(s, of.seat.node).nofailover;
-    const Rank rank = before.position ? rank_of(*before.position, tree, lineage) : Rank{};
-    return std::pair(may_lead, rank);
-  };
-  return std::ranges::any_of(answers, [&](const Fenced& other) {
-    if (other.seat == answer.seat || !share(ids, unasked_timelines(other, lineage))) return false;
-    const auto order = merit(other) <=> merit(answer);
-    return order > 0 || (order == 0 && other.seat < answer.seat);
+    return other.seat != by.seat && std::ranges::any_of(other.history, has, &Fork::timeline);
   });
 }
 
@@ -260,8 +221,7 @@ std::vector<Fenced> fenced_answers(const Situation& s) {
   for (const Fenced& answer : given) {
     const auto& lineage = s.record->lineage;
     const bool taken = is_taken(unasked_timelines(answer, lineage), answer, given, lineage);
-    const bool second = !taken && another_goes_first(s, answer, given);
-    const Fenced counted = taken || second ? before_unasked(answer, lineage) : answer;
+    const Fenced counted = taken ? before_unasked(answer, lineage) : answer;
     if (!TimelineTree(lineage).contradicts(counted.history)) answers.push_back(counted);
   }
   return answers;

@@ -122,10 +122,10 @@ Outcome read_promotion(const Server& server, Noted& known) {
   const TimelineId last = newest.value_or(TimelineId{1});
   for (const TimelineId id : files->segments) {
     if (id <= last) continue;
-    // The start that was to follow the first look may have failed: it is looked again. Only a
-    // promotion adds a newer history; one may have gone that was no promotion's.
+    // The start that was to follow the first look may have failed: it is looked again. No history
+    // goes before the signal is there (supervisor::prepare_standby).
     const auto [noted_before, first_look] = known.cut.emplace(id, last);
-    cut_off = cut_off || first_look || last <= noted_before->second;
+    cut_off = cut_off || first_look || noted_before->second == last;
   }
   if (!cut_off && newest) insert(known.begun, *newest);
   return {};

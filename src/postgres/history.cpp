@@ -173,21 +173,6 @@ Outcome reserve_below_newest(const Server& server) {
   return reserve_between(server.wal(), parent, *newest);
 }
 
-Outcome archive_reserved(const Server& server, TimelineId parent, TimelineId timeline) {
-  const auto reserved = reserved_histories(server);
-  if (!reserved) return reserved.error();
-  const fs::path status = server.wal() / "archive_status";
-  for (const TimelineId id : *reserved) {
-    if (id <= parent || id >= timeline) continue;
-    const std::string name = history_file_name(id);
-    std::error_code failed;
-    if (fs::exists(status / (name + ".done"), failed)) continue;
-    const auto asked = create_file_durably(status / (name + ".ready"), "", 0600);
-    if (!asked) return asked.error();
-  }
-  return {};
-}
-
 Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control) {
   const auto reserved = reserved_histories(server);
   if (!reserved) return reserved.error();

@@ -52,11 +52,6 @@ Outcome reserve_history(const Server& server, TimelineId parent, TimelineId want
 /// all files in between (walreceiver.c WalRcvFetchTimeLineHistoryFiles).
 Outcome reserve_below_newest(const Server& server);
 
-/// Has PostgreSQL archive the placeholders between `parent` and `timeline`, if it archives at all:
-/// a restore seeks the newest timeline up to the first id that is missing. Once the timeline has
-/// begun: a placeholder with nothing behind it would be the newest.
-Outcome archive_reserved(const Server& server, TimelineId parent, TimelineId timeline);
-
 /// A start in recovery follows the newest timeline, which PostgreSQL seeks above that of the last
 /// checkpoint and of the least end of recovery, up to the first id without a file. If what is
 /// recovered is not on its way, each start ends with "requested timeline is not a child of this

@@ -86,11 +86,7 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
   if (!connected) co_return connected;
   if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
   if (!hands.postgres().disk.signal) {
-    // Promoted by hand meanwhile: nobody may be inside when the policy's names come.
-    auto closing = hands.set_names(core::names_nobody, deadline);
-    const Outcome closed = co_await closing;
-    if (!closed) co_return closed;
-    hands.postgres().end_sessions();
+    co_return Error(ErrorCode::conflict, "the server was promoted before it was asked to");
   }
   const std::string of_policy = hands.names_of(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;

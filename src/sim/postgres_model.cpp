@@ -148,7 +148,7 @@ DataDirectory::Begun DataDirectory::what_began() const {
   for (const TimelineId id : fresh_segments) {
     if (id <= last) continue;
     const auto [noted, first_look] = known.cut.emplace(id, last);
-    cut_off = cut_off || first_look || last <= noted->second;
+    cut_off = cut_off || first_look || noted->second == last;
   }
   if (!cut_off && last > TimelineId{1}) known.begun.insert(last);
   return known;

@@ -150,42 +150,26 @@ Situation promoted_by_hand() {
   });
 }
 
-/// And we onto the same id, further on.
-Situation both_promoted_by_hand() {
-  return with(promoted_by_hand(), [](Situation& s) {
-    s.fenced->position = Position{TimelineId{3}, Lsn{5050}};
-    s.fenced->history.insert(s.fenced->history.begin(),
-                             Fork{TimelineId{3}, TimelineId{2}, Lsn{4500}});
-    s.fenced->begun = std::vector<TimelineId>{TimelineId{3}};
+TEST(Fencing, ATimelineThatWasNeverReachedIsNoAncestor) {
+  const auto s = with(promoted_by_hand(), [](Situation& one) {
+    // We had the history of 3, and were promoted before we got there.
+    one.fenced->history.insert(one.fenced->history.begin(),
+                               {Fork{TimelineId{4}, TimelineId{3}, Lsn{3900}},
+                                Fork{TimelineId{3}, TimelineId{2}, Lsn{4000}}});
+    one.fenced->position = Position{TimelineId{4}, Lsn{3950}};
+    one.fenced->begun = std::vector<TimelineId>{TimelineId{4}};
   });
-}
-
-TEST(Fencing, OfThoseThatTookAnIdByHandOneCountsWithIt) {
-  const auto timelines = [](const Change& change) {
-    std::map<std::string, std::uint32_t> found;
-    for (const Fenced& each : fenced_answers(with(both_promoted_by_hand(), change))) {
-      found[each.seat.node.value] = each.can_run ? each.position->timeline.value : 0;
-    }
-    return found;
-  };
-  using Found = std::map<std::string, std::uint32_t>;
-  EXPECT_EQ(timelines(as_it_is), (Found{{"n2", 3}, {"n3", 0}})) << "we had more before";
-  EXPECT_EQ(timelines([](Situation& s) { s.fenced->can_run = false; }),
-            (Found{{"n2", 0}, {"n3", 3}}));
-  EXPECT_EQ(timelines([](Situation& s) { s.fenced->history.front().at = Lsn{4000}; }),
-            (Found{{"n2", 3}, {"n3", 0}}))
-      << "the first name";
-  EXPECT_FALSE(began_what_another_has(both_promoted_by_hand()));
-  EXPECT_EQ(timelines([](Situation& s) { s.fenced->begun->clear(); }).at("n3"), 0U)
-      << "whose WAL we have nobody can tell";
-  // We had the history of 3 and were promoted before we got there.
-  EXPECT_EQ(timelines([](Situation& s) {
-              const Fork own{TimelineId{4}, TimelineId{3}, Lsn{4400}};
-              s.fenced->history.insert(s.fenced->history.begin(), own);
-              s.fenced->position = Position{TimelineId{4}, Lsn{4450}};
-              s.fenced->begun = std::vector<TimelineId>{TimelineId{4}};
-            }),
-            (Found{{"n2", 4}, {"n3", 3}}));
+  const auto answers = fenced_answers(s);
+  EXPECT_EQ(answers.at(0).history.front(), (Fork{TimelineId{4}, TimelineId{2}, Lsn{3900}}));
+  EXPECT_EQ(answers.at(0).history.size(), s.fenced->history.size() - 1);
+  EXPECT_EQ(answers.at(1).position, (Position{TimelineId{3}, Lsn{5100}})) << "3 is n3's alone";
+  const auto reached = with(s, [](Situation& one) { one.fenced->history[1].at = Lsn{3900}; });
+  EXPECT_FALSE(fenced_answers(reached).at(1).can_run);
+  const auto recorded = with(s, [](Situation& one) {
+    one.record->lineage.push_back(
+        {Term{5}, TimelineId{3}, TimelineId{2}, std::nullopt, node("n1")});
+  });
+  EXPECT_EQ(fenced_answers(recorded).at(0).history.size(), s.fenced->history.size());
 }
 
 TEST(Fencing, APromotionByHandCountsWithWhatWasThereBeforeIfItsIdIsTaken) {

@@ -215,6 +215,7 @@ class World {
 /// Of the chosen one: its server is primary on the timeline that it was given.
 inline void promote(Situation& s, Instant granted_until) {
   s.server.state = ServerState::primary;
+  s.server.asked_to_promote = true;
   s.server.position = Position{s.record->lineage.back().timeline, Lsn{5001}};
   s.server.grant = Grant{GrantKind::promote, s.record->term, granted_until};
 }

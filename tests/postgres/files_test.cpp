@@ -114,17 +114,6 @@ TEST_F(Files, APromotionThatWasCutOffBeganNothing) {
   EXPECT_EQ(*timelines_begun(node.server), (Ids{TimelineId{3}, TimelineId{5}}));
 }
 
-TEST_F(Files, APromotionThatWasCutOffBeganNothingAlsoIfANewerHistoryGoes) {
-  make_data();
-  const fs::path wal = node.server.wal();
-  put(wal / "00000005.history", "1\t0/3000000\tx\n");
-  put(wal / "00000006.history", "1\t0/2000000\tx\n");  // a sibling, which no start can follow
-  put(wal / "000000090000000000000004", "");
-  ASSERT_TRUE(note_timelines_begun(node.server));
-  fs::remove(wal / "00000006.history");
-  EXPECT_TRUE(timelines_begun(node.server)->empty()) << "5 is the leader's";
-}
-
 TEST_F(Files, WhatItsWalDoesNotHoldBeganElsewhereWhenItIsStreamed) {
   make_data();
   put(node.server.data / "standby.signal", "");

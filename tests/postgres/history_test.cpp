@@ -52,7 +52,7 @@ TEST_F(Histories, OnesThatAStartCannotFollowGoFromTheNewestDown) {
   EXPECT_EQ(*what_is_no_child(node.server, control), Ids{});
 }
 
-TEST_F(Histories, PlaceholdersLieBelowATimelineAndAreArchivedWithIt) {
+TEST_F(Histories, PlaceholdersLieBelowTheTimelineOfAClone) {
   const fs::path wal = node.server.wal();
   fs::create_directories(wal);
   ASSERT_TRUE(reserve_below_newest(node.server)) << "of a clone on timeline 1";
@@ -63,12 +63,6 @@ TEST_F(Histories, PlaceholdersLieBelowATimelineAndAreArchivedWithIt) {
   EXPECT_EQ(*reserved_histories(node.server), (Ids{TimelineId{3}, TimelineId{5}}));
   EXPECT_EQ(*read_file(wal / "00000004.history"), "1\t0/3000000\tx\n");
   EXPECT_TRUE(read_history(node.server, TimelineId{5})->empty());
-  put("archive_status/00000003.history.done", "");
-  ASSERT_TRUE(archive_reserved(node.server, TimelineId{2}, TimelineId{6}));
-  ASSERT_TRUE(archive_reserved(node.server, TimelineId{2}, TimelineId{6})) << "once more";
-  EXPECT_TRUE(fs::exists(wal / "archive_status" / "00000005.history.ready"));
-  EXPECT_FALSE(fs::exists(wal / "archive_status" / "00000003.history.ready"));
-  EXPECT_FALSE(fs::exists(wal / "archive_status" / "00000004.history.ready"));
 }
 
 }  // namespace

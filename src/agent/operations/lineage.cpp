@@ -38,6 +38,10 @@ void add_lineage(core::Fenced& fenced, const postgres::Server& server) {
   auto history = postgres::read_history(server, fenced.position->timeline);
   if (!history) return forget_position(fenced, history.error());
   TimelineId child = fenced.position->timeline;
+  if (history->empty() && child.value != 1) {
+    return forget_position(fenced, Error(ErrorCode::data_invalid, "a history file is empty",
+                                         "That of timeline " + std::to_string(child.value) + "."));
+  }
   for (auto step = history->rbegin(); step != history->rend(); ++step) {
     if (step->parent >= child) {
       return forget_position(fenced,

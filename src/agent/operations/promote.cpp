@@ -108,8 +108,7 @@ Error not_primary_yet() {
 /// Somebody may have promoted the server before, onto an id that nobody was given (decision 0058).
 Outcome check_timeline(postgres::Session& session, TimelineId given) {
   const auto began = postgres::timeline_of_primary(session, boot_now() + sql_deadline);
-  if (!began) return began.error();
-  if (*began == given) return {};
+  if (!began || *began == given) return {};  // the barrier asks for its history
   return Error(ErrorCode::conflict,
                "the server began timeline " + std::to_string(began->value) + ", and was given " +
                    std::to_string(given.value),
@@ -173,12 +172,23 @@ void write_history(Hands& hands, const core::Record& record, const core::Fork& f
     hands.learn([text = put.error().one_line()](Knowledge& k) { k.recent_errors.push_back(text); });
 }
 
+/// Who was promoted by hand meanwhile may have let applications in: no names that acknowledge
+/// anything may come, the leadership is given back (give_up_a_failed_promotion).
+Outcome check_standby(const Hands& hands) {
+  const auto promoted = postgres::signal_is_absent(hands.server());
+  if (!promoted) return promoted.error();
+  if (!*promoted) return {};
+  return Error(ErrorCode::conflict, "the server was promoted before it was asked to",
+               "Its standby.signal is gone: somebody else promoted it.");
+}
+
 /// A standby without SQL: the signal file of pg_ctl does it. Its resting names are in force until
 /// the barrier writes the policy's, so nothing can be acknowledged before.
 Outcome promote_cold(Hands& hands, const core::Promote& intent) {
   const auto pid = hands.known.supervisor.postmaster_pid;
   if (!pid) return Error(ErrorCode::refused, "PostgreSQL is not running any more");
   if (auto closed = set_gate(hands, postgres::Gate::closed); !closed) return closed;
+  if (auto checked = check_standby(hands); !checked) return checked;
   if (auto noted = note_promotion(hands); !noted) return noted;
   if (auto asked = write_file_durably(hands.server().data / "promote", "", 0600); !asked)
     return asked;
@@ -193,8 +203,6 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
           rows && !rows->empty() && rows->front().front() == std::optional<std::string>("f");
       if (primary) {
         if (auto checked = check_timeline(*session, intent.timeline); !checked) return checked;
-        const auto ended = postgres::terminate_clients(*session, boot_now() + sql_deadline);
-        if (!ended) return ended.error();
         learn_next_xid(hands, *session, intent.term);
         return make_slots_of_others(hands, *session, boot_now() + sql_deadline);
       }
@@ -202,22 +210,6 @@ Outcome promote_cold(Hands& hands, const core::Promote& intent) {
     std::this_thread::sleep_for(Millis{10});
   }
   return not_primary_yet();
-}
-
-/// Somebody promoted the server meanwhile, perhaps with the gate open: nobody may be inside, or
-/// wait for an acknowledgement, when the policy's names come.
-Outcome send_clients_away(Hands& hands, Instant deadline) {
-  auto signal = postgres::signal_is_absent(hands.server());
-  if (!signal) return signal.error();
-  if (!*signal) return {};
-  const postgres::SafetySettings resting = hands.safety(core::names_nobody);
-  if (auto written = postgres::write_safety(hands.server(), resting); !written) return written;
-  if (auto asked = hands.ask_supervisor(supervisor::AskReload{}, Millis{2000}); !asked)
-    return asked.error();
-  auto session = postgres::session_that_shows(hands.server(), resting, deadline);
-  if (!session) return session.error();
-  const auto ended = postgres::terminate_clients(*session, deadline);
-  return ended ? Outcome() : ended.error();
 }
 
 /// The same by SQL: gate closed and names in force, nobody inside, slots for all, nothing that
@@ -231,7 +223,7 @@ Outcome promote_warm(Hands& hands, const core::Promote& intent, Instant deadline
     k.situation.server.gate_open = false;
     k.gate_hosts = hosts;
   });
-  if (auto away = send_clients_away(hands, deadline); !away) return away;
+  if (auto checked = check_standby(hands); !checked) return checked;
   // Alone the names are written only after the promotion: '' must not be in force anywhere else.
   const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
@@ -368,9 +360,6 @@ Outcome carry_out(const core::ProveBarrier& intent, Hands& hands) {
     k.server_changed_at = boot_now();  // a look from before the names were written says nothing
   });
   write_history(hands, opened->value, *fork, times, of_slots);
-  // Nobody waits for it, and what fails here only matters to a restore.
-  if (auto asked = postgres::archive_reserved(hands.server(), fork->parent, fork->timeline); !asked)
-    spdlog::warn("the archive lacks placeholders: {}", asked.error().one_line());
   return {};
 }
 

@@ -244,15 +244,18 @@ Judgement give_up_a_failed_promotion(const Situation& s) {
   const bool restarted = s.server.state == ServerState::standby && !answered;
   // Promoted by hand since it was chosen: nobody could tell its WAL from that of the other.
   const bool forged = s.server.state == ServerState::standby && began_what_another_has(s);
-  // The same before it was asked to, onto an id that nobody was given: its barrier can never hold.
-  const bool astray = s.server.state == ServerState::primary && s.server.position &&
-                      s.server.position->timeline != leader_timeline(*s.record);
+  // The same before it was asked to: its barrier can never hold on an id that nobody was given, and
+  // its gate may have been open.
+  const bool elsewhere =
+      s.server.position && s.server.position->timeline != leader_timeline(*s.record);
+  const bool astray =
+      s.server.state == ServerState::primary && (elsewhere || !s.server.asked_to_promote);
   if (!lost_server && !failed && !restarted && !forged && !astray) return std::nullopt;
   if (!may_try(s, Vacate::kind, Millis{200})) return std::nullopt;
   if (forged || astray) {
     return Answer{Vacate{s.record->term, s.me.value + " was promoted by hand after it was chosen"},
                   forged ? "our server began a timeline whose id another has"
-                         : "our server began another timeline than the one it was given",
+                         : "our server is primary, and not by our promotion",
                   {}};
   }
   return Answer{Vacate{s.record->term, s.me.value + " could not be promoted"},
