@@ -32,8 +32,9 @@ Outcome write_file_durably(const std::filesystem::path& path, std::string_view c
 Result<bool> create_file_durably(const std::filesystem::path& path, std::string_view content,
                                  mode_t mode);
 
-/// The same as write_file_durably without fsync, for files that are written anew before anybody relies on them after a
-/// crash of the machine: a reader and a crash of this process see the old content or the new one.
+/// The same as write_file_durably without fsync, for files that are written anew before anybody
+/// relies on them after a crash of the machine: a reader and a crash of this process see the old
+/// content or the new one.
 Outcome write_file_atomically(const std::filesystem::path& path, std::string_view content,
                               mode_t mode);
 

@@ -45,9 +45,10 @@ std::vector<TimelineId> unasked_timelines(const Fenced& answer,
 /// timelines may be: some are unasked, or begin where the recorded ones do not.
 bool is_foreign(const Fenced& answer, const std::vector<Lineage>& lineage);
 
-/// A server that had the history of a timeline, and was promoted before it got there, names that one
-/// as an ancestor (xlog.c takes recoveryTargetTLI for the parent), and has nothing of it. Where the
-/// record gave it to nobody it is left out: what another has of it has nothing to do with this WAL.
+/// A server that had the history of a timeline, and was promoted before it got there, names that
+/// one as an ancestor (xlog.c takes recoveryTargetTLI for the parent), and has nothing of it. Where
+/// the record gave it to nobody it is left out: what another has of it has nothing to do with this
+/// WAL.
 void leave_out_the_unreached(Fenced& answer, const std::vector<Lineage>& lineage);
 
 /// The answer of a server that was promoted unasked as far as it had come before, which is all that

@@ -19,8 +19,8 @@ namespace evergres::postgres {
 /// `data_invalid` if the file is damaged.
 Result<std::vector<TimelineId>> timelines_begun(const Server& server);
 
-/// Whether standby.signal is gone: a promotion began since the start. Nothing but its certain absence
-/// is absence.
+/// Whether standby.signal is gone: a promotion began since the start. Nothing but its certain
+/// absence is absence.
 Result<bool> signal_is_absent(const Server& server);
 
 /// Keeps what timelines_begun() finds, durably: before each start, which writes standby.signal.

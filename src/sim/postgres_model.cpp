@@ -172,8 +172,8 @@ Outcome PostgresModel::start(bool as_primary) {
   gate_ = disk.gate_open;
   sync_defined_ = !loaded_.empty();
   ails.replay_paused = false;
-  // "requested timeline N is not a child of this server's history", or, on the way to a placeholder,
-  // "could not locate a valid checkpoint record": at every start.
+  // "requested timeline N is not a child of this server's history", or, on the way to a
+  // placeholder, "could not locate a valid checkpoint record": at every start.
   const TimelineId target = disk.newest_from(disk.control_timeline());
   const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);

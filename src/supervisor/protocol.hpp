@@ -106,8 +106,8 @@ Result<Status> status_from_json(const boost::json::object& object);
 
 struct AskStatus {};
 /// Start PostgreSQL as a standby. `arguments` follow `postgres -D DATA`; none may name another data
-/// directory or another mode of the program. `forget` names history files in pg_wal that are removed
-/// before, and after standby.signal is written.
+/// directory or another mode of the program. `forget` names history files in pg_wal that are
+/// removed before, and after standby.signal is written.
 struct AskStart {
   std::vector<std::string> arguments = {};
   std::vector<std::string> forget = {};

@@ -243,8 +243,8 @@ DIFFERENTIAL(ATimelineBehindAGapIsNotSeenUntilTheGapIsFilled) {
   story.see_histories(story.n2);
 }
 
-// A standby that loses its power after its receiver has fetched the history of a sibling, and before
-// that of a child.
+// A standby that loses its power after its receiver has fetched the history of a sibling, and
+// before that of a child.
 DIFFERENTIAL(AStandbyThatHasTheHistoryOfASiblingDoesNotStartBeforeItIsForgotten) {
   story.lead(story.n1, "");
   story.follow(story.n2, story.n1, "a");
