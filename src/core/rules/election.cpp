@@ -251,7 +251,11 @@ Judgement give_up_a_failed_promotion(const Situation& s) {
   const bool astray =
       s.server.state == ServerState::primary && (elsewhere || !s.server.asked_to_promote);
   if (!lost_server && !failed && !restarted && !forged && !astray) return std::nullopt;
-  if (!may_try(s, Vacate::kind, Millis{200})) return std::nullopt;
+  if (!may_try(s, Vacate::kind, Millis{200})) {
+    if (!astray) return std::nullopt;
+    return Answer{
+        StayPut{}, "our server is primary, and not by our promotion: it leads nobody", {}};
+  }
   if (forged || astray) {
     return Answer{Vacate{s.record->term, s.me.value + " was promoted by hand after it was chosen"},
                   forged ? "our server began a timeline whose id another has"
