@@ -359,11 +359,13 @@ inline void add_waiting_standbys(std::vector<Case>& cases) {
                      promote(s, ago(-100));
                      s.server.position->timeline = TimelineId{9};
                    })});
-  cases.push_back({"chosen, and promoted by hand onto the timeline that it was given",
-                   with(chosen.as_seen_by("n2"), [](Situation& s) {
-                     promote(s, ago(-100));
-                     s.server.asked_to_promote = false;
-                   })});
+  const Situation not_asked = with(chosen.as_seen_by("n2"), [](Situation& s) {
+    promote(s, ago(-100));
+    s.server.asked_to_promote = false;
+  });
+  cases.push_back({"chosen, and promoted by hand onto the timeline that it was given", not_asked});
+  cases.push_back({"the same, and giving the leadership back failed a moment ago",
+                   with(not_asked, failed(Vacate::kind, 0.1))});
   const auto n2 = [&](const char* name, const std::function<void(Heartbeat&)>& change) {
     cases.push_back({name, with(chosen.as_seen_by("n3"),
                                 [&](Situation& s) { change(*s.peers[node("n2")].said); })});

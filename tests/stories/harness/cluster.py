@@ -17,6 +17,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+import psycopg2
+
 from . import processes
 from .waits import expect, wait_until
 
@@ -541,6 +543,20 @@ class Cluster:
         wait_until("all nodes streaming and the policy whole", self.is_healthy, seconds,
                    self.brief, every=0.2)
         return self.leader()
+
+    def wait_open(self, seconds=60):
+        """Waits until every node lets the application in: a standby that was started does so once
+        it streams, and until then a client that only walks past it is refused (decision 0010)."""
+        for node in self.nodes:
+            wait_until(f"{node} letting applications in", lambda: self._admits(node), seconds,
+                       self.brief)
+
+    def _admits(self, node):
+        try:
+            psycopg2.connect(self.dsn([node], target_session_attrs="any")).close()
+            return True
+        except psycopg2.OperationalError:
+            return False
 
     def dsn(self, nodes=None, **extra):
         nodes = nodes or self.nodes

@@ -220,6 +220,7 @@ def haproxy_follows_a_failover(cluster):
             cluster.switchover(old)
             load.wait_acks(50)
             proxy.wait_up("writes", [old])
+            cluster.wait_healthy()
         finally:
             watcher.ended.set()
             watcher.join(timeout=10)
