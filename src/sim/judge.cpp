@@ -281,7 +281,8 @@ void Judge::check_names(const Machine& machine) {
 }
 
 // I12: in the end everybody has the WAL of the leader, each as far as it is.
-void Judge::check_copies(const Machine& leader) {
+void Judge::compare_copies(const core::Record& record) {
+  const Machine& leader = of(record.leader->node);
   const Wal& all = leader.postgres.disk.wal;
   for (const auto& machine : machines_) {
     const DataDirectory& disk = machine->postgres.disk;
@@ -298,7 +299,6 @@ void Judge::check_copies(const Machine& leader) {
 void Judge::finish(const core::Record& record) {
   if (record.phase != core::Phase::leading || !record.leader) return;
   const Machine& leader = of(record.leader->node);
-  check_copies(leader);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
     draw_lost(id);

@@ -33,8 +33,10 @@ class Judge {
   [[nodiscard]] bool is_spare(Place node) const { return !only_copy(node); }
   /// Ten times a second.
   void look();
-  /// At the very end.
+  /// Who leads has everything that was acknowledged (I5).
   void finish(const core::Record& record);
+  /// At the very end, when everybody follows the leader of the record (I12).
+  void compare_copies(const core::Record& record);
   /// No fault is active, so nobody may change the leadership (I22).
   void expect_quiet(bool quiet) { quiet_ = quiet; }
   void complain(const std::string& what);
@@ -73,7 +75,6 @@ class Judge {
   void check_tags(const core::Record& record);
   void check_gate(Place node, std::uint64_t record);
   void check_names(const Machine& machine);
-  void check_copies(const Machine& leader);
   [[nodiscard]] bool woke_up(Place node) const;
   [[nodiscard]] bool leads_async(Place node) const;
   [[nodiscard]] bool may_count(const std::string& name, Place sender) const;

@@ -403,6 +403,7 @@ void World::finish() {
   const auto last = store_.read_now();
   if (!last || last->value.phase != core::Phase::leading || !last->value.leader) return;
   judge_.finish(last->value);
+  judge_.compare_copies(last->value);
   const Place leader = surroundings_.place_of(last->value.leader->node);
   for (const checks::Anomaly& anomaly :
        clients_->anomalies(machines_[leader]->postgres.disk.wal)) {

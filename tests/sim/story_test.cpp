@@ -160,7 +160,7 @@ TEST(Shrinker, LeavesFewFaultsThatBreakTheSame) {
   std::uint64_t told = 0;
   Shrinker shrinker(
       *story, [&](const Shrinker::Progress& progress) { told = progress.runs; },
-      [&] { return told < 100; });
+      [&] { return told < 300; });
   ASSERT_TRUE(shrinker.begin());
   const Story small = shrinker.shrink();
   EXPECT_LE(small.steps.size(), 3U) << text_of(small);

@@ -18,12 +18,12 @@ namespace {
 
 /// What CI runs at least; the numbers only ever grow. Simulated hours are those of 300 seeds of two
 /// minutes.
-constexpr std::uint64_t least_seeds = 560;
-constexpr double least_hours = 10;
+constexpr std::uint64_t least_seeds = 600;
+constexpr double least_hours = 10.5;
 constexpr int least_faults = 24'000;
-constexpr int least_leaderships = 2'400;
-constexpr std::uint64_t least_acknowledged = 300'000;
-constexpr std::size_t least_reasons = 200;
+constexpr int least_leaderships = 2'700;
+constexpr std::uint64_t least_acknowledged = 310'000;
+constexpr std::size_t least_reasons = 215;
 /// Each mistake is hunted every so many days.
 constexpr std::uint64_t parts = 7;
 
@@ -36,7 +36,7 @@ const std::set<std::string_view> not_in_these_worlds{
 
 /// Rules that answer in fewer than one of a thousand seeds, and a seed in which each does. When
 /// worlds are drawn differently another one is found with `evergres-sim --seed N --runs 1000`.
-const std::map<std::string_view, std::uint64_t> seldom{{"clone_what_never_starts", 1938}};
+const std::map<std::string_view, std::uint64_t> seldom{{"clone_what_never_starts", 1406}};
 
 Verdict run(std::uint64_t seed, std::size_t lines = 0) {
   World world(Choices::of_seed(seed), {}, lines);
@@ -140,7 +140,7 @@ TEST(World, OpenSeedsStillBreakSomething) {
   }
 }
 
-/// At least 560 seeds, and as many as fit into the box; another part of them every day would be
+/// At least 600 seeds, and as many as fit into the box; another part of them every day would be
 /// another test, so they are the same each time. What was not touched is said.
 TEST(World, SeedsKeepEveryInvariant) {
   const Millis box = time_box(10);
