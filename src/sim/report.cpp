@@ -47,6 +47,7 @@ void Report::add(std::uint64_t seed, const Verdict& verdict) {
   gaps_.insert(gaps_.end(), verdict.gaps.begin(), verdict.gaps.end());
   if (verdict.healthy_after) healthy_after_.push_back(*verdict.healthy_after);
   add_to(faults_, verdict.faults);
+  at_steps_ += verdict.at_steps;
   add_to(scenes_, verdict.scenes);
   lost_ += verdict.lost;
   add_to(rules_, verdict.rules);
@@ -73,6 +74,7 @@ std::string Report::text() const {
   for (const FaultKind& kind : fault_kinds()) {
     text += table_line(kind.name, kind.number, times_of(faults_, kind.name));
   }
+  text += table_line("of these at a decision or a step", "(F32)", at_steps_);
   text += "\nScenes\n";
   for (const Scene& scene : sim::scenes())
     text += table_line(scene.name, "", times_of(scenes_, scene.name));

@@ -22,6 +22,7 @@ class Report {
   [[nodiscard]] std::string summary() const;
   [[nodiscard]] double hours() const { return static_cast<double>(simulated_.count()) / 3.6e12; }
   [[nodiscard]] int fault_count() const;
+  [[nodiscard]] int at_steps() const { return at_steps_; }
   [[nodiscard]] int leaderships() const { return leaderships_; }
   [[nodiscard]] const Clients::Counts& writes() const { return writes_; }
   [[nodiscard]] std::size_t reason_count() const { return reasons_.size(); }
@@ -42,6 +43,7 @@ class Report {
   std::map<std::string, int> scenes_;
   std::uint64_t lost_ = 0;
   int need_a_person_ = 0;
+  int at_steps_ = 0;
   std::map<std::string, int> rules_;
   std::map<std::string, int> reasons_;
 };

@@ -154,9 +154,7 @@ void World::note(const NodeName& node, const core::Decision& decision) {
   if (!acts || !in_chaos_ || !choices_.chance(shape_.step_faults)) return;
   const PlannedFault fault =
       draw_step_fault(choices_, shape_.machines, surroundings_.place_of(node));
-  events_.after(fault.after, [this, fault] {
-    if (in_chaos_) begin_fault(fault);
-  });
+  begin_at_step(fault);
 }
 
 // A fault before a certain step of an operation (F32). The operation is in the middle of its turn:
@@ -168,8 +166,14 @@ void World::step(Place place, int number) {
   if (!choices_.chance(shape_.step_crashes)) return;
   PlannedFault fault = draw_step_fault(choices_, shape_.machines, place);
   fault.after = Nanos{1000};
+  begin_at_step(fault);
+}
+
+void World::begin_at_step(const PlannedFault& fault) {
   events_.after(fault.after, [this, fault] {
-    if (in_chaos_) begin_fault(fault);
+    if (!in_chaos_) return;
+    ++verdict_.at_steps;
+    begin_fault(fault);
   });
 }
 

@@ -60,6 +60,7 @@ struct Verdict {
   int leaderships = 0;
   std::vector<Millis> gaps;
   std::map<std::string, int> faults;
+  int at_steps = 0;  ///< of these began at a decision, or before a step of an operation (F32)
   std::map<std::string, int> scenes;
   std::uint64_t lost = 0;  ///< acknowledged under async, given up and told
   std::map<std::string, int> rules;
@@ -134,6 +135,7 @@ class World : private PostgresWatcher {
   [[nodiscard]] bool everybody_votes(const core::Record& record) const;
   void note(const NodeName& node, const core::Decision& decision);
   void step(Place place, int number);
+  void begin_at_step(const PlannedFault& fault);
 
   Choices choices_;
   Planted planted_;

@@ -171,6 +171,7 @@ TEST(World, SeedsKeepEveryInvariant) {
   EXPECT_EQ(report.scenes().size(), scenes().size());
   EXPECT_EQ(report.faults().size(), fault_kinds().size());
   for (const auto& [name, times] : report.faults()) EXPECT_GE(times, 100) << name;
+  EXPECT_GE(report.at_steps(), 100);
   for (const core::Rule& rule : core::rules()) {
     const bool elsewhere = not_in_these_worlds.contains(rule.name);
     EXPECT_EQ(report.rules().contains(std::string(rule.name)), !elsewhere) << rule.name;
