@@ -46,9 +46,7 @@ Task<Outcome> ask_to_promote(Hands& hands, TimelineId given) {
   auto noting = hands.write_file();
   co_await noting;
   hands.state().asked_to_promote.insert(hands.supervisor().run());
-  hands.learn([forgets = hands.planted(Bug::asked_to_promote_is_forgotten)](agent::Knowledge& k) {
-    k.situation.server.asked_to_promote = !forgets;
-  });
+  hands.learn([](agent::Knowledge& k) { k.situation.server.asked_to_promote = true; });
   auto before_the_asking = hands.crash_point();
   co_await before_the_asking;
   hands.postgres().promote();
