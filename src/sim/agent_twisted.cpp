@@ -84,8 +84,9 @@ core::Situation AgentModel::twisted(core::Situation s) const {
   if (has(Bug::promise_ignored)) s.promise.term = std::min(s.promise.term, s.record->term);
   if (has(Bug::half_a_copy_counts) && !leading) s.server.rebuilding = false;
   if (has(Bug::no_pre_vote) && leading) imagine_consent(s);
-  if (has(Bug::max_loss_ignored) && s.record->max_loss_bytes)
+  if (has(Bug::max_loss_ignored) && elects && s.record->max_loss_bytes) {
     s.record->max_loss_bytes = core::unlimited_loss;
+  }
   const bool hands_over = s.record->phase == core::Phase::handover && s.record->heir;
   if (has(Bug::heir_without_the_end) && hands_over && s.record->leader) {
     take_the_heir_for_complete(s);

@@ -190,9 +190,7 @@ std::string Hands::name_of(const core::Seat& seat, Term term) const {
 }
 
 std::string Hands::names_of(const core::Policy& policy) const {
-  if (planted(Bug::async_taken_for_quorum)) return "";
   std::string names = core::synchronous_standby_names(policy);
-  if (planted(Bug::names_with_smaller_k) && policy.k > 1) names.replace(4, 1, "1");
   if (!planted(Bug::names_without_term)) return names;
   for (const core::Seat& voter : policy.voters) {
     const std::string whole = core::application_name(voter, policy.term);

@@ -125,12 +125,10 @@ struct Probe {
   std::optional<PostgresModel::Answer> answer;
 };
 
-std::shared_ptr<Probe> send_probe(Hands& hands) {
+std::shared_ptr<Probe> send_probe(Hands& hands, bool has_wal = true) {
   auto probe = std::make_shared<Probe>();
-  hands.postgres().commit(!hands.planted(Bug::probe_with_only_an_xid),
-                          [probe](PostgresModel::Answer answer, std::uint64_t, std::uint64_t) {
-                            probe->answer = answer;
-                          });
+  hands.postgres().commit(has_wal, [probe](PostgresModel::Answer answer, std::uint64_t,
+                                           std::uint64_t) { probe->answer = answer; });
   return probe;
 }
 
@@ -199,7 +197,7 @@ Task<Outcome> prove(Hands& hands, Proof request) {
   }
   const bool local = request.names == core::names_nobody;
   for (int cut = 1; cut != 0;) {
-    const auto probe = send_probe(hands);
+    const auto probe = send_probe(hands, !hands.planted(Bug::probe_with_only_an_xid));
     while (!probe->answer && !local) {
       if (hands.stopped() || hands.now() >= deadline) co_return not_proven();
       auto pause = hands.pause_for(Millis{5});
