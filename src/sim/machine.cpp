@@ -10,6 +10,7 @@ void misread(const Planted& planted, SyncNames& names) {
   const bool at_rest = names.text == core::names_nobody;
   if (planted.contains(Bug::async_taken_for_quorum)) names.ignored = !at_rest;
   if (planted.contains(Bug::names_with_smaller_k)) names.k = std::min(names.k, 1U);
+  if (planted.contains(Bug::names_without_term)) names.nodes_only = true;
 }
 
 }  // namespace

@@ -22,10 +22,8 @@ constexpr std::array every_mistake{
     single(Bug::start_as_primary, "2: a server that starts is a standby"),
     single(Bug::restart_keeps_names, "2: the resting names are impossible on every start"),
     single(Bug::rests_on_empty_names, "2: the resting names are impossible, not empty"),
-    // By its symptom: the agents do not know those names. If PostgreSQL alone counted whoever has
-    // the node's name, nothing would break: a policy lists only who was fenced or pointed to its
-    // leader in its term, and a fence leaves no receiver and no address of before.
-    single(Bug::names_without_term, "2: names carry incarnation and term"),
+    Mistake{Bug::names_without_term, Bug::unfenced_ones_vote,
+            "2, 3: names carry incarnation and term, and only fenced nodes are in P'"},
     single(Bug::no_end_of_grant, "2: a primary without a grant is stopped"),
     single(Bug::counted_from_the_reply, "2: a grant counts from before the request was sent"),
     single(Bug::gate_stays_open, "2: the gate is closed until the barrier"),
