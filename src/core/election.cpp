@@ -204,7 +204,24 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   return policy;
 }
 
-TimelineId next_timeline(const ElectionInput& input) {
+/// Whether the id that was given out last is this node's, and no promotion began it: nobody who was
+/// asked has a file of it, and who began it keeps a note of that. Nothing else refers to its term.
+bool was_given_in_vain(const ElectionInput& input, const Seat& leader) {
+  const Record& record = input.record;
+  if (record.lineage.empty()) return false;
+  const Lineage& last = record.lineage.back();
+  if (last.node != leader.node || last.begins) return false;
+  const bool has_loss = record.loss && record.loss->term == last.term;
+  if (has_loss || record.policy.current.term == last.term) return false;
+  return std::ranges::all_of(input.answers, [&](const Fenced& answer) {
+    return answer.newest_timeline < last.timeline &&
+           (!answer.position || answer.position->timeline < last.timeline);
+  });
+}
+
+/// A node that fails to be promoted again and again takes one id for all of it.
+TimelineId next_timeline(const ElectionInput& input, const Seat& leader) {
+  if (was_given_in_vain(input, leader)) return input.record.lineage.back().timeline;
   std::uint32_t highest = 1;
   for (const Lineage& entry : input.record.lineage)
     highest = std::max(highest, entry.timeline.value);
@@ -445,7 +462,7 @@ Elected choose(const ElectionInput& input) {
   choice.agent = best.answer->agent;
   choice.position = *best.answer->position;
   choice.policy = next_policy(best, candidates, input, tree);
-  choice.timeline = next_timeline(input);
+  choice.timeline = next_timeline(input, choice.leader);
   choice.learned = learned_forks(input, best);
   choice.facts = facts_about(input, choice, tree);
   // Whoever was to lead after a dropped leader never opened, so that nothing of it can be lost.

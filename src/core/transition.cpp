@@ -189,6 +189,17 @@ Result<Record> begin_handover(Record record, const Seat& leader, const Claim& cl
   return record;
 }
 
+namespace {
+
+/// The same id for the same node again: it never began (was_given_in_vain in election.cpp).
+bool was_its_last(const Record& record, const Choice& choice) {
+  if (record.lineage.empty()) return false;
+  const Lineage& last = record.lineage.back();
+  return last.timeline == choice.timeline && last.node == choice.leader.node && !last.begins;
+}
+
+}  // namespace
+
 Result<Record> choose_leader(Record record, const Claim& claim, const Choice& choice,
                              bool replace_book) {
   if (auto held = holds_claim(record, claim); !held) return held.error();
@@ -198,6 +209,7 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
   if (choice.policy.term != record.term || choice.policy.leader != choice.leader) {
     return refusal("the policy of the choice is of another term", "");
   }
+  if (was_its_last(record, choice)) record.lineage.pop_back();
   for (const Lineage& entry : record.lineage) {
     if (entry.timeline >= choice.timeline) {
       return refusal("timeline " + std::to_string(choice.timeline.value) + " was given out before",

@@ -90,8 +90,10 @@ bool can_recover(const ControlFile& control, TimelineId target,
 /// Nobody's child: it names no ancestors.
 Outcome reserve_between(const fs::path& wal, TimelineId parent, TimelineId child) {
   for (std::uint32_t id = parent.value + 1; id < child.value; ++id) {
-    const auto written = create_file_durably(wal / history_file_name(TimelineId{id}),
-                                             std::string(reserved_mark) + "\n", 0600);
+    const fs::path path = wal / history_file_name(TimelineId{id});
+    std::error_code failed;
+    if (fs::exists(path, failed)) continue;  // of an attempt before: it costs no fsync again
+    const auto written = create_file_durably(path, std::string(reserved_mark) + "\n", 0600);
     if (!written) return written.error();
   }
   return {};

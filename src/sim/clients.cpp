@@ -1,5 +1,7 @@
 #include "sim/clients.hpp"
 
+#include <utility>
+
 namespace evergres::sim {
 namespace {
 
@@ -9,7 +11,11 @@ constexpr Millis route_period{100};
 }  // namespace
 
 Clients::Clients(const Surroundings& world, const Judge::Machines& machines, Judge& judge)
-    : world_(world), machines_(machines), judge_(judge), routes_(machines.size()) {}
+    : world_(world),
+      machines_(machines),
+      judge_(judge),
+      routes_(machines.size()),
+      open_(machines.size()) {}
 
 void Clients::begin(std::size_t writers, Nanos pause, bool procedures) {
   pause_ = pause;
@@ -30,11 +36,58 @@ void Clients::learn_routes(Place proxy) {
       const bool open = s.record->phase == core::Phase::leading && s.record->leader;
       if (open) said.leader = s.record->leader->node;
       world_.network.send(asked, proxy, Traffic::clients, [this, proxy, said] {
-        if (said.revision > routes_[proxy].revision) routes_[proxy] = said;
+        if (said.revision <= routes_[proxy].revision) return;
+        routes_[proxy] = said;
+        close_older(proxy);
       });
     });
   });
   world_.events.after(route_period, [this, proxy] { learn_routes(proxy); });
+}
+
+// Nobody may be answered along a route of a term that is over (I16). What was under way may have
+// been done, or may be yet.
+void Clients::close_older(Place proxy) {
+  if (world_.planted.contains(Bug::old_routes_stay_open)) return;
+  const bool denied = world_.planted.contains(Bug::closed_counts_as_failed);
+  std::vector<Open> open;
+  open.swap(open_[proxy]);
+  for (const Open& asked : open) {
+    if (asked->over) continue;
+    if (*asked->term < routes_[proxy].term) {
+      tell(asked, denied ? checks::Told::failed : checks::Told::unknown, counts_.closed);
+    } else {
+      open_[proxy].push_back(asked);
+    }
+  }
+}
+
+void Clients::tell(const Open& asked, checks::Told told, std::uint64_t& count) {
+  if (asked->over) return;
+  const Term known = routes_[asked->proxy].term;
+  if (told == checks::Told::ok && asked->term && *asked->term < known) {
+    judge_.complain("I16: a client was answered along a route of term " +
+                    std::to_string(asked->term->value) + " by a proxy that knew of term " +
+                    std::to_string(known.value));
+  }
+  asked->over = true;
+  writes_[asked->write].told = told;
+  ++count;
+  over(asked->client);
+}
+
+std::size_t Clients::new_write() {
+  writes_.push_back({"w" + std::to_string(writes_.size()), checks::Told::unknown});
+  return writes_.size() - 1;
+}
+
+checks::Anomalies Clients::anomalies(const Wal& found) const {
+  std::vector<std::string> there;
+  for (const WalRecord& record : found) {
+    const auto write = write_of_.find(record.id);
+    if (write != write_of_.end()) there.push_back(writes_[write->second].id);
+  }
+  return checks::check_set(writes_, there);
 }
 
 void Clients::over(std::size_t client) {
@@ -48,7 +101,7 @@ void Clients::write(std::size_t client) {
   const bool direct = client % 3 == 2;
   if (direct) {
     const Place server = world_.choices.below(static_cast<std::uint32_t>(machines_.size()));
-    return send(client, proxy, server);
+    return send(client, proxy, server, std::nullopt);
   }
   const Route& route = routes_[proxy];
   if (!route.leader) {
@@ -58,7 +111,7 @@ void Clients::write(std::size_t client) {
   const Place server = world_.place_of(*route.leader);
   const bool calls = procedures_ && client % 5 == 4;
   if (calls && world_.choices.chance(400)) return call_procedure(client, proxy, server);
-  send(client, proxy, server);
+  send(client, proxy, server, route.term);
 }
 
 bool Clients::is_done(PostgresModel::Answer answer) const {
@@ -85,15 +138,18 @@ void Clients::run_procedure(Place server, std::uint32_t commits) {
 void Clients::commit_again(Place server, std::uint32_t left) {
   PostgresModel& there = machines_[server]->postgres;
   const bool local = world_.planted.contains(Bug::commits_locally);
-  const auto done = [this, server, &there, left](PostgresModel::Answer answer, std::uint64_t record,
-                                                 std::uint64_t lsn) {
+  const std::size_t write = new_write();
+  const auto done = [this, server, &there, left, write](
+                        PostgresModel::Answer answer, std::uint64_t record, std::uint64_t lsn) {
     if (!is_done(answer)) return;
     judge_.acknowledged(server, record, lsn);
+    writes_[write].told = checks::Told::ok;
     ++counts_.acknowledged;
     const Nanos pause = world_.choices.skewed(Millis{2}, Millis{60});
     if (left > 0) there.processes().after(pause, [=, this] { commit_again(server, left - 1); });
   };
-  there.commit_in_session(done, local);
+  const std::uint64_t record = there.commit_in_session(done, local);
+  if (record != 0) write_of_[record] = write;
 }
 
 // Drivers with a time limit cancel what they waited for. Only where that is a matter of one
@@ -103,42 +159,47 @@ void Clients::cancel_later(Place server, std::uint64_t record) {
   there.processes().after(patience, [&there, record] { there.cancel(record); });
 }
 
-// I16 by construction: a proxy sends only to the open leader of the highest term that it knows.
-// What PostgreSQL answers counts from the moment in which it answers: the client may read it.
-void Clients::send(std::size_t client, Place proxy, Place server) {
-  struct Open {
-    bool over = false;
-  };
-  auto open = std::make_shared<Open>();
-  const auto end = [this, client, open](std::uint64_t& count) {
-    if (open->over) return;
-    open->over = true;
-    ++count;
-    over(client);
-  };
-  world_.events.after(patience, [this, end] { end(counts_.unknown); });
+// I16: a proxy sends only to the open leader of the highest term that it knows. What PostgreSQL
+// answers counts from the moment in which it answers: the client may read it.
+void Clients::send(std::size_t client, Place proxy, Place server, std::optional<Term> term) {
+  const auto asked = std::make_shared<Asked>(Asked{client, new_write(), proxy, term});
+  if (term) {
+    std::erase_if(open_[proxy], [](const Open& each) { return each->over; });
+    open_[proxy].push_back(asked);
+  }
+  world_.events.after(patience,
+                      [this, asked] { tell(asked, checks::Told::unknown, counts_.unknown); });
   PostgresModel& there = machines_[server]->postgres;
-  const auto back = [this, end, proxy, server](std::uint64_t& count) {
-    world_.network.send(server, proxy, Traffic::clients, [end, &count] { end(count); });
-  };
-  world_.network.send(proxy, server, Traffic::clients, [this, proxy, server, &there, back] {
-    if (!there.processes().lives()) {
-      if (there.powered) back(counts_.refused);
-      return;
+  const auto came = std::make_shared<bool>(false);  // a stream has nothing twice
+  world_.network.send(proxy, server, Traffic::clients, [this, asked, server, &there, came] {
+    if (std::exchange(*came, true)) return;
+    if (there.processes().lives()) {
+      there.processes().deliver([this, asked, server] { ask(asked, server); });
+    } else if (there.powered) {
+      world_.network.send(server, asked->proxy, Traffic::clients, [this, asked] {
+        tell(asked, checks::Told::failed, counts_.refused);
+      });
     }
-    there.processes().deliver([this, proxy, server, &there, back] {
-      if (!there.admits()) return back(counts_.refused);
-      const auto done = [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
-                                             std::uint64_t lsn) {
-        if (!is_done(answer)) return;
-        judge_.acknowledged(server, record, lsn);
-        back(counts_.acknowledged);
-      };
-      const bool local = world_.planted.contains(Bug::commits_locally);
-      const std::uint64_t record = there.commit_in_session(done, local);
-      if (proxy == server) cancel_later(server, record);
-    });
   });
+}
+
+void Clients::ask(const Open& asked, Place server) {
+  PostgresModel& there = machines_[server]->postgres;
+  const auto back = [this, asked, server](checks::Told told, std::uint64_t& count) {
+    world_.network.send(server, asked->proxy, Traffic::clients,
+                        [this, asked, told, &count] { tell(asked, told, count); });
+  };
+  if (!there.admits()) return back(checks::Told::failed, counts_.refused);
+  const auto done = [this, server, back](PostgresModel::Answer answer, std::uint64_t record,
+                                         std::uint64_t lsn) {
+    if (!is_done(answer)) return;
+    judge_.acknowledged(server, record, lsn);
+    back(checks::Told::ok, counts_.acknowledged);
+  };
+  const bool local = world_.planted.contains(Bug::commits_locally);
+  const std::uint64_t record = there.commit_in_session(done, local);
+  if (record != 0) write_of_[record] = asked->write;
+  if (asked->proxy == server) cancel_later(server, record);
 }
 
 }  // namespace evergres::sim

@@ -49,7 +49,8 @@ void Hands::watch_session(std::uint64_t server_run, const Answered<int>::Reply& 
 }
 
 Answered<int> Hands::write_file() {
-  return pause_for(choices().skewed(Nanos{400'000}, Millis{25}) * postgres().ails.slow_disk);
+  return pause_for(postgres().hang_of_disk() +
+                   choices().skewed(Nanos{400'000}, Millis{25}) * postgres().ails.slow_disk);
 }
 
 Answered<int> Hands::crash_point() {

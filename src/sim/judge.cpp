@@ -249,6 +249,7 @@ void Judge::look() {
     if (supervised && primary && overdue && events_.now() - *overdue > stop_budget) {
       complain("I4: " + machine->name.value + " is primary although its grant ended");
     }
+    if (primary) check_names(*machine);
     const bool granted = machine->supervisor.status().grant.has_value();
     const bool watched = supervised && machine->agent_process.acts() &&
                          !server.processes().frozen() && server.postmaster_lives();
@@ -263,9 +264,41 @@ void Judge::look() {
   }
 }
 
+// I9: the open leader asks for those whom a recorded policy has.
+void Judge::check_names(const Machine& machine) {
+  const bool open = last_ && last_->phase == core::Phase::leading && last_->leader &&
+                    last_->leader->node == machine.name && machine.postgres.gate_in_force();
+  if (!open) return;
+  const std::string& shown = machine.postgres.names_shown();
+  const auto has = [&](const core::Policy& policy) {
+    return core::synchronous_standby_names(policy) == shown;
+  };
+  const auto& book = last_->policy;
+  if (shown == core::names_nobody || has(book.current)) return;
+  if (std::any_of(book.unproven.begin(), book.unproven.end(), has)) return;
+  complain("I9: " + machine.name.value + " leads with the names '" + shown +
+           "', which no recorded policy has");
+}
+
+// I12: in the end everybody has the WAL of the leader, each as far as it is.
+void Judge::check_copies(const Machine& leader) {
+  const Wal& all = leader.postgres.disk.wal;
+  for (const auto& machine : machines_) {
+    const DataDirectory& disk = machine->postgres.disk;
+    if (disk.kind != DataDirectory::Kind::valid) continue;
+    const bool prefix =
+        disk.wal.size() <= all.size() && std::equal(disk.wal.begin(), disk.wal.end(), all.begin());
+    if (!prefix) {
+      complain("I12: in the end " + machine->name.value + " has WAL that " + leader.name.value +
+               " lacks");
+    }
+  }
+}
+
 void Judge::finish(const core::Record& record) {
   if (record.phase != core::Phase::leading || !record.leader) return;
   const Machine& leader = of(record.leader->node);
+  check_copies(leader);
   for (const auto& [id, how] : acknowledged_) {
     if (holds(leader, id, how.end)) continue;
     draw_lost(id);

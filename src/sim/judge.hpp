@@ -72,6 +72,8 @@ class Judge {
   void excuse_what_was_told(const core::Record& record, const Machine& leader);
   void check_tags(const core::Record& record);
   void check_gate(Place node, std::uint64_t record);
+  void check_names(const Machine& machine);
+  void check_copies(const Machine& leader);
   [[nodiscard]] bool woke_up(Place node) const;
   [[nodiscard]] bool leads_async(Place node) const;
   [[nodiscard]] bool may_count(const std::string& name, Place sender) const;

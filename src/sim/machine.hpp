@@ -50,6 +50,7 @@ class Machine {
 
   std::optional<Moment> woke_at;  ///< thaw(), the last time
   std::int64_t drift_ppm = 0;
+  int clogging = 0;         ///< by how many faults links of it clog
   int flapping = 0;         ///< by how many faults a link of it comes and goes
   int senders_falling = 0;  ///< by how many faults its walsenders die again and again
 

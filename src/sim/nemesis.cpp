@@ -143,7 +143,7 @@ constexpr std::array kinds{
                 w.network().cut(a, b, Traffic::peers, -1);
                 w.network().cut(b, a, Traffic::peers, -1);
               }},
-    FaultKind{"an agent is cut off, its PostgreSQL is not", "F5, F6",
+    FaultKind{"an agent is cut off, its PostgreSQL is not", "F6, F7",
               [](World& w, Place a, Place) { agent_cut(w, a, 1); },
               [](World& w, Place a, Place) { agent_cut(w, a, -1); }},
     FaultKind{"messages get lost", "F9",
@@ -165,7 +165,7 @@ constexpr std::array kinds{
     FaultKind{"a frozen PostgreSQL", "F20",
               [](World& w, Place a, Place) { at(w, a).postgres.processes().freeze(); },
               [](World& w, Place a, Place) { at(w, a).postgres.processes().thaw(); }},
-    FaultKind{"frozen walsenders", "F20",
+    FaultKind{"frozen walsenders", "F20, F33",
               [](World& w, Place a, Place) { ++at(w, a).postgres.ails.senders_frozen; },
               [](World& w, Place a, Place) { --at(w, a).postgres.ails.senders_frozen; }},
     FaultKind{"a frozen machine", "F21", [](World& w, Place a, Place) { at(w, a).freeze(); },
@@ -178,7 +178,7 @@ constexpr std::array kinds{
               [](World& w, Place a, Place) { at(w, a).power_on(); }},
     FaultKind{"power loss", "F26", [](World& w, Place a, Place) { at(w, a).power_off(true); },
               [](World& w, Place a, Place) { at(w, a).power_on(); }},
-    FaultKind{"two machines lose power", "F25, F26",
+    FaultKind{"two machines lose power", "F26",
               [](World& w, Place a, Place b) {
                 at(w, a).power_off(true);
                 at(w, b).power_off(true);
@@ -191,7 +191,7 @@ constexpr std::array kinds{
     FaultKind{"starved of processor time", "F31",
               [](World& w, Place a, Place) { at(w, a).agent_process.slowness = 8; },
               [](World& w, Place a, Place) { at(w, a).agent_process.slowness = 1; }},
-    FaultKind{"a blocked replay", "F62",
+    FaultKind{"a blocked replay", "F33, F62",
               [](World& w, Place a, Place) { ++at(w, a).postgres.ails.replay_blocked; },
               [](World& w, Place a, Place) {
                 --at(w, a).postgres.ails.replay_blocked;
@@ -203,7 +203,7 @@ constexpr std::array kinds{
     FaultKind{"a slow disk", "F40",
               [](World& w, Place a, Place) { at(w, a).postgres.ails.slow_disk = 15; },
               [](World& w, Place a, Place) { at(w, a).postgres.ails.slow_disk = 1; }},
-    FaultKind{"a hung PostgreSQL", "F41",
+    FaultKind{"a hung PostgreSQL", "hung",
               [](World& w, Place a, Place) { ++at(w, a).postgres.ails.hung; },
               [](World& w, Place a, Place) { --at(w, a).postgres.ails.hung; }},
     FaultKind{"the store is away", "F45", [](World& w, Place, Place) { ++w.store().health.down; },

@@ -1,5 +1,7 @@
 #include "sim/hands.hpp"
 
+#include <algorithm>
+
 /// The fence, and the leader's own in a handover.
 namespace evergres::sim {
 
@@ -20,6 +22,9 @@ core::Fenced fenced_answer(Hands& hands, Term term, std::uint64_t end, bool can_
     }
   }
   fenced.newest_timeline = disk.highest_id();
+  if (!known.begun.empty()) {
+    fenced.newest_timeline = std::max(fenced.newest_timeline, *known.begun.rbegin());
+  }
   fenced.can_run = can_run;
   return fenced;
 }

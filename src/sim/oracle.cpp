@@ -60,6 +60,8 @@ constexpr std::array every_mistake{
     single(Bug::forget_what_began, "5.6: what began behind our back is foreign (decision 0051)"),
     single(Bug::open_before_the_barrier, "5.8: nothing opens before the barrier"),
     single(Bug::heir_without_the_end, "6: the heir has the end of the shutdown checkpoint"),
+    single(Bug::old_routes_stay_open, "8: a proxy closes what is of an older term"),
+    single(Bug::closed_counts_as_failed, "9: what was cut off is reported as unknown"),
     single(Bug::warnings_count_as_done, "9: a cancelled wait is reported as unknown"),
     single(Bug::async_without_a_lease, "control: async without a lease"),
     single(Bug::max_loss_ignored, "control: async that loses more than max_loss"),

@@ -137,7 +137,11 @@ bool PostgresModel::answers() const {
 }
 
 Nanos PostgresModel::disk_time() {
-  return choices_.skewed(Nanos{300'000}, Millis{20}) * ails.slow_disk;
+  return hang_of_disk() + choices_.skewed(Nanos{300'000}, Millis{20}) * ails.slow_disk;
+}
+
+Nanos PostgresModel::hang_of_disk() {
+  return ails.disk_hung > 0 ? choices_.between(Millis{1000}, Millis{8000}) : Nanos{0};
 }
 
 DataDirectory::Begun DataDirectory::what_began() const {

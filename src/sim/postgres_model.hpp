@@ -137,6 +137,7 @@ struct Ailments {
   int rewind_lacks_wal = 0;        ///< the WAL back to the last common checkpoint is gone
   bool fsync_lies = false;         ///< negative control
   std::int64_t slow_disk = 1;
+  int disk_hung = 0;  ///< everybody runs, and whatever is to be on disk takes seconds
 };
 
 /// What everybody in the world must be able to tell about what a server does.
@@ -213,16 +214,23 @@ class PostgresModel {
   [[nodiscard]] const std::string& names_shown() const { return loaded_.text; }
   /// Whether any process here, or the next reload, lets a walsender of this name release commits.
   [[nodiscard]] bool counts(const std::string& name) const;
+  /// What an fsync takes longer just now.
+  Nanos hang_of_disk();
   [[nodiscard]] bool gate_in_force() const { return gate_; }
   /// The walsender to this receiver has begun to read a reply of which the rest is not there.
   [[nodiscard]] bool reads_part_of_a_reply(Place receiver) const;
   [[nodiscard]] bool somebody_waits() const { return !waiting_.empty(); }
+  /// Since when who has waited longest waits for an acknowledgement.
+  [[nodiscard]] std::optional<Moment> waits_since() const;
   void end_sessions();
   /// Walsenders of these names whose flush position is below; "all but" for a handover.
   [[nodiscard]] std::vector<std::string> lagging(const std::vector<std::string>& names,
                                                  std::uint64_t lsn) const;
   /// How many of these names have a walsender whose flush position is not below.
   [[nodiscard]] std::size_t passed(const std::vector<std::string>& names, std::uint64_t lsn) const;
+  /// A firewall has forgotten its replication connections: nothing arrives, nobody is told.
+  /// Keepalives end a receiver (postgres/upstream.cpp), wal_sender_timeout a walsender.
+  void forget_connections();
   void end_senders(const std::function<bool(const std::string&)>& which);
   /// The order; it may take effect long after whoever gave it lost patience.
   void promote();
@@ -250,6 +258,7 @@ class PostgresModel {
 
  private:
   struct Waiter {
+    Moment since;
     std::uint64_t lsn;
     std::uint64_t record;
     std::function<void(Answer, std::uint64_t, std::uint64_t)> done;

@@ -61,7 +61,7 @@ std::uint64_t PostgresModel::write_commit(bool local, Answered done) {
     replayed_ = std::max(replayed_, disk.flushed);
     push_all();
     if (local) return done(Answer::acknowledged, id, lsn);
-    begin_to_wait({lsn, id, done});
+    begin_to_wait({events_.now(), lsn, id, done});
   });
   return id;
 }
@@ -73,6 +73,11 @@ void PostgresModel::begin_to_wait(Waiter waiter) {
   }
   if (!postmaster_) return;  // an orphan that would have to wait ends, and answers nobody
   waiting_.push_back(std::move(waiter));
+}
+
+std::optional<Moment> PostgresModel::waits_since() const {
+  const auto oldest = std::ranges::min_element(waiting_, {}, &Waiter::since);
+  return oldest == waiting_.end() ? std::nullopt : std::optional(oldest->since);
 }
 
 void PostgresModel::wake(std::uint64_t up_to) {
@@ -185,6 +190,18 @@ void PostgresModel::end_senders(const std::function<bool(const std::string&)>& w
   // A stopped process does not see the signal.
   for (const Sender& sender : std::vector<Sender>(senders_)) {
     if (!is_frozen(sender) && which(sender.name)) drop_sender(sender.id);
+  }
+}
+
+void PostgresModel::forget_connections() {
+  constexpr Millis keepalives{5000};
+  for (const Sender& sender : senders_) {
+    sender.connection->down.close();
+    sender.connection->up.close();
+    sender.connection->sender = 0;  // the receiver's end is told to nobody
+    PostgresModel* there = find_(sender.node);
+    there->processes_.after(
+        keepalives, [there, id = sender.connection->receiver] { there->receiver_gone(id); });
   }
 }
 

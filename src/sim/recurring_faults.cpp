@@ -69,12 +69,16 @@ void ring(World& world, int by) {
   }
 }
 
+void remove_one(std::multiset<Place>& places, Place a) {
+  if (const auto found = places.find(a); found != places.end()) places.erase(found);
+}
+
 void freeze_sender(World& world, Place a, Place b, bool freezes) {
   auto& frozen = machine_at(world, a).postgres.ails.sender_to_frozen;
   if (freezes) {
     frozen.insert(b);
-  } else if (const auto found = frozen.find(b); found != frozen.end()) {
-    frozen.erase(found);
+  } else {
+    remove_one(frozen, b);
   }
 }
 
@@ -88,6 +92,39 @@ void kill_supervisor(World& world, Place a) {
   machine_at(world, a).power_off(false);
   world.events().after(world.choices().between(Millis{20}, Millis{500}),
                        [&world, a] { machine_at(world, a).power_on(); });
+}
+
+/// PANIC, and the kernel has forgotten what it could not write.
+void fail_fsync(World& world, Place a) {
+  PostgresModel& server = machine_at(world, a).postgres;
+  if (!server.postmaster_lives() || server.processes().frozen()) return;
+  server.lose_power();
+  if (server.on_exit) server.on_exit();
+}
+
+/// restart_after_crash is off: the postmaster ends all others, and itself.
+void kill_backend(World& world, Place a) {
+  PostgresModel& server = machine_at(world, a).postgres;
+  server.processes().after(world.choices().skewed(Millis{1}, Millis{100}), [&server] {
+    if (!server.postmaster_lives()) return;
+    server.reap();
+    if (server.on_exit) server.on_exit();
+  });
+}
+
+/// Some links of a node, one after the other, and they open in another order.
+void clog(World& world, Place a) {
+  for (const auto& other : world.machines()) {
+    const Place b = other->place;
+    if (b == a || !world.choices().chance(600)) continue;
+    const Nanos lasts = world.choices().between(Millis{300}, Millis{4000});
+    const Nanos later = world.choices().between(Millis{10}, Millis{3000});
+    world.events().after(later, [&world, a, b, lasts] {
+      if (machine_at(world, a).clogging == 0) return;
+      cut_link(world, a, b, 1);
+      world.events().after(lasts, [&world, a, b] { cut_link(world, a, b, -1); });
+    });
+  }
 }
 
 void write(World& world, const Result<core::Record>& changed) {
@@ -149,14 +186,11 @@ constexpr std::array recurring{
               [](World& w, Place a, Place b) { freeze_sender(w, a, b, false); }},
     FaultKind{"kill -9 of a supervisor", "F25",
               [](World& w, Place a, Place) { kill_supervisor(w, a); }, nullptr},
-    FaultKind{"an empty disk", "F39, F44", [](World& w, Place a, Place) { lose_disk(w, a); },
+    FaultKind{"an empty disk", "F44", [](World& w, Place a, Place) { lose_disk(w, a); },
               [](World& w, Place a, Place) { machine_at(w, a).power_on(); }},
     FaultKind{"the store shows an older record", "F47",
               [](World& w, Place a, Place) { w.store().health.of_yesterday.insert(a); },
-              [](World& w, Place a, Place) {
-                auto& places = w.store().health.of_yesterday;
-                if (const auto found = places.find(a); found != places.end()) places.erase(found);
-              }},
+              [](World& w, Place a, Place) { remove_one(w.store().health.of_yesterday, a); }},
     FaultKind{"a bulk load", "F62",
               [](World& w, Place a, Place) {
                 machine_at(w, a).postgres.load(50 + w.choices().below(400));
@@ -171,6 +205,27 @@ constexpr std::array recurring{
     FaultKind{"another durability is wanted", "F55",
               [](World& w, Place, Place) { want_everywhere(w, w.other_mode()); },
               [](World& w, Place, Place) { want_everywhere(w, w.shape().mode); }},
+    FaultKind{"fsync fails", "F39", [](World& w, Place a, Place) { fail_fsync(w, a); }, nullptr},
+    FaultKind{"a backend is killed", "F24, F28",
+              [](World& w, Place a, Place) { kill_backend(w, a); }, nullptr},
+    FaultKind{"connections are forgotten", "F13",
+              [](World& w, Place a, Place) { machine_at(w, a).postgres.forget_connections(); },
+              nullptr},
+    FaultKind{"links clog one by one", "F17",
+              [](World& w, Place a, Place) {
+                ++machine_at(w, a).clogging;
+                clog(w, a);
+              },
+              [](World& w, Place a, Place) { --machine_at(w, a).clogging; }},
+    FaultKind{"a hung disk", "F41",
+              [](World& w, Place a, Place) { ++machine_at(w, a).postgres.ails.disk_hung; },
+              [](World& w, Place a, Place) { --machine_at(w, a).postgres.ails.disk_hung; }},
+    FaultKind{"the store is locked", "F54",
+              [](World& w, Place, Place) { ++w.store().health.locked; },
+              [](World& w, Place, Place) { --w.store().health.locked; }},
+    FaultKind{"one node is refused by the store", "F51",
+              [](World& w, Place a, Place) { w.store().health.refused.insert(a); },
+              [](World& w, Place a, Place) { remove_one(w.store().health.refused, a); }},
 };
 
 }  // namespace

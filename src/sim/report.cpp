@@ -41,6 +41,8 @@ void Report::add(std::uint64_t seed, const Verdict& verdict) {
   writes_.unknown += verdict.writes.unknown;
   writes_.refused += verdict.writes.refused;
   writes_.held += verdict.writes.held;
+  writes_.closed += verdict.writes.closed;
+  need_a_person_ += verdict.needs_a_person ? 1 : 0;
   leaderships_ += verdict.leaderships;
   gaps_.insert(gaps_.end(), verdict.gaps.begin(), verdict.gaps.end());
   if (verdict.healthy_after) healthy_after_.push_back(*verdict.healthy_after);
@@ -51,14 +53,19 @@ void Report::add(std::uint64_t seed, const Verdict& verdict) {
   add_to(reasons_, verdict.reasons);
 }
 
-std::string Report::summary() const {
+int Report::fault_count() const {
   int faults = 0;
   for (const auto& [name, times] : faults_) faults += times;
+  return faults;
+}
+
+std::string Report::summary() const {
   return fmt::format(
       "{} seeds, {:.2f} simulated hours, {} events, {} faults of {} kinds, {} leaderships, {} "
-      "writes acknowledged, {} unknown, {} lost and told (async); {} failed",
-      runs_, static_cast<double>(simulated_.count()) / 3.6e12, events_, faults, faults_.size(),
-      leaderships_, writes_.acknowledged, writes_.unknown, lost_, failed_.size());
+      "writes acknowledged, {} unknown, {} closed by a proxy, {} held, {} lost and told (async), "
+      "{} left to a person; {} failed",
+      runs_, hours(), events_, fault_count(), faults_.size(), leaderships_, writes_.acknowledged,
+      writes_.unknown, writes_.closed, writes_.held, lost_, need_a_person_, failed_.size());
 }
 
 std::string Report::text() const {

@@ -20,6 +20,11 @@ class Report {
   [[nodiscard]] std::string reasons() const;
   /// One line: seeds, hours, faults, leaderships, writes.
   [[nodiscard]] std::string summary() const;
+  [[nodiscard]] double hours() const { return static_cast<double>(simulated_.count()) / 3.6e12; }
+  [[nodiscard]] int fault_count() const;
+  [[nodiscard]] int leaderships() const { return leaderships_; }
+  [[nodiscard]] const Clients::Counts& writes() const { return writes_; }
+  [[nodiscard]] std::size_t reason_count() const { return reasons_.size(); }
   [[nodiscard]] const std::map<std::string, int>& faults() const { return faults_; }
   [[nodiscard]] const std::map<std::string, int>& rules() const { return rules_; }
   [[nodiscard]] const std::map<std::string, int>& scenes() const { return scenes_; }
@@ -36,6 +41,7 @@ class Report {
   std::map<std::string, int> faults_;
   std::map<std::string, int> scenes_;
   std::uint64_t lost_ = 0;
+  int need_a_person_ = 0;
   std::map<std::string, int> rules_;
   std::map<std::string, int> reasons_;
 };

@@ -1,5 +1,6 @@
 #include "sim/store_model.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace evergres::sim {
@@ -14,11 +15,13 @@ constexpr std::size_t most_past = 6;
 
 }  // namespace
 
-StoreModel::StoreModel(EventQueue& events, Network& network, Choices& choices, Place place)
+StoreModel::StoreModel(EventQueue& events, Network& network, Choices& choices, Place place,
+                       std::int64_t usual_slowness)
     : events_(events),
       network_(network),
       choices_(choices),
       place_(place),
+      usual_slowness_(usual_slowness),
       store_(store::open_memory(store::make_memory_content()), "sim") {}
 
 void StoreModel::ask(Process& caller, Place from, bool changes, Nanos deadline, Work work,
@@ -40,13 +43,16 @@ void StoreModel::ask(Process& caller, Place from, bool changes, Nanos deadline, 
   });
   const auto at_store = [this, from, changes, finish, failed, work = std::move(work)] {
     if (health.down > 0) return;
-    if (changes && health.read_only > 0) {
-      network_.send(place_, from, Traffic::store, [finish, failed] {
-        finish([failed] {
-          failed(Error(ErrorCode::store_unavailable, "the store takes no changes just now"));
-        });
+    const auto refuse = [this, from, finish, failed](ErrorCode code, const char* why) {
+      network_.send(place_, from, Traffic::store, [finish, failed, code, why] {
+        finish([failed, code, why] { failed(Error(code, why)); });
       });
-      return;
+    };
+    if (health.refused.contains(from)) {
+      return refuse(ErrorCode::permission, "the store does not admit us");
+    }
+    if (changes && health.read_only > 0) {
+      return refuse(ErrorCode::store_unavailable, "the store takes no changes just now");
     }
     EventQueue::Action answer = work(store_);
     if (changes && choices_.chance(health.lost_answers)) return;
@@ -54,10 +60,24 @@ void StoreModel::ask(Process& caller, Place from, bool changes, Nanos deadline, 
                   [finish, answer = std::move(answer)] { finish(answer); });
   };
   const auto came = std::make_shared<bool>(false);  // a client of a store asks once
-  network_.send(from, place_, Traffic::store, [this, at_store, came] {
+  const Moment patience = events_.now() + deadline;
+  network_.send(from, place_, Traffic::store, [this, at_store, came, changes, patience] {
     if (std::exchange(*came, true)) return;
-    events_.after(choices_.skewed(Millis{1}, Millis{12}) * health.slowness, at_store);
+    const std::int64_t slowness = std::max(health.slowness, usual_slowness_);
+    events_.after(choices_.skewed(Millis{1}, Millis{12}) * slowness,
+                  [this, at_store, changes, patience] {
+                    if (!changes) return at_store();
+                    when_unlocked(at_store, patience);
+                  });
   });
+}
+
+// SQLite's busy timeout: who waits gets the lock late, or has given up by then. Readers read on.
+void StoreModel::when_unlocked(EventQueue::Action change, Moment until) {
+  if (health.locked == 0) return change();
+  if (events_.now() >= until) return;
+  events_.after(Millis{20},
+                [this, change = std::move(change), until] { when_unlocked(change, until); });
 }
 
 void StoreModel::note(const core::Record& record, Revision revision) {

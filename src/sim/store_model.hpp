@@ -14,11 +14,13 @@ namespace evergres::sim {
 
 /// How the store is just now.
 struct StoreHealth {
-  int down = 0;       ///< by how many faults: nothing is answered
-  int read_only = 0;  ///< changes are refused
-  std::int64_t slowness = 1;
-  std::uint32_t lost_answers = 0;     ///< permille of changes that are made and not confirmed
-  std::uint32_t stale = 0;            ///< permille of reads that show an older record
+  int down = 0;                    ///< by how many faults: nothing is answered
+  int read_only = 0;               ///< changes are refused
+  std::int64_t slowness = 1;       ///< if it is more than the usual one
+  std::uint32_t lost_answers = 0;  ///< permille of changes that are made and not confirmed
+  std::uint32_t stale = 0;         ///< permille of reads that show an older record
+  int locked = 0;  ///< by how many faults: changes wait until their callers have given up
+  std::multiset<Place> refused;       ///< whose login fails
   std::multiset<Place> of_yesterday;  ///< who is shown the last record of the term before
 };
 
@@ -30,7 +32,9 @@ class StoreModel {
   using Work = std::function<EventQueue::Action(cluster::ClusterStore&)>;
   using Watcher = std::function<void(const core::Record&)>;
 
-  StoreModel(EventQueue& events, Network& network, Choices& choices, Place place);
+  /// `usual_slowness`: an answer takes so many times 1 to 12 ms.
+  StoreModel(EventQueue& events, Network& network, Choices& choices, Place place,
+             std::int64_t usual_slowness);
 
   /// The caller's work is done at the store and returns what the caller does with the outcome.
   /// `failed` runs instead when no answer came in time. `changes`: it may be refused or lost.
@@ -53,11 +57,13 @@ class StoreModel {
 
  private:
   void note(const core::Record& record, Revision revision);
+  void when_unlocked(EventQueue::Action change, Moment until);
 
   EventQueue& events_;
   Network& network_;
   Choices& choices_;
   Place place_;
+  std::int64_t usual_slowness_;
   cluster::ClusterStore store_;
   Watcher watcher_;
   std::vector<cluster::Versioned<core::Record>> past_;

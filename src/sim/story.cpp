@@ -170,6 +170,9 @@ std::string text_of(const Story& story) {
   for (const Bug bug : story.planted) text += "plant " + std::string(word_of(bug)) + "\n";
   text += text_of_choices(story);
   if (shape.max_loss > 0) text += "max_loss " + std::to_string(shape.max_loss) + "\n";
+  if (shape.store_slowness > 1) {
+    text += "store_slowness " + std::to_string(shape.store_slowness) + "\n";
+  }
   if (shape.procedures) text += "procedures\n";
   for (std::size_t node = 0; node < shape.tags.size(); ++node) {
     text += text_of_tags(node + 1, shape.tags[node]);

@@ -166,6 +166,12 @@ class Reader {
       story_.shape.max_loss = *number;
       return {};
     }
+    if (rest.take("store_slowness")) {
+      const auto times = rest.number(100);
+      if (!times || *times == 0) return Complaint{"store_slowness is 1 to 100", {}};
+      story_.shape.store_slowness = static_cast<std::int64_t>(*times);
+      return {};
+    }
     if (rest.take("procedures")) {
       story_.shape.procedures = true;
       return {};

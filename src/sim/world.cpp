@@ -50,7 +50,7 @@ void draw_course(Shape& shape, Choices& choices) {
 Shape draw_shape(Choices& choices) {
   const Choices::Aside aside(choices);
   Shape shape;
-  const std::vector<std::size_t> sizes{3, 3, 3, 2, 4, 5, 3, 5, 2, 7};
+  const std::vector<std::size_t> sizes{3, 3, 3, 2, 4, 5, 3, 5, 2, 7, 6};
   shape.machines = choices.one_of(sizes);
   if (choices.chance(200)) shape.mode = core::Durability::strict;
   if (choices.chance(120)) draw_async(shape, choices);
@@ -59,6 +59,8 @@ Shape draw_shape(Choices& choices) {
   shape.acknowledgements = two ? 2 : 1;
   shape.tuning.suspect_after = Millis{600 + 200 * choices.below(7)};
   shape.tuning.voter_timeout = Millis{2000 + 500 * choices.below(5)};
+  if (choices.chance(250)) shape.tuning.grant_length = Millis{3000 + 1000 * choices.below(6)};
+  if (choices.chance(250)) shape.store_slowness = 2 + choices.below(4);
   shape.tuning.promote_timeout = Millis{choices.chance(300) ? 2000 : 60'000};
   shape.writers = 3 + choices.below(6);
   shape.pause = choices.between(Millis{50}, Millis{900});
@@ -104,7 +106,7 @@ World::World(Choices choices, Planted planted, const Story* story)
       shape_(story != nullptr ? story->shape : draw_shape(choices_)),
       trace_(events_),
       network_(events_, choices_, shape_.machines + 1),
-      store_(events_, network_, choices_, shape_.machines),
+      store_(events_, network_, choices_, shape_.machines, shape_.store_slowness),
       judge_(events_, machines_, trace_),
       bounds_(events_, machines_, network_, judge_, shape_.tuning),
       surroundings_(surroundings()),
@@ -297,8 +299,11 @@ std::string World::missing() {
   }
   if (!record.policy.unproven.empty()) return "I24: a policy is unproven";
   if (!everybody_votes(record)) return "I24: not everybody votes";
-  const bool waits = events_.now() - judge_.last_acknowledgement() > Millis{5000};
-  if (waits && !core::acknowledges_nothing(record.policy.current)) return "I25: commits hang";
+  if (core::acknowledges_nothing(record.policy.current)) return {};
+  const Millis long_wait{5000};
+  if (events_.now() - judge_.last_acknowledgement() > long_wait) return "I25: commits hang";
+  const auto oldest = leader.waits_since();
+  if (oldest && events_.now() - *oldest > long_wait) return "I25: a commit hangs";
   return {};
 }
 
@@ -393,60 +398,18 @@ void World::suffer() {
   stage_.reset();
 }
 
-namespace {
-
-bool was_given(const std::vector<core::Lineage>& lineage, TimelineId id, const NodeName& node) {
-  return std::ranges::any_of(lineage, [&](const core::Lineage& given) {
-    return given.timeline == id && given.node == node;
-  });
-}
-
-}  // namespace
-
-// Nobody may lead while the only server that holds everything was promoted by hand, onto an id that
-// somebody else has (decision 0051).
-bool World::needs_a_person() {
-  const auto now = store_.read_now();
-  if (!now || now->value.phase == core::Phase::leading) return false;
-  const auto& lineage = now->value.lineage;
-  std::map<TimelineId, int> owners;
-  std::set<TimelineId> unasked;
-  for (const core::Lineage& given : lineage) ++owners[given.timeline];
-  for (const auto& machine : machines_) {
-    for (const TimelineId id : machine->postgres.disk.what_began().begun) {
-      if (was_given(lineage, id, machine->name)) continue;
-      ++owners[id];
-      unasked.insert(id);
-    }
+// What is acknowledged under async may be lost, and is told elsewhere (I6).
+void World::finish() {
+  const auto last = store_.read_now();
+  if (!last || last->value.phase != core::Phase::leading || !last->value.leader) return;
+  judge_.finish(last->value);
+  const Place leader = surroundings_.place_of(last->value.leader->node);
+  for (const checks::Anomaly& anomaly :
+       clients_->anomalies(machines_[leader]->postgres.disk.wal)) {
+    const bool lost = anomaly.kind == "lost";
+    if (lost && shape_.mode == core::Durability::async) continue;
+    judge_.complain((lost ? "I5: " : "I7: ") + anomaly.sentence);
   }
-  return std::ranges::any_of(unasked, [&](TimelineId id) { return owners[id] > 1; });
-}
-
-// The only server without a tag was promoted by hand, and a tagged one has streamed the timeline
-// that began there: nobody can tell whose it is, and the tagged one waits (decision 0051).
-bool World::untag_who_could_lead() {
-  const auto now = store_.read_now();
-  if (!now || now->value.phase == core::Phase::leading || shape_.tags.empty()) return false;
-  const auto has_streamed = [&](const Machine& machine, TimelineId id) {
-    const auto& disk = machine.postgres.disk;
-    return shape_.tags[machine.place].nofailover && !disk.what_began().begun.contains(id) &&
-           disk.histories.contains(id);
-  };
-  const bool waits = std::ranges::any_of(machines_, [&](const auto& stray) {
-    return std::ranges::any_of(stray->postgres.disk.what_began().begun, [&](TimelineId id) {
-      return !was_given(now->value.lineage, id, stray->name) &&
-             std::ranges::any_of(machines_, [&](const auto& other) {
-               return other != stray && has_streamed(*other, id);
-             });
-    });
-  });
-  if (!waits) return false;
-  trace_.say("operator", "the tags nofailover are taken away");
-  for (const auto& machine : machines_) {
-    shape_.tags[machine->place].nofailover = false;
-    machine->agent.tag(shape_.tags[machine->place]);
-  }
-  return true;
 }
 
 Verdict World::run() {
@@ -467,11 +430,12 @@ Verdict World::run() {
     heal();
     const auto healthy = run_until_healthy(settle);
     if (healthy) verdict_.healthy_after = std::chrono::duration_cast<Millis>(*healthy);
-    const bool wedged = !healthy && !needs_a_person();
+    verdict_.needs_a_person = !healthy && needs_a_person();
+    const bool wedged = !healthy && !verdict_.needs_a_person;
     if (wedged && !(untag_who_could_lead() && run_until_healthy(settle))) {
       judge_.complain("wedged after the healing: " + missing());
     }
-    if (const auto last = store_.read_now()) judge_.finish(last->value);
+    finish();
   }
   verdict_.violation = judge_.violation();
   verdict_.hash = trace_.hash();

@@ -23,6 +23,7 @@ struct Shape {
   Nanos pause{0};                   ///< of a writer between two writes
   std::uint32_t step_faults = 0;    ///< permille of decisions to act that a fault follows
   std::uint32_t step_crashes = 0;   ///< permille of steps of operations before which one begins
+  std::int64_t store_slowness = 1;  ///< of every answer
   bool procedures = false;          ///< some applications call procedures that commit
   std::uint64_t max_loss = 0;       ///< async: what a failover may lose
   std::vector<core::Tags> tags;     ///< of each machine
@@ -54,6 +55,7 @@ struct Verdict {
   std::uint64_t events = 0;
   Nanos simulated{0};
   std::optional<Millis> healthy_after;  ///< the healing
+  bool needs_a_person = false;          ///< nobody may lead before somebody chose (decision 0051)
   Clients::Counts writes;
   int leaderships = 0;
   std::vector<Millis> gaps;
@@ -124,6 +126,7 @@ class World : private PostgresWatcher {
   /// The faults of the plan, or the steps of the story.
   void suffer();
   void heal();
+  void finish();
   [[nodiscard]] std::string missing();
   [[nodiscard]] bool needs_a_person();
   /// An operator takes the tags nofailover away, if one of them is why nobody leads.

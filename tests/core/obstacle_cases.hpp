@@ -299,6 +299,9 @@ inline void add_campaigns(std::vector<Case>& cases) {
                        .silent("n3")
                        .request(RequestKind::failover, "n2", true)
                        .as_seen_by("n2")});
+  cases.push_back({"two acknowledgements are wanted, and one of two voters is new: by steps",
+                   with(World().voters({"n2"}, 1).as_seen_by("n1"),
+                        [](Situation& s) { s.wanted.acknowledgements = 2; })});
 }
 
 }  // namespace evergres::core::worlds

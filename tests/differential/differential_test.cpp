@@ -124,6 +124,10 @@ TEST_P(Differential, TheModelTellsWhatPostgreSQLTells) {
   }
 }
 
+TEST(Installed, ThereIsAPostgreSQLToCompareWith) {
+  EXPECT_FALSE(cases().empty()) << "no PostgreSQL under /usr/lib/postgresql";
+}
+
 INSTANTIATE_TEST_SUITE_P(Stories, Differential, ::testing::ValuesIn(cases()),
                          [](const auto& about) { return title(about.param); });
 

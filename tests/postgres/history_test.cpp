@@ -1,5 +1,7 @@
 #include "postgres/history.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -63,6 +65,44 @@ TEST_F(Histories, PlaceholdersLieBelowTheTimelineOfAClone) {
   EXPECT_EQ(*reserved_histories(node.server), (Ids{TimelineId{3}, TimelineId{5}}));
   EXPECT_EQ(*read_file(wal / "00000004.history"), "1\t0/3000000\tx\n");
   EXPECT_TRUE(read_history(node.server, TimelineId{5})->empty());
+}
+
+TEST_F(Histories, AnAttemptAfterAnotherWritesOnlyWhatIsMissing) {
+  const fs::path wal = node.server.wal();
+  fs::create_directories(wal);
+  ASSERT_TRUE(reserve_history(node.server, TimelineId{1}, TimelineId{4}));
+  const auto written = fs::last_write_time(wal / "00000002.history");
+  const auto inode = [&](const char* name) {
+    struct stat status {};
+    EXPECT_EQ(::stat((wal / name).c_str(), &status), 0);
+    return status.st_ino;
+  };
+  const auto before = inode("00000003.history");
+  put("00000005.history", "1\t0/3000000\tx\n");  // somebody promoted it by hand
+  ASSERT_TRUE(reserve_history(node.server, TimelineId{1}, TimelineId{7}));
+  EXPECT_EQ(inode("00000003.history"), before);
+  EXPECT_EQ(fs::last_write_time(wal / "00000002.history"), written);
+  EXPECT_EQ(*read_file(wal / "00000005.history"), "1\t0/3000000\tx\n");
+  EXPECT_EQ(*reserved_histories(node.server),
+            (Ids{TimelineId{2}, TimelineId{3}, TimelineId{4}, TimelineId{6}}));
+  EXPECT_EQ(reserve_history(node.server, TimelineId{1}, TimelineId{5}).error().code(),
+            ErrorCode::already_exists);
+  EXPECT_EQ(reserve_history(node.server, TimelineId{1}, TimelineId{2003}).error().code(),
+            ErrorCode::usage)
+      << "2001 between";
+}
+
+TEST_F(Histories, AFileIsCreatedOnlyWhereNoneIs) {
+  const fs::path folder = root.path() / "files";
+  fs::create_directory(folder);
+  const fs::path path = folder / "it";
+  EXPECT_EQ(*create_file_durably(path, "one", 0600), true);
+  EXPECT_EQ(*create_file_durably(path, "two", 0600), false);
+  EXPECT_EQ(*read_file(path), "one");
+  EXPECT_EQ(create_file_durably(root.path() / "no" / "such", "x", 0600).error().code(),
+            ErrorCode::not_found);
+  const auto left = std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+  EXPECT_EQ(left, 1) << "a temporary file is left";
 }
 
 }  // namespace

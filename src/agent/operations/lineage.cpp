@@ -19,6 +19,7 @@ void forget_position(core::Fenced& fenced, const Error& why) {
 void add_begun(core::Fenced& fenced, const postgres::Server& server) {
   auto begun = postgres::timelines_begun(server);
   if (!begun) return forget_position(fenced, begun.error());
+  for (const TimelineId id : *begun) fenced.newest_timeline = std::max(fenced.newest_timeline, id);
   std::erase_if(*begun, [&](TimelineId id) {
     const auto is_it = [id](const core::Fork& fork) { return fork.timeline == id; };
     return std::ranges::none_of(fenced.history, is_it);

@@ -257,13 +257,16 @@ std::optional<postgres::Session> session_of_promotion(Hands& hands, Term term) {
 // The record still names us, the timeline is reserved, the supervisor's grant is there: only then
 // may the server be asked.
 Outcome carry_out(const core::Promote& intent, Hands& hands) {
-  const Instant deadline = boot_now() + Millis{20'000};
   auto asked_at = confirm_choice(hands, intent.term);
   if (!asked_at) return asked_at.error();
   const auto& fenced = hands.situation().fenced;
   const TimelineId parent = fenced && fenced->position ? fenced->position->timeline : TimelineId{1};
   if (auto reserved = postgres::reserve_history(hands.server(), parent, intent.timeline); !reserved)
     return reserved;
+  // Many ids on a slow disk take long, and what was read before is too old for a grant.
+  if (boot_now() - *asked_at > Millis{1000}) asked_at = confirm_choice(hands, intent.term);
+  if (!asked_at) return asked_at.error();
+  const Instant deadline = boot_now() + Millis{20'000};
   if (auto granted = ask_grant(hands, supervisor::GrantKind::promote, intent.term, *asked_at);
       !granted)
     return granted;

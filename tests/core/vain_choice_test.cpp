@@ -1,0 +1,122 @@
+#include <gtest/gtest.h>
+
+#include "transitions.hpp"
+
+/// A node that is chosen and fails to be promoted, again and again, takes one id for all of it
+/// (decision 0058): else some day no promotion could reserve what lies between.
+namespace evergres::core::cohort {
+namespace {
+
+constexpr TimelineId given{4};
+
+Choice choice_of_n3(const Record& record) {
+  Choice choice = choice_of(record, given);
+  choice.leader = seat(2);
+  choice.policy = SmallPolicy{2, 0b010, 1}.real(record.term);
+  return choice;
+}
+
+/// n2 led timeline 2, and n3 was chosen in vain for timeline 4. Whoever answers holds everything.
+Record after_a_vain_choice() {
+  const Record again = *claim_term(leading(), NodeName{"n2"}, mine, "n2 ended");
+  const Record vain = *choose_leader(again, mine, choice_of_n3(again), false);
+  const Record vacant = *vacate(vain, other, "n3 could not be promoted");
+  return *claim_term(vacant, NodeName{"n2"}, mine, "next");
+}
+
+Fenced answer_of(const Record& record, unsigned node) {
+  Fenced answer;
+  answer.term = record.term;
+  answer.seat = seat(node);
+  answer.system_id = record.system_id;
+  answer.agent = other;
+  answer.position = Position{TimelineId{2}, Lsn{100}};
+  answer.history = {Fork{TimelineId{2}, TimelineId{1}, Lsn{95}}};
+  answer.newest_timeline = TimelineId{2};
+  answer.begun.emplace();
+  answer.can_run = true;
+  return answer;
+}
+
+TimelineId chosen_id(const Record& record, const std::vector<Fenced>& answers) {
+  const Elected elected = choose({.record = record, .answers = answers});
+  return elected.choice ? elected.choice->timeline : TimelineId{0};
+}
+
+std::vector<Fenced> answers_to(const Record& record) {
+  return {answer_of(record, 1), answer_of(record, 2)};
+}
+
+TEST(VainChoice, ItsIdIsGivenToTheSameNodeAgain) {
+  const Record record = after_a_vain_choice();
+  ASSERT_EQ(record.lineage.back().timeline, given);
+  const auto answers = answers_to(record);
+  const Elected elected = choose({.record = record, .answers = answers});
+  ASSERT_TRUE(elected.choice);
+  ASSERT_EQ(elected.choice->leader, seat(2));
+  EXPECT_EQ(elected.choice->timeline, given);
+  const Record next = *choose_leader(record, mine, *elected.choice, false);
+  EXPECT_EQ(next.lineage.size(), record.lineage.size());
+  EXPECT_EQ(next.lineage.back().timeline, given);
+  EXPECT_EQ(next.lineage.back().term, record.term);
+  EXPECT_EQ(inconsistency(next), "");
+}
+
+TEST(VainChoice, ThousandsOfThemTakeNoMoreRoom) {
+  Record record = after_a_vain_choice();
+  for (int round = 0; round < 5000; ++round) {
+    const auto answers = answers_to(record);
+    const Elected elected = choose({.record = record, .answers = answers});
+    ASSERT_TRUE(elected.choice);
+    record = *choose_leader(record, mine, *elected.choice, false);
+    record = *vacate(record, record.claim, "n3 could not be promoted");
+    record = *claim_term(record, NodeName{"n2"}, mine, "next");
+  }
+  EXPECT_EQ(record.lineage.size(), after_a_vain_choice().lineage.size());
+  EXPECT_EQ(record.lineage.back().timeline, given);
+}
+
+// What it began is noted where it cannot be lost, and counts as known (agent/operations/lineage).
+TEST(VainChoice, WhatAnybodyHasAFileOfIsNotGivenAgain) {
+  const Record record = after_a_vain_choice();
+  for (const unsigned who : {0U, 1U}) {
+    auto answers = answers_to(record);
+    answers[who].newest_timeline = given;
+    EXPECT_GT(chosen_id(record, answers), given) << who;
+  }
+  auto answers = answers_to(record);
+  answers[0].position = Position{given, Lsn{101}};
+  answers[0].history.insert(answers[0].history.begin(), Fork{given, TimelineId{2}, Lsn{100}});
+  EXPECT_GT(chosen_id(record, answers), given);
+}
+
+TEST(VainChoice, AnotherNodeGetsAnotherId) {
+  const Record record = after_a_vain_choice();
+  auto answers = answers_to(record);
+  answers[1].can_run = false;
+  const Elected elected = choose({.record = record, .answers = answers});
+  ASSERT_TRUE(elected.choice);
+  ASSERT_EQ(elected.choice->leader, seat(1));
+  EXPECT_GT(elected.choice->timeline, given);
+  Choice stolen = *elected.choice;
+  stolen.timeline = given;
+  EXPECT_EQ(refused(choose_leader(record, mine, stolen, false)), "timeline 4 was given out before");
+}
+
+TEST(VainChoice, WhatBeganOrIsReferredToIsNotGivenAgain) {
+  Record began = after_a_vain_choice();
+  began.lineage.back().begins = Lsn{100};
+  EXPECT_GT(chosen_id(began, answers_to(began)), given);
+  const Choice again = choice_of_n3(began);
+  EXPECT_EQ(refused(choose_leader(began, mine, again, false)), "timeline 4 was given out before");
+  Record lossy = after_a_vain_choice();
+  lossy.loss.emplace();
+  lossy.loss->term = lossy.lineage.back().term;
+  EXPECT_GT(chosen_id(lossy, answers_to(lossy)), given);
+  Record forced = after_a_vain_choice();
+  forced.policy.current.term = forced.lineage.back().term;
+  EXPECT_GT(chosen_id(forced, answers_to(forced)), given);
+}
+
+}  // namespace
+}  // namespace evergres::core::cohort
