@@ -89,9 +89,7 @@ void AgentModel::end(bool told) {
 void AgentModel::note_run() {
   const std::string run =
       know_.supervisor.supervisor_run + "/" + std::to_string(know_.supervisor.start_id);
-  const bool forgets = world_.planted.contains(Bug::asked_to_promote_is_forgotten);
-  const bool asked = home_.state.asked_to_promote.contains(run);
-  if (asked && !forgets) know_.situation.server.asked_to_promote = true;
+  if (home_.state.asked_to_promote.contains(run)) know_.situation.server.asked_to_promote = true;
 }
 
 void AgentModel::think_soon() {

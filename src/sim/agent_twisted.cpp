@@ -77,11 +77,16 @@ core::Situation AgentModel::twisted(core::Situation s) const {
   if (has(Bug::too_few_fenced) && elects) loosen(s.record->policy, false);
   if (has(Bug::majority_fences) && elects) loosen(s.record->policy, true);
   if (has(Bug::old_fence_answers_count)) believe_old_answers(s);
+  // Whoever is chosen in this term still knows it.
+  if (has(Bug::asked_to_promote_is_forgotten) && !core::record_names_me(s)) {
+    s.server.asked_to_promote = false;
+  }
   if (has(Bug::promise_ignored)) s.promise.term = std::min(s.promise.term, s.record->term);
   if (has(Bug::half_a_copy_counts) && !leading) s.server.rebuilding = false;
   if (has(Bug::no_pre_vote) && leading) imagine_consent(s);
-  if (has(Bug::max_loss_ignored) && s.record->max_loss_bytes)
+  if (has(Bug::max_loss_ignored) && elects && s.record->max_loss_bytes) {
     s.record->max_loss_bytes = core::unlimited_loss;
+  }
   const bool hands_over = s.record->phase == core::Phase::handover && s.record->heir;
   if (has(Bug::heir_without_the_end) && hands_over && s.record->leader) {
     take_the_heir_for_complete(s);

@@ -185,25 +185,6 @@ Outcome Hands::ask_grant(supervisor::GrantKind kind, Term term, Instant asked_at
   return {};
 }
 
-std::string Hands::name_of(const core::Seat& seat, Term term) const {
-  if (planted(Bug::names_without_term)) return "evg_" + seat.node.value;
-  return core::application_name(seat, term);
-}
-
-std::string Hands::names_of(const core::Policy& policy) const {
-  if (planted(Bug::async_taken_for_quorum)) return "";
-  std::string names = core::synchronous_standby_names(policy);
-  if (planted(Bug::names_with_smaller_k) && policy.k > 1) names.replace(4, 1, "1");
-  if (!planted(Bug::names_without_term)) return names;
-  for (const core::Seat& voter : policy.voters) {
-    const std::string whole = core::application_name(voter, policy.term);
-    if (const auto at = names.find(whole); at != std::string::npos) {
-      names.replace(at, whole.size(), name_of(voter, policy.term));
-    }
-  }
-  return names;
-}
-
 void note_own_upstream(agent::Knowledge& k, std::optional<core::Upstream> upstream) {
   agent::learn_upstream(k, std::move(upstream));
 }

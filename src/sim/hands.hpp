@@ -58,8 +58,6 @@ class Hands {
   Task<Outcome> set_names(std::string names, Instant deadline);
   void write_names(const std::string& names);
   Outcome ask_grant(supervisor::GrantKind kind, Term term, Instant asked_at);
-  [[nodiscard]] std::string names_of(const core::Policy& policy) const;
-  [[nodiscard]] std::string name_of(const core::Seat& seat, Term term) const;
 
  private:
   void step();

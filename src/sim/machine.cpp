@@ -1,6 +1,19 @@
 #include "sim/machine.hpp"
 
+#include <algorithm>
+
 namespace evergres::sim {
+namespace {
+
+/// Planted mistakes of what a setting means. It looks right to everybody.
+void misread(const Planted& planted, SyncNames& names) {
+  const bool at_rest = names.text == core::names_nobody;
+  if (planted.contains(Bug::async_taken_for_quorum)) names.ignored = !at_rest;
+  if (planted.contains(Bug::names_with_smaller_k)) names.k = std::min(names.k, 1U);
+  if (planted.contains(Bug::names_without_term)) names.nodes_only = true;
+}
+
+}  // namespace
 
 Machine::Machine(const Surroundings& world, Place at, const Settings& settings)
     : place(at),
@@ -20,6 +33,9 @@ Machine::Machine(const Surroundings& world, Place at, const Settings& settings)
   postgres.conninfo_is_copied_early = world.planted.contains(Bug::conninfo_copied_early);
   postgres.reports_written = world.planted.contains(Bug::answers_before_the_flush);
   postgres.ails.fsync_lies = world.planted.contains(Bug::fsync_off);
+  if (!world.planted.empty()) {
+    postgres.misreads = [&planted = world.planted](SyncNames& names) { misread(planted, names); };
+  }
   supervisor.on_change = [this] {
     agent_process.after(Nanos{100'000}, [this] { agent.take_status(supervisor.status()); });
   };

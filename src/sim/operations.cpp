@@ -84,6 +84,19 @@ Task<Outcome> claim_term(core::ClaimTerm intent, Hands& hands) {
   co_return changed;
 }
 
+/// Planted: whoever was heard once votes, whether it has answered in this term or not.
+void add_the_unfenced(core::Policy& policy, const core::Situation& s) {
+  if (policy.mode == core::Durability::async) return;
+  for (const auto& [name, peer] : s.peers) {
+    if (!peer.said || peer.said->seat.incarnation.empty()) continue;
+    const bool fenced = peer.said->fenced && peer.said->fenced->term == policy.term;
+    if (!fenced && name != policy.leader.node) policy.voters.push_back(peer.said->seat);
+  }
+  std::sort(policy.voters.begin(), policy.voters.end());
+  policy.voters.erase(std::unique(policy.voters.begin(), policy.voters.end()), policy.voters.end());
+  policy.k = std::min(s.wanted.acknowledgements, static_cast<std::uint32_t>(policy.voters.size()));
+}
+
 Task<Outcome> choose_leader(core::ChooseLeader intent, Hands& hands) {
   core::Choice choice{intent.leader,   intent.agent,   intent.position, intent.policy,
                       intent.timeline, intent.learned, intent.facts,    intent.loss};
@@ -91,6 +104,7 @@ Task<Outcome> choose_leader(core::ChooseLeader intent, Hands& hands) {
     const auto word = core::last_word_of_the_unread(hands.situation());
     choice.loss->silent_ms = core::silence_since(word, hands.now());
   }
+  if (hands.planted(Bug::unfenced_ones_vote)) add_the_unfenced(choice.policy, hands.situation());
   if (hands.planted(Bug::loss_not_told)) choice.loss.reset();
   if (hands.planted(Bug::gives_out_the_next_id)) choice.timeline.value -= core::timeline_step - 1;
   const Claim mine = hands.situation().agent;

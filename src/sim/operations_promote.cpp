@@ -46,9 +46,7 @@ Task<Outcome> ask_to_promote(Hands& hands, TimelineId given) {
   auto noting = hands.write_file();
   co_await noting;
   hands.state().asked_to_promote.insert(hands.supervisor().run());
-  hands.learn([forgets = hands.planted(Bug::asked_to_promote_is_forgotten)](agent::Knowledge& k) {
-    k.situation.server.asked_to_promote = !forgets;
-  });
+  hands.learn([](agent::Knowledge& k) { k.situation.server.asked_to_promote = true; });
   auto before_the_asking = hands.crash_point();
   co_await before_the_asking;
   hands.postgres().promote();
@@ -88,7 +86,7 @@ Task<Outcome> promote(core::Promote intent, Hands& hands) {
   if (!hands.postgres().disk.signal) {
     co_return Error(ErrorCode::conflict, "the server was promoted before it was asked to");
   }
-  const std::string of_policy = hands.names_of(intent.policy);
+  const std::string of_policy = core::synchronous_standby_names(intent.policy);
   const std::string names = of_policy.empty() ? core::names_nobody : of_policy;
   auto setting = hands.set_names(names, deadline);
   const Outcome in_force = co_await setting;
@@ -127,12 +125,10 @@ struct Probe {
   std::optional<PostgresModel::Answer> answer;
 };
 
-std::shared_ptr<Probe> send_probe(Hands& hands) {
+std::shared_ptr<Probe> send_probe(Hands& hands, bool has_wal = true) {
   auto probe = std::make_shared<Probe>();
-  hands.postgres().commit(!hands.planted(Bug::probe_with_only_an_xid),
-                          [probe](PostgresModel::Answer answer, std::uint64_t, std::uint64_t) {
-                            probe->answer = answer;
-                          });
+  hands.postgres().commit(has_wal, [probe](PostgresModel::Answer answer, std::uint64_t,
+                                           std::uint64_t) { probe->answer = answer; });
   return probe;
 }
 
@@ -201,7 +197,7 @@ Task<Outcome> prove(Hands& hands, Proof request) {
   }
   const bool local = request.names == core::names_nobody;
   for (int cut = 1; cut != 0;) {
-    const auto probe = send_probe(hands);
+    const auto probe = send_probe(hands, !hands.planted(Bug::probe_with_only_an_xid));
     while (!probe->answer && !local) {
       if (hands.stopped() || hands.now() >= deadline) co_return not_proven();
       auto pause = hands.pause_for(Millis{5});
@@ -225,12 +221,11 @@ Task<Outcome> prove(Hands& hands, Proof request) {
 
 namespace {
 
-std::vector<std::string> voter_names(const Hands& hands,
-                                     const std::vector<core::Policy>& policies) {
+std::vector<std::string> voter_names(const std::vector<core::Policy>& policies) {
   std::vector<std::string> names;
   for (const core::Policy& policy : policies) {
     for (const core::Seat& voter : policy.voters) {
-      names.push_back(hands.name_of(voter, policy.term));
+      names.push_back(core::application_name(voter, policy.term));
     }
   }
   return names;
@@ -282,9 +277,9 @@ Task<Outcome> prove_barrier(core::ProveBarrier intent, Hands& hands) {
   }
   std::vector<core::Policy> of_this_term = s.record->policy.unproven;
   std::erase_if(of_this_term, [&](const core::Policy& one) { return one.term != intent.term; });
-  const std::string names = hands.names_of(intent.policy);
-  Proof request{names, voter_names(hands, of_this_term), voter_names(hands, {intent.policy}),
-                intent.policy.k, false};
+  const std::string names = core::synchronous_standby_names(intent.policy);
+  Proof request{names, voter_names(of_this_term), voter_names({intent.policy}), intent.policy.k,
+                false};
   hands.learn([names](agent::Knowledge& k) { k.applied_names = names; });
   if (hands.planted(Bug::open_before_the_barrier)) {
     hands.write_names(names);
@@ -341,7 +336,7 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   if (hands.planted(Bug::policies_at_once)) {
     intent.policy = core::wanted_policy(hands.situation()).policy;
   }
-  const std::string names = hands.names_of(intent.policy);
+  const std::string names = core::synchronous_standby_names(intent.policy);
   if (hands.planted(Bug::apply_before_recording)) {
     hands.write_names(names);
     hands.postgres().reload();
@@ -355,8 +350,8 @@ Task<Outcome> change_policy(core::ChangePolicy intent, Hands& hands) {
   if (!noted_in_time(intent.policy, hands.now() - asked_at)) co_return noted_too_late();
   std::vector<core::Policy> all = proposed->policy.unproven;
   all.push_back(proposed->policy.current);
-  Proof request{names, voter_names(hands, all), voter_names(hands, {intent.policy}),
-                intent.policy.k, !names.empty() && may_leave_empty(*proposed)};
+  Proof request{names, voter_names(all), voter_names({intent.policy}), intent.policy.k,
+                !names.empty() && may_leave_empty(*proposed)};
   const auto settle = [&hands] {
     hands.learn([at = hands.now()](agent::Knowledge& k) {
       k.server_changed_at = at;

@@ -5,8 +5,8 @@
 namespace evergres::sim {
 namespace {
 
-std::string receiver_name(const Hands& hands, const core::Seat& seat, Term term, bool voteless) {
-  return voteless ? core::voteless_name(seat, term) : hands.name_of(seat, term);
+std::string receiver_name(const core::Seat& seat, Term term, bool voteless) {
+  return voteless ? core::voteless_name(seat, term) : core::application_name(seat, term);
 }
 
 core::Upstream known_upstream(const NodeName& node, Term term, bool voteless) {
@@ -81,7 +81,7 @@ Task<Outcome> follow(core::Follow intent, Hands& hands) {
   const auto& s = hands.situation();
   const core::Seat seat{s.me, s.server.incarnation.value_or(Incarnation{})};
   const ServiceFile file{hands.world().place_of(intent.upstream.node),
-                         receiver_name(hands, seat, intent.term, intent.voteless)};
+                         receiver_name(seat, intent.term, intent.voteless)};
   auto writing = hands.write_file();
   co_await writing;
   if (const auto& fenced = s.fenced; fenced && fenced->begun) {
@@ -133,7 +133,7 @@ Task<Outcome> rewind(core::Rewind intent, Hands& hands) {
   hands.postgres().disk.names = core::names_nobody;
   const bool voteless = core::streams_voteless(hands.situation());
   const core::Seat seat{hands.situation().me, fresh};
-  const ServiceFile file{source, receiver_name(hands, seat, intent.term, voteless)};
+  const ServiceFile file{source, receiver_name(seat, intent.term, voteless)};
   auto starting = start_as_standby(hands, file);
   const Outcome started = co_await starting;
   if (!started) co_return started;

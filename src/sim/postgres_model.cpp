@@ -172,7 +172,7 @@ Outcome PostgresModel::start(bool as_primary) {
   processes_.start();
   postmaster_ = true;
   state_ = State::starting;
-  loaded_ = SyncNames::parse(disk.names);
+  loaded_ = names_on_disk();
   gate_ = disk.gate_open;
   sync_defined_ = !loaded_.empty();
   ails.replay_paused = false;

@@ -162,8 +162,9 @@ class PostgresModel {
   Ailments ails;
   bool powered = true;            ///< the machine is on: what does not listen refuses at once
   bool promoted_by_hand = false;  ///< the promotion of this run is somebody's behind our back
-  bool conninfo_is_copied_early = false;  ///< planted: the address is not read at connect
-  bool reports_written = false;           ///< planted: a receiver reports before it flushes
+  bool conninfo_is_copied_early = false;     ///< planted: the address is not read at connect
+  bool reports_written = false;              ///< planted: a receiver reports before it flushes
+  std::function<void(SyncNames&)> misreads;  ///< planted: what it makes of its names
   /// The postmaster ended (its pidfd is readable). Not called for what stop() ends itself.
   std::function<void()> on_exit;
 
@@ -393,6 +394,7 @@ class PostgresModel {
   std::uint64_t replayed_ = 0;
   bool promote_asked_ = false;
   bool promoting_ = false;
+  [[nodiscard]] SyncNames names_on_disk() const;
   SyncNames loaded_;  ///< of the postmaster, and of every new process
   bool gate_ = false;
   bool sync_defined_ = false;  ///< as the checkpointer published it

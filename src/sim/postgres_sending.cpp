@@ -108,12 +108,18 @@ void PostgresModel::end_sessions() {
   for (const Waiter& waiter : ended) waiter.done(Answer::warned, waiter.record, waiter.lsn);
 }
 
+SyncNames PostgresModel::names_on_disk() const {
+  SyncNames names = SyncNames::parse(disk.names);
+  if (misreads) misreads(names);
+  return names;
+}
+
 // The postmaster reads first, then its children are told: a new connection shows the new value
 // while the checkpointer and each walsender still have the old one.
 void PostgresModel::reload() {
   if (!postmaster_) return;
   processes_.after(Nanos{300'000}, [this] {
-    loaded_ = SyncNames::parse(disk.names);
+    loaded_ = names_on_disk();
     gate_ = disk.gate_open;
     processes_.after(choices_.skewed(Nanos{100'000}, Millis{30}), [this] { publish_names(); });
     for (Sender& sender : senders_) {
@@ -378,7 +384,7 @@ std::string PostgresModel::sync_state(const Sender& sender) const {
 }
 
 bool PostgresModel::counts(const std::string& name) const {
-  return loaded_.match(name) || SyncNames::parse(disk.names).match(name) ||
+  return loaded_.match(name) || names_on_disk().match(name) ||
          std::any_of(senders_.begin(), senders_.end(),
                      [&](const Sender& sender) { return sender.names.match(name); });
 }

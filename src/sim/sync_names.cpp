@@ -22,7 +22,19 @@ SyncNames SyncNames::parse(std::string_view text) {
   }
 }
 
+namespace {
+
+/// "evg_n2_" of "evg_n2_7f3a_t12".
+std::string_view node_of(std::string_view name) {
+  return name.substr(0, name.find('_', name.find('_') + 1) + 1);
+}
+
+}  // namespace
+
 bool SyncNames::match(std::string_view application_name) const {
+  if (nodes_only) {
+    return std::ranges::find(names, node_of(application_name), node_of) != names.end();
+  }
   return std::find(names.begin(), names.end(), application_name) != names.end();
 }
 
