@@ -204,18 +204,27 @@ Policy next_policy(const Candidate& best, const std::vector<Candidate>& candidat
   return policy;
 }
 
-/// Whether the id that was given out last is this node's, and no promotion began it: nobody who was
-/// asked has a file of it, and who began it keeps a note of that. Nothing else refers to its term.
+/// Whether the id that was given out last is this server's, and no promotion began it: nobody who
+/// was asked has a file of it, and who began it keeps a note of that. Nothing else refers to its
+/// term. As with every id, nobody else has one that a promotion by hand would take for the next.
 bool was_given_in_vain(const ElectionInput& input, const Seat& leader) {
   const Record& record = input.record;
   if (record.lineage.empty()) return false;
   const Lineage& last = record.lineage.back();
-  if (last.node != leader.node || last.begins) return false;
-  const bool has_loss = record.loss && record.loss->term == last.term;
+  const bool is_its_own = std::ranges::any_of(record.policy.unproven, [&](const Policy& policy) {
+    return policy.term == last.term && policy.leader == leader;
+  });
+  if (!is_its_own || last.node != leader.node || last.begins) return false;
+  const bool has_loss =
+      record.loss && record.loss->term == last.term && record.loss->opened.value_or(true);
   if (has_loss || record.policy.current.term == last.term) return false;
+  const auto is_below = [&](TimelineId id, std::uint32_t step) {
+    return id.value + step <= last.timeline.value;
+  };
   return std::ranges::all_of(input.answers, [&](const Fenced& answer) {
-    return answer.newest_timeline < last.timeline &&
-           (!answer.position || answer.position->timeline < last.timeline);
+    const std::uint32_t step = answer.seat == leader ? 1 : timeline_step;  // its own placeholders
+    return is_below(answer.newest_timeline, step) &&
+           (!answer.position || is_below(answer.position->timeline, timeline_step));
   });
 }
 

@@ -191,6 +191,18 @@ Result<Record> begin_handover(Record record, const Seat& leader, const Claim& cl
 
 namespace {
 
+/// What was chosen in vain with the same voters asks the same of every later election, and the term
+/// is no part of that: the last one stands for all. Who opened may have acknowledged under its
+/// policies, and of a lost leader their terms are compared (inherited_loss): these stay.
+void drop_what_stands_for_the_same(Record& record, const Policy& next) {
+  std::erase_if(record.policy.unproven, [&](Policy each) {
+    const bool opened = each.term <= record.policy.current.term;
+    const bool of_the_lost = record.loss && record.loss->leader == each.leader;
+    each.term = next.term;
+    return !opened && !of_the_lost && each == next;
+  });
+}
+
 /// The same id for the same node again: it never began (was_given_in_vain in election.cpp).
 bool was_its_last(const Record& record, const Choice& choice) {
   if (record.lineage.empty()) return false;
@@ -228,6 +240,7 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
     record.policy.current = choice.policy;
     record.policy.unproven.clear();
   }
+  drop_what_stands_for_the_same(record, choice.policy);
   add_unproven(record.policy, choice.policy);
   record.phase = Phase::electing;
   record.leader = choice.leader;

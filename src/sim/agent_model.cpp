@@ -92,6 +92,11 @@ void AgentModel::note_run() {
   if (home_.state.asked_to_promote.contains(run)) know_.situation.server.asked_to_promote = true;
 }
 
+core::Situation AgentModel::without_wrong_names(core::Situation s) const {
+  if (world_.planted.contains(Bug::altered_names_stay)) s.server.names_wrong_since.reset();
+  return s;
+}
+
 void AgentModel::think_soon() {
   if (std::exchange(thinking_soon_, true)) return;
   home_.process.after(Nanos{200'000}, [this] {
@@ -111,7 +116,7 @@ void AgentModel::think_soon() {
     calm_ = after.record && after.record->phase == core::Phase::leading &&
             !after.nobody_in_charge_since && !after.operation;
     look_period_ = !calm_ ? Millis{25} : leads ? Millis{500} : Millis{1000};
-    const core::GrantWish wish = core::grant_wish(after);
+    const core::GrantWish wish = core::grant_wish(without_wrong_names(after));
     const bool urgent =
         wish.revoke != wish_.revoke || wish.kind != wish_.kind || wish.term != wish_.term;
     wish_ = wish;

@@ -133,6 +133,8 @@ class AgentModel {
   Task<int> drive(core::Intent intent, std::string kind, Term term);
   void remember();
   [[nodiscard]] core::Situation twisted(core::Situation s) const;
+  /// Planted: altered names are nothing to it.
+  [[nodiscard]] core::Situation without_wrong_names(core::Situation s) const;
 
   const Surroundings& world_;
   Home home_;

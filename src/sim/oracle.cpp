@@ -24,6 +24,7 @@ constexpr std::array every_mistake{
     single(Bug::rests_on_empty_names, "2: the resting names are impossible, not empty"),
     Mistake{Bug::names_without_term, Bug::unfenced_ones_vote,
             "2, 3: names carry incarnation and term, and only fenced nodes are in P'"},
+    single(Bug::altered_names_stay, "2: a leader whose names were altered loses its grant"),
     single(Bug::no_end_of_grant, "2: a primary without a grant is stopped"),
     single(Bug::counted_from_the_reply, "2: a grant counts from before the request was sent"),
     single(Bug::gate_stays_open, "2: the gate is closed until the barrier"),

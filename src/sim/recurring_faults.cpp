@@ -127,6 +127,16 @@ void clog(World& world, Place a) {
   }
 }
 
+/// To a name that nobody has: whoever waits goes on waiting. With '' the leader would acknowledge
+/// alone until somebody looked, and nothing that Evergres does could take that back.
+void alter_names(World& world) {
+  for (const auto& machine : world.machines()) {
+    if (!machine->postgres.admits()) continue;
+    machine->postgres.disk.names = core::names_nobody;
+    machine->postgres.reload();
+  }
+}
+
 void write(World& world, const Result<core::Record>& changed) {
   if (changed) static_cast<void>(world.store().put_now(*changed));
 }
@@ -223,6 +233,8 @@ constexpr std::array recurring{
     FaultKind{"the store is locked", "F54",
               [](World& w, Place, Place) { ++w.store().health.locked; },
               [](World& w, Place, Place) { --w.store().health.locked; }},
+    FaultKind{"names are altered by hand", "F59", [](World& w, Place, Place) { alter_names(w); },
+              nullptr},
     FaultKind{"one node is refused by the store", "F51",
               [](World& w, Place a, Place) { w.store().health.refused.insert(a); },
               [](World& w, Place a, Place) { remove_one(w.store().health.refused, a); }},

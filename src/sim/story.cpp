@@ -99,10 +99,10 @@ int machines_of_fault(std::size_t kind) {
   constexpr std::array<std::string_view, 8> pairs{
       "a bridge",    "a one-way cut",           "replication alone is cut", "agents alone are cut",
       "a slow link", "two machines lose power", "a link comes and goes",    "one frozen walsender"};
-  constexpr std::array<std::string_view, 9> everybody{
+  constexpr std::array<std::string_view, 10> everybody{
       "messages ",     "the store is ",       "the store reads ",     "answers of the store ",
       "cold and dark", "an operator's pause", "a ring of majorities", "another durability ",
-      "two halves"};
+      "two halves",    "names are "};
   const std::string_view name = fault_kinds()[kind].name;
   if (std::find(pairs.begin(), pairs.end(), name) != pairs.end()) return 2;
   const bool all = std::any_of(everybody.begin(), everybody.end(),

@@ -74,6 +74,40 @@ TEST(VainChoice, ThousandsOfThemTakeNoMoreRoom) {
   }
   EXPECT_EQ(record.lineage.size(), after_a_vain_choice().lineage.size());
   EXPECT_EQ(record.lineage.back().timeline, given);
+  EXPECT_EQ(record.policy.unproven.size(), 1U);
+}
+
+// PROTOCOL 4: what may be in force is covered. Other voters ask for something else, and what the
+// last leader was changing to is of a term that opened.
+TEST(VainChoice, OnlyWhatAsksTheSameStandsForAnother) {
+  const Policy changing = SmallPolicy{1, 0b001, 1}.real(Term{1});
+  const Record open = *propose_policy(leading(), other, changing);
+  Record record = *claim_term(open, NodeName{"n2"}, mine, "n2 ended");
+  const auto choose_with = [&](Mask voters) {
+    Choice choice = choice_of_n3(record);
+    choice.timeline = TimelineId{record.lineage.back().timeline.value + 2};
+    choice.policy = SmallPolicy{2, voters, 1}.real(record.term);
+    record = *choose_leader(record, mine, choice, false);
+    record = *claim_term(*vacate(record, other, "in vain"), NodeName{"n2"}, mine, "next");
+    return choice.policy;
+  };
+  choose_with(0b010);
+  const Policy both = choose_with(0b011);
+  const Policy last = choose_with(0b010);
+  EXPECT_EQ(record.policy.unproven, (std::vector<Policy>{changing, both, last}));
+  EXPECT_EQ(record.lineage.size(), 5U);
+}
+
+TEST(VainChoice, OfALostLeaderEveryPolicyStays) {
+  Record record = after_a_vain_choice();
+  record.loss.emplace();
+  record.loss->leader = seat(2);
+  record.loss->term = Term{1};
+  record.loss->opened = false;
+  const auto before = record.policy.unproven.size();
+  Choice again = choice_of_n3(record);
+  record = *choose_leader(record, mine, again, false);
+  EXPECT_EQ(record.policy.unproven.size(), before + 1);
 }
 
 // What it began is noted where it cannot be lost, and counts as known (agent/operations/lineage).
@@ -84,6 +118,13 @@ TEST(VainChoice, WhatAnybodyHasAFileOfIsNotGivenAgain) {
     answers[who].newest_timeline = given;
     EXPECT_GT(chosen_id(record, answers), given) << who;
   }
+  // A promotion by hand of another one took the id below: the next one would take this.
+  auto by_hand = answers_to(record);
+  by_hand[0].newest_timeline = TimelineId{given.value - 1};
+  EXPECT_GT(chosen_id(record, by_hand), given);
+  auto reserved = answers_to(record);
+  reserved[1].newest_timeline = TimelineId{given.value - 1};
+  EXPECT_EQ(chosen_id(record, reserved), given) << "its own placeholder";
   auto answers = answers_to(record);
   answers[0].position = Position{given, Lsn{101}};
   answers[0].history.insert(answers[0].history.begin(), Fork{given, TimelineId{2}, Lsn{100}});
@@ -112,7 +153,12 @@ TEST(VainChoice, WhatBeganOrIsReferredToIsNotGivenAgain) {
   Record lossy = after_a_vain_choice();
   lossy.loss.emplace();
   lossy.loss->term = lossy.lineage.back().term;
-  EXPECT_GT(chosen_id(lossy, answers_to(lossy)), given);
+  EXPECT_GT(chosen_id(lossy, answers_to(lossy)), given) << "of a version that does not say";
+  lossy.loss->opened = false;
+  EXPECT_EQ(chosen_id(lossy, answers_to(lossy)), given);
+  Record remade = after_a_vain_choice();
+  remade.policy.unproven.back().leader.incarnation = Incarnation{"of before"};
+  EXPECT_GT(chosen_id(remade, answers_to(remade)), given);
   Record forced = after_a_vain_choice();
   forced.policy.current.term = forced.lineage.back().term;
   EXPECT_GT(chosen_id(forced, answers_to(forced)), given);
