@@ -20,10 +20,10 @@ namespace {
 /// minutes.
 constexpr std::uint64_t least_seeds = 600;
 constexpr double least_hours = 10.5;
-constexpr int least_faults = 24'000;
-constexpr int least_leaderships = 2'700;
-constexpr std::uint64_t least_acknowledged = 310'000;
-constexpr std::size_t least_reasons = 215;
+constexpr int least_faults = 25'000;
+constexpr int least_leaderships = 2'800;
+constexpr std::uint64_t least_acknowledged = 320'000;
+constexpr std::size_t least_reasons = 205;
 /// Each mistake is hunted every so many days.
 constexpr std::uint64_t parts = 7;
 
