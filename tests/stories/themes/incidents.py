@@ -9,7 +9,7 @@ import time
 
 import psycopg2
 
-from harness import (SlowFsync, expect, fill, no_space, small_disk, story, under_load,
+from harness import (Load, SlowFsync, expect, fill, no_space, small_disk, story, under_load,
                      wait_until)
 
 QUIET = 5.0
@@ -303,6 +303,34 @@ def no_space_on_the_candidate(new_cluster):
             expect(not _leads(candidate), f"{candidate} leads: {cluster.brief()}")
             filler.unlink()
             cluster.wait_healthy(180)
+
+
+@story(own=True)
+def promotions_fail_for_long(new_cluster):
+    """The leader dies, and the only standby has no space: it is chosen and fails to be promoted more
+    often than the record takes policies that wait for their proof. With space again it leads, and
+    its first timeline since is the one that it was given at first."""
+    with new_cluster(nodes=2) as cluster, small_disk(cluster.nodes[1]) as disk:
+        cluster.create()
+        old, candidate = cluster.nodes
+        expect(cluster.leader() is old, cluster.brief())
+        load = Load(cluster)
+        load.wait_acks(50)
+        timeline = cluster.status()["timeline"]
+        term = cluster.status()["term"]
+        filler = fill(disk)
+        old.kill_all()
+        wait_until("70 terms in vain", lambda: (candidate.status() or {"term": 0})["term"] > term + 70,
+                   550, candidate.last_log_lines, every=1.0)
+        filler.unlink()
+        cluster.wait_leader(above_term=term + 70, seconds=90)
+        expect(cluster.leader() is candidate, cluster.brief())
+        load.wait_acks(50)
+        expect(cluster.status()["timeline"] == timeline + 2, f"timeline {cluster.status()}")
+        old.start()
+        cluster.wait_healthy(120)
+        load.stop()
+        load.assert_nothing_lost()
 
 
 @story(own=True)
