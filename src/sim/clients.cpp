@@ -139,8 +139,8 @@ void Clients::commit_again(Place server, std::uint32_t left) {
   PostgresModel& there = machines_[server]->postgres;
   const bool local = world_.planted.contains(Bug::commits_locally);
   const std::size_t write = new_write();
-  const auto done = [this, server, &there, left, write](
-                        PostgresModel::Answer answer, std::uint64_t record, std::uint64_t lsn) {
+  const auto done = [this, server, &there, left, write](PostgresModel::Answer answer,
+                                                        std::uint64_t record, std::uint64_t lsn) {
     if (!is_done(answer)) return;
     judge_.acknowledged(server, record, lsn);
     writes_[write].told = checks::Told::ok;
@@ -176,9 +176,8 @@ void Clients::send(std::size_t client, Place proxy, Place server, std::optional<
     if (there.processes().lives()) {
       there.processes().deliver([this, asked, server] { ask(asked, server); });
     } else if (there.powered) {
-      world_.network.send(server, asked->proxy, Traffic::clients, [this, asked] {
-        tell(asked, checks::Told::failed, counts_.refused);
-      });
+      world_.network.send(server, asked->proxy, Traffic::clients,
+                          [this, asked] { tell(asked, checks::Told::failed, counts_.refused); });
     }
   });
 }

@@ -16,8 +16,8 @@ struct Route {
 
 /// Applications that write. Some ask a proxy's route, which follows the agents; others try whoever
 /// takes their connection; and some call a procedure, which commits again and again on the server
-/// whatever becomes of their connection. A proxy closes the connections of a term when it hears of a
-/// newer one. An answer that does not come in time, or at all, is unknown for ever.
+/// whatever becomes of their connection. A proxy closes the connections of a term when it hears of
+/// a newer one. An answer that does not come in time, or at all, is unknown for ever.
 class Clients {
  public:
   struct Counts {
@@ -41,7 +41,7 @@ class Clients {
   /// A write, until its client knows what became of it.
   struct Asked {
     std::size_t client = 0;
-    std::size_t write = 0;     ///< among writes_
+    std::size_t write = 0;  ///< among writes_
     Place proxy = 0;
     std::optional<Term> term;  ///< of the route; none of a client that chose the server itself
     bool over = false;

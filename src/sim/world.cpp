@@ -409,8 +409,7 @@ void World::finish() {
   judge_.finish(last->value);
   judge_.compare_copies(last->value);
   const Place leader = surroundings_.place_of(last->value.leader->node);
-  for (const checks::Anomaly& anomaly :
-       clients_->anomalies(machines_[leader]->postgres.disk.wal)) {
+  for (const checks::Anomaly& anomaly : clients_->anomalies(machines_[leader]->postgres.disk.wal)) {
     const bool lost = anomaly.kind == "lost";
     if (lost && shape_.mode == core::Durability::async) continue;
     judge_.complain((lost ? "I5: " : "I7: ") + anomaly.sentence);
