@@ -191,16 +191,31 @@ Result<Record> begin_handover(Record record, const Seat& leader, const Claim& cl
 
 namespace {
 
-/// What was chosen in vain with the same voters asks the same of every later election, and the term
-/// is no part of that: the last one stands for all. Who opened may have acknowledged under its
-/// policies, and of a lost leader their terms are compared (inherited_loss): these stay.
-void drop_what_stands_for_the_same(Record& record, const Policy& next) {
-  std::erase_if(record.policy.unproven, [&](Policy each) {
-    const bool opened = each.term <= record.policy.current.term;
-    const bool of_the_lost = record.loss && record.loss->leader == each.leader;
-    each.term = next.term;
-    return !opened && !of_the_lost && each == next;
-  });
+bool is_the_same_but_for_its_term(Policy one, const Policy& other) {
+  one.term = other.term;
+  return one == other;
+}
+
+/// Policies of choices that never opened ask the same of every later election if they differ in
+/// nothing but their term: the newest stands for all. Who opened may have acknowledged under its
+/// policies, and those of a leader that is about to be lost are told apart by their terms
+/// (inherited_loss): these stay.
+void drop_what_stands_for_the_same(Record& record) {
+  const auto stays = [&](const Policy& each) {
+    const auto& loss = record.loss;
+    const bool of_the_lost = loss && !took_effect(record, *loss) && loss->leader == each.leader &&
+                             each.term < loss->since.value_or(loss->term);
+    return of_the_lost || each.term <= record.policy.current.term;
+  };
+  auto& all = record.policy.unproven;
+  std::vector<Policy> kept;
+  for (auto each = all.begin(); each != all.end(); ++each) {
+    const bool comes_again = std::any_of(each + 1, all.end(), [&](const Policy& later) {
+      return is_the_same_but_for_its_term(*each, later);
+    });
+    if (!comes_again || stays(*each)) kept.push_back(*each);
+  }
+  all = std::move(kept);
 }
 
 /// The same id for the same node again: it never began (was_given_in_vain in election.cpp).
@@ -240,8 +255,8 @@ Result<Record> choose_leader(Record record, const Claim& claim, const Choice& ch
     record.policy.current = choice.policy;
     record.policy.unproven.clear();
   }
-  drop_what_stands_for_the_same(record, choice.policy);
   add_unproven(record.policy, choice.policy);
+  drop_what_stands_for_the_same(record);
   record.phase = Phase::electing;
   record.leader = choice.leader;
   record.claim = choice.agent;

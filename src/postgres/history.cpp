@@ -87,16 +87,19 @@ bool can_recover(const ControlFile& control, TimelineId target,
          timeline_in(target, history, Lsn{least.value - 1}) == control.minimum_recovery_timeline;
 }
 
-/// Nobody's child: it names no ancestors.
+/// Nobody's child: it names no ancestors. What an attempt before has written stays.
 Outcome reserve_between(const fs::path& wal, TimelineId parent, TimelineId child) {
+  bool was_there = false;
   for (std::uint32_t id = parent.value + 1; id < child.value; ++id) {
     const fs::path path = wal / history_file_name(TimelineId{id});
     std::error_code failed;
-    if (fs::exists(path, failed)) continue;  // of an attempt before: it costs no fsync again
+    const bool exists = fs::exists(path, failed);
+    was_there = was_there || exists;
+    if (exists) continue;
     const auto written = create_file_durably(path, std::string(reserved_mark) + "\n", 0600);
     if (!written) return written.error();
   }
-  return {};
+  return was_there ? sync_directory(wal) : Outcome{};
 }
 
 }  // namespace

@@ -98,16 +98,40 @@ TEST(VainChoice, OnlyWhatAsksTheSameStandsForAnother) {
   EXPECT_EQ(record.lineage.size(), 5U);
 }
 
-TEST(VainChoice, OfALostLeaderEveryPolicyStays) {
+/// How many policies wait for their proof when n3 is chosen again, and this loss is noted.
+std::size_t unproven_beside(Term term, bool opened) {
   Record record = after_a_vain_choice();
   record.loss.emplace();
   record.loss->leader = seat(2);
-  record.loss->term = Term{1};
-  record.loss->opened = false;
-  const auto before = record.policy.unproven.size();
-  Choice again = choice_of_n3(record);
-  record = *choose_leader(record, mine, again, false);
-  EXPECT_EQ(record.policy.unproven.size(), before + 1);
+  record.loss->term = term;
+  record.loss->opened = opened;
+  return choose_leader(record, mine, choice_of_n3(record), false)->policy.unproven.size();
+}
+
+// inherited_loss asks whether that leader's policies are of before its loss, until that took
+// effect.
+TEST(VainChoice, WhatALostLeaderMayHaveAcknowledgedUnderStays) {
+  const Term vain = after_a_vain_choice().policy.unproven.back().term;
+  EXPECT_EQ(unproven_beside(Term{vain.value + 1}, false), 2U);
+  EXPECT_EQ(unproven_beside(vain, false), 1U);
+  EXPECT_EQ(unproven_beside(Term{vain.value + 1}, true), 1U);
+}
+
+// A barrier that waited for nobody any more proposed it, or an older version left it: it is not of
+// the one who is chosen now.
+TEST(VainChoice, TwinsOfOthersGoToo) {
+  Record record = after_a_vain_choice();
+  record.policy.unproven.clear();
+  for (std::uint64_t term = 2; term < 60; ++term) {
+    record.policy.unproven.push_back(SmallPolicy{2, 0b010, 1}.real(Term{term}));
+    record.policy.unproven.push_back(SmallPolicy{2, 0, 0}.real(Term{term}));
+  }
+  record.term = Term{60};
+  Choice choice = choice_of(record, TimelineId{6});
+  record = *choose_leader(record, mine, choice, false);
+  EXPECT_EQ(record.policy.unproven,
+            (std::vector<Policy>{SmallPolicy{2, 0b010, 1}.real(Term{59}),
+                                 SmallPolicy{2, 0, 0}.real(Term{59}), choice.policy}));
 }
 
 // What it began is noted where it cannot be lost, and counts as known (agent/operations/lineage).
