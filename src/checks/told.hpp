@@ -12,8 +12,8 @@
 #include "base/field.hpp"
 
 /// Whether what clients were told agrees with what is in the database. Every function is pure: it
-/// takes what was told and what was found afterwards. The simulator uses it, and `evergres-check`
-/// on what clients of real PostgreSQL wrote down.
+/// takes what was told and what was found afterwards. The simulator uses check_set(), and
+/// `evergres-check` all of them on what clients of real PostgreSQL wrote down.
 namespace evergres::checks {
 
 /// What a client knows of one thing that it asked for. `unknown` stays so for ever: it may take

@@ -1,5 +1,5 @@
 """Whether what clients were told agrees with what is in the database: histories, docs/reference/
-histories.md, judged by evergres-check, which is what the simulator judges with too.
+histories.md, judged by evergres-check; the simulator judges its writes with the same checker of sets.
 
 A client knows one of three things of each write: it happened (OK), it did not (FAILED), or nobody
 knows (UNKNOWN).
