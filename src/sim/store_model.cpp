@@ -25,7 +25,7 @@ StoreModel::StoreModel(EventQueue& events, Network& network, Choices& choices, P
       store_(store::open_memory(store::make_memory_content()), "sim") {}
 
 void StoreModel::ask(Process& caller, Place from, bool changes, Nanos deadline, Work work,
-                     std::function<void(Error)> failed) {
+                     const std::function<void(Error)>& failed) {
   auto waiting = std::make_shared<Waiting>();
   const std::uint64_t life = caller.life();
   const auto finish = [&caller, life, waiting](EventQueue::Action with) {
@@ -88,7 +88,7 @@ void StoreModel::note(const core::Record& record, Revision revision) {
 }
 
 void StoreModel::read_record(Process& caller, Place from, Nanos deadline,
-                             std::function<void(Read)> done) {
+                             const std::function<void(Read)>& done) {
   const auto work = [this, from, done](cluster::ClusterStore& store) -> EventQueue::Action {
     Read read = store.read_record(Millis{0});
     if (!past_.empty() && choices_.chance(health.stale)) {
@@ -101,7 +101,7 @@ void StoreModel::read_record(Process& caller, Place from, Nanos deadline,
 }
 
 void StoreModel::write_record(Process& caller, Place from, core::Record record, Revision expected,
-                              Nanos deadline, std::function<void(Write)> done) {
+                              Nanos deadline, const std::function<void(Write)>& done) {
   const auto work = [this, done, record = std::move(record),
                      expected](cluster::ClusterStore& store) -> EventQueue::Action {
     Write outcome = store.write_record(record, expected, Millis{0});

@@ -39,13 +39,14 @@ class StoreModel {
   /// The caller's work is done at the store and returns what the caller does with the outcome.
   /// `failed` runs instead when no answer came in time. `changes`: it may be refused or lost.
   void ask(Process& caller, Place from, bool changes, Nanos deadline, Work work,
-           std::function<void(Error)> failed);
+           const std::function<void(Error)>& failed);
 
   using Read = Result<std::optional<cluster::Versioned<core::Record>>>;
-  void read_record(Process& caller, Place from, Nanos deadline, std::function<void(Read)> done);
+  void read_record(Process& caller, Place from, Nanos deadline,
+                   const std::function<void(Read)>& done);
   using Write = Result<cluster::WriteOutcome>;
   void write_record(Process& caller, Place from, core::Record record, Revision expected,
-                    Nanos deadline, std::function<void(Write)> done);
+                    Nanos deadline, const std::function<void(Write)>& done);
 
   /// The operator's hand, and the beginning of the world: at once, past every fault.
   Outcome put_now(const core::Record& record);

@@ -188,6 +188,9 @@ bool World::may_lose_disk(Place place) {
   if (disk_lost_ || !shape_.tags.empty() || !current) return false;
   if (current->value.phase != core::Phase::leading) return false;
   const core::Record& record = current->value;
+  // A policy may be on its way to the record, by which only this one would do.
+  const bool changes = machines_[place]->agent.knowledge().situation.operation.has_value();
+  if (changes && record.leader && record.leader->node == machines_[place]->name) return false;
   const bool alone = record.policy.current.voters.empty();
   if (alone || !record.policy.unproven.empty() || !judge_.is_spare(place)) return false;
   disk_lost_ = true;
