@@ -87,6 +87,15 @@ bool can_recover(const ControlFile& control, TimelineId target,
          timeline_in(target, history, Lsn{least.value - 1}) == control.minimum_recovery_timeline;
 }
 
+/// Whether the WAL that ends there is not on the way to the timeline. At a switch it is on both.
+bool passed_by(const std::optional<WalEnd>& end, TimelineId target,
+               const std::vector<HistoryStep>& history) {
+  if (!end || end->lsn.value == 0) return false;
+  const Lsn last{end->lsn.value - 1};
+  return timeline_in(target, history, last) != end->timeline &&
+         timeline_in(target, history, end->lsn) != end->timeline;
+}
+
 /// Nobody's child: it names no ancestors. What an attempt before has written stays.
 Outcome reserve_between(const fs::path& wal, TimelineId parent, TimelineId child) {
   bool was_there = false;
@@ -178,7 +187,8 @@ Outcome reserve_below_newest(const Server& server) {
   return reserve_between(server.wal(), parent, *newest);
 }
 
-Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control) {
+Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control,
+                                                 const std::optional<WalEnd>& end) {
   const auto reserved = reserved_histories(server);
   if (!reserved) return reserved.error();
   const TimelineId own = std::max(control.timeline, control.minimum_recovery_timeline);
@@ -192,7 +202,8 @@ Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const Con
   for (; newest > own; --newest.value) {
     if (!std::ranges::binary_search(*reserved, newest)) {
       const auto history = read_history(server, newest);
-      if (!history || can_recover(control, newest, *history)) break;
+      if (!history) break;
+      if (can_recover(control, newest, *history) && !passed_by(end, newest, *history)) break;
       all_reserved = false;
     }
     found.push_back(newest);

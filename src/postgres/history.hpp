@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "postgres/control_file.hpp"
 #include "postgres/server.hpp"
+#include "postgres/wal_end.hpp"
 
 namespace evergres::postgres {
 
@@ -59,7 +60,10 @@ Outcome reserve_below_newest(const Server& server);
 /// can be followed, whose histories must go before: the upstream has them, and nothing of the WAL
 /// here is on them. None if only placeholders are in the way, which every start removes. What
 /// cannot be read ends the search, PostgreSQL says more about it.
-Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control);
+/// With `end`, where all WAL here ends, also those that the WAL passed by: recovery reads on beyond
+/// the place where they leave its timeline, and a promotion names the newest one as its parent.
+Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control,
+                                                 const std::optional<WalEnd>& end = {});
 
 /// Removes the history files of timelines above `newest` from pg_wal of a stopped server, durably:
 /// a rewound server must not take a timeline of its former life for the latest one.

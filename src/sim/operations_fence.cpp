@@ -74,6 +74,20 @@ Task<Result<core::Fenced>> fence_running(Hands& hands, Term term) {
   co_return fenced_answer(hands, term, end, true);
 }
 
+/// Recovery follows a timeline that the WAL here passed by, and a promotion would name that one as
+/// the parent.
+Task<Outcome> leave_what_was_passed_by(Hands& hands) {
+  if (!hands.postgres().disk.has_passed_a_timeline_by()) co_return Outcome{};
+  if (hands.planted(Bug::promotes_past_a_fork)) co_return Outcome{};
+  auto stopping = stop_and_learn(hands, supervisor::StopMode::immediate, Nanos{0});
+  const auto stopped = co_await stopping;
+  if (!stopped) co_return stopped.error();
+  auto starting = start_as_standby(hands, std::nullopt, true);
+  const Outcome started = co_await starting;
+  if (!started) co_return started;
+  co_return Error(ErrorCode::conflict, "recovery followed a timeline that the WAL had passed by");
+}
+
 Task<Result<core::Fenced>> read_offline(Hands& hands, Term term) {
   auto reading = hands.pause_for(hands.choices().skewed(Millis{10}, Millis{600}));
   co_await reading;
@@ -94,6 +108,11 @@ Task<Outcome> fence(core::Fence intent, Hands& hands) {
   auto fencing = is_stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   const auto fenced = co_await fencing;
   if (!fenced) co_return fenced.error();
+  if (!is_stopped) {
+    auto leaving = leave_what_was_passed_by(hands);
+    const Outcome left = co_await leaving;
+    if (!left) co_return left;
+  }
   hands.mark(Mark::Kind::promise,
              "fenced, WAL ends at " + std::to_string(fenced->position->lsn.value) +
                  " of timeline " + std::to_string(fenced->position->timeline.value));

@@ -32,6 +32,8 @@ constexpr std::array every_mistake{
     single(Bug::stop_leaves_children, "2: a stop kills every child too"),
     single(Bug::placeholders_stay, "2: a start removes reserved history files"),
     single(Bug::keeps_what_is_no_child, "2: a start forgets histories that it cannot follow"),
+    single(Bug::promotes_past_a_fork,
+           "5.3: recovery follows no timeline that the WAL has passed by (decision 0059)"),
     Mistake{Bug::same_incarnation_after_rewind, Bug::half_a_copy_counts,
             "2: a new incarnation before a rewind or clone begins"},
     single(Bug::attach_without_comparing, "3: no voter name before the ends of WAL were compared"),

@@ -85,17 +85,27 @@ std::uint64_t DataDirectory::end_towards(TimelineId target) const {
   return static_cast<std::uint64_t>(std::find_if(from, wal.end(), is_apart) - wal.begin());
 }
 
-void DataDirectory::forget_what_is_no_child() {
+TimelineId DataDirectory::last_child(bool of_all_wal) const {
   const TimelineId own = control_timeline();
-  TimelineId last = newest_from(own);
+  const TimelineId newest = newest_from(own);
   bool all_reserved = true;
+  TimelineId last = newest;
   for (; last > own; --last.value) {
     if (histories.at(last).placeholder) continue;
-    if (can_recover(last)) break;
+    const bool on_the_way = !of_all_wal || timeline_in(last, std::max<std::uint64_t>(end(), 1) - 1) == timeline_at(end());
+    if (can_recover(last) && on_the_way) break;
     all_reserved = false;
   }
-  if (!all_reserved)
-    histories.erase(histories.upper_bound(last), histories.upper_bound(newest_from(own)));
+  return all_reserved ? newest : last;
+}
+
+bool DataDirectory::has_passed_a_timeline_by() const {
+  return last_child(true) != newest_from(control_timeline());
+}
+
+void DataDirectory::forget_what_is_no_child(bool of_all_wal) {
+  const auto end_of_search = histories.upper_bound(newest_from(control_timeline()));
+  histories.erase(histories.upper_bound(last_child(of_all_wal)), end_of_search);
 }
 
 void DataDirectory::become_copy_of(const DataDirectory& other) {

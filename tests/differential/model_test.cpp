@@ -21,7 +21,7 @@ class ModelServer : public Server {
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
   void lose_history(TimelineId timeline) override { disk().histories.erase(timeline); }
-  void forget_what_is_no_child() override { disk().forget_what_is_no_child(); }
+  void forget_what_is_no_child() override { disk().forget_what_is_no_child(true); }
   bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;

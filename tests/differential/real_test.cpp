@@ -220,7 +220,8 @@ void RealServer::lose_history(TimelineId timeline) {
 
 void RealServer::forget_what_is_no_child() {
   const auto control = postgres::read_control_file(server_, server_.data, soon()).value();
-  const auto gone = postgres::what_is_no_child(server_, control);
+  const auto end = postgres::end_of_stopped(server_, control, soon()).value();
+  const auto gone = postgres::what_is_no_child(server_, control, end);
   for (const TimelineId id : *gone) lose_history(id);
 }
 
@@ -464,9 +465,8 @@ std::optional<postgres::Observation> RealServer::observe() {
 }
 
 std::uint64_t RealServer::end_when_stopped() {
-  const auto control = postgres::read_control_file(server_, server_.data, soon());
-  if (!control) return 0;
-  const auto end = postgres::end_of_stopped(server_, *control, soon());
+  const auto control = postgres::read_control_file(server_, server_.data, soon()).value();
+  const auto end = postgres::end_of_stopped(server_, control, soon());
   return end ? end->lsn.value : 0;
 }
 

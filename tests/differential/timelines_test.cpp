@@ -389,5 +389,55 @@ DIFFERENTIAL(PromotedBeforeAForkThatItKnows) {
   story.see(story.n2);
 }
 
+// A standby knows of a timeline that leaves its own further on, and gets its own beyond that place
+// from a server that stayed there. Recovery goes on following the timeline of which it has nothing,
+// and a promotion names that one as the parent of all that it has.
+void stream_past_a_fork_that_is_known(Story& story) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.follow(story.n3, story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m0", story.n1);
+  story.until_replayed(story.n2, "m0");
+  story.n2.write_upstream(std::nullopt);
+  story.n2.end_receiver();
+  story.until_no_sender(story.n1, "a");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n3, "m1");
+  story.n3.write_upstream(std::nullopt);
+  story.n3.end_receiver();
+  story.until_no_sender(story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m2", story.n1);
+  story.promote(story.n3);
+  story.n2.write_upstream(Upstream{"n3", "a", "nowhere"});
+  story.n2.reload();
+  story.until_refused(story.n2, "slot");
+  story.see_histories(story.n2);
+  story.n2.write_upstream(Upstream{"n1", "a"});
+  story.n2.reload();
+  story.until_replayed(story.n2, "m2");
+  story.see(story.n2);
+}
+
+DIFFERENTIAL(WhatIsStreamedPastAForkThatIsKnownCountsAsThatOfTheFork) {
+  stream_past_a_fork_that_is_known(story);
+  story.promote(story.n2);
+  story.see_histories(story.n2);
+}
+
+DIFFERENTIAL(WithoutTheHistoryOfAForkThatWasPassedByTheParentIsTheOwnTimeline) {
+  stream_past_a_fork_that_is_known(story);
+  story.n2.stop_immediately();
+  story.n2.forget_what_is_no_child();
+  story.see_histories(story.n2);
+  story.n2.write_upstream(std::nullopt);
+  story.start(story.n2);
+  story.see(story.n2);
+  story.promote(story.n2);
+  story.see_histories(story.n2);
+}
+
 }  // namespace
 }  // namespace evergres::differential

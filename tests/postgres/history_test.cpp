@@ -54,6 +54,29 @@ TEST_F(Histories, OnesThatAStartCannotFollowGoFromTheNewestDown) {
   EXPECT_EQ(*what_is_no_child(node.server, control), Ids{});
 }
 
+TEST_F(Histories, OnesThatAllOfTheWalPassedByGo) {
+  ControlFile control;  // its last restartpoint was before the timelines parted
+  control.timeline = control.minimum_recovery_timeline = TimelineId{3};
+  control.checkpoint = Lsn{0x5000028};
+  control.minimum_recovery_end = Lsn{0x5000100};
+  put("00000003.history", "1\t0/3000000\tx\n");
+  put("00000004.history", "# evergres reserved\n");
+  put("00000005.history", "1\t0/3000000\tx\n3\t0/6000000\tx\n");
+  const auto with = [&](std::uint32_t timeline, std::uint64_t end) {
+    return *what_is_no_child(node.server, control, WalEnd{TimelineId{timeline}, Lsn{end}});
+  };
+  EXPECT_EQ(*what_is_no_child(node.server, control), Ids{});
+  EXPECT_EQ(with(3, 0x5000200), Ids{}) << "it may still get there";
+  EXPECT_EQ(with(3, 0x6000000), Ids{}) << "it got there";
+  EXPECT_EQ(with(5, 0x6000000), Ids{}) << "the same place";
+  EXPECT_EQ(with(5, 0x6000001), Ids{}) << "it went on to it";
+  EXPECT_EQ(with(3, 0x6000001), (Ids{TimelineId{5}, TimelineId{4}})) << "it went on without it";
+  put("00000006.history", "1\t0/3000000\tx\n3\t0/6000200\tx\n");
+  EXPECT_EQ(with(3, 0x6000001), Ids{}) << "6 is followed, and left later";
+  EXPECT_EQ(with(3, 0x6000201), (Ids{TimelineId{6}, TimelineId{5}, TimelineId{4}}));
+  EXPECT_EQ(with(5, 0x6000201), Ids{TimelineId{6}});
+}
+
 TEST_F(Histories, PlaceholdersLieBelowTheTimelineOfAClone) {
   const fs::path wal = node.server.wal();
   fs::create_directories(wal);

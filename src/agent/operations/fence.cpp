@@ -1,6 +1,7 @@
 #include "agent/operations/lineage.hpp"
 #include "agent/operations/operation.hpp"
 #include "agent/shared_observer.hpp"
+#include "postgres/history.hpp"
 #include "postgres/receiver.hpp"
 #include "postgres/wal_end.hpp"
 
@@ -25,6 +26,34 @@ Result<core::Position> end_of_standby(Hands& hands, const postgres::Observation&
       postgres::end_along_timelines(hands.server(), seen.timeline, replay, deadline, hands.stop);
   if (!end) return end.error();
   return core::Position{end->timeline, end->lsn};
+}
+
+/// Whether recovery follows a timeline that the WAL here passed by: a promotion would name that one
+/// as the parent, and who is on it would seem to hold nothing that we lack. So it streamed from a
+/// server that stayed on the old timeline, after it had fetched that history from another one.
+Result<bool> follows_what_was_passed_by(const Hands& hands, const core::Position& end) {
+  const auto& server = hands.server();
+  const auto files = postgres::wal_files(server);
+  if (!files) return files.error();
+  if (files->histories.empty() || files->histories.back() <= end.timeline) return false;
+  const auto control = postgres::read_control_file(server, server.data, boot_now() + sql_deadline);
+  if (!control) return control.error();
+  const auto passed_by =
+      postgres::what_is_no_child(server, *control, postgres::WalEnd{end.timeline, end.lsn});
+  if (!passed_by) return passed_by.error();
+  return !passed_by->empty();
+}
+
+/// It is fenced as it runs then, and answers for a timeline that it is on.
+Outcome leave_what_was_passed_by(Hands& hands, const core::Position& end) {
+  const auto follows = follows_what_was_passed_by(hands, end);
+  if (!follows) return follows.error();
+  if (!*follows) return {};
+  hands.progress("restarting: recovery follows a timeline that the WAL has passed by");
+  if (auto restarted = restart_without_what_was_passed_by(hands, end); !restarted) return restarted;
+  return Error(ErrorCode::conflict, "recovery followed a timeline that the WAL had passed by",
+               "PostgreSQL was started anew without the history of that one.",
+               "It is fenced once more.");
 }
 
 /// How our server stands now. Over the connections that are there already, or over new ones if
@@ -83,6 +112,9 @@ Outcome carry_out(const core::Fence& intent, Hands& hands) {
   auto fenced = stopped ? read_offline(hands, intent.term) : fence_running(hands, intent.term);
   if (!fenced) return fenced.error();
   if (stopped) add_lineage(*fenced, hands.server());
+  if (!stopped && fenced->position) {
+    if (auto left = leave_what_was_passed_by(hands, *fenced->position); !left) return left;
+  }
   const std::uint64_t start_id = hands.known.supervisor.start_id;
   hands.learn([answer = *fenced, start_id](Knowledge& k) {
     if (k.supervisor.start_id != start_id) return;  // it is about an earlier run of the server

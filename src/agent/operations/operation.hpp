@@ -115,7 +115,10 @@ Outcome carry_out(const core::ClearRequest& intent, Hands& hands);
 /// Writes the configuration with the resting names, no upstream and a closed gate, starts, and
 /// waits until PostgreSQL answers or has ended.
 Outcome start_as_standby(Hands& hands, bool without_hot_standby);
-/// The same for a rewound server, which is consistent only after it streamed from `upstream`.
+/// Stops the running standby and starts it without the histories of timelines that its WAL, which
+/// ends there, has passed by (postgres::what_is_no_child).
+Outcome restart_without_what_was_passed_by(Hands& hands, const core::Position& end);
+/// The start for a rewound server, which is consistent only after it streamed from `upstream`.
 Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream);
 /// Stops until no process of the data directory is alive. Returns whether it was a clean shutdown.
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline);

@@ -96,14 +96,15 @@ void crash_point(const Hands& hands, const char* step) {
 
 namespace {
 
-/// The history files that a start cannot follow. A damaged control file is PostgreSQL's to complain
-/// about.
-Result<std::vector<std::string>> histories_to_forget(const postgres::Server& server) {
+/// The history files that a start cannot follow, or must not. A damaged control file is PostgreSQL's
+/// to complain about.
+Result<std::vector<std::string>> histories_to_forget(const postgres::Server& server,
+                                                     const std::optional<postgres::WalEnd>& end) {
   std::vector<std::string> files;
   const auto control =
       postgres::read_control_file(server, server.data, boot_now() + Millis{10'000});
   if (!control) return files;
-  const auto timelines = postgres::what_is_no_child(server, *control);
+  const auto timelines = postgres::what_is_no_child(server, *control, end);
   if (!timelines) return timelines.error();
   for (const TimelineId id : *timelines) {
     spdlog::warn("the history of timeline {} is removed: the WAL here is not on the way to it",
@@ -114,7 +115,8 @@ Result<std::vector<std::string>> histories_to_forget(const postgres::Server& ser
 }
 
 Outcome start(Hands& hands, bool without_hot_standby,
-              const std::optional<postgres::Upstream>& upstream) {
+              const std::optional<postgres::Upstream>& upstream,
+              const std::optional<postgres::WalEnd>& end = {}) {
   const auto& server = hands.server();
   auto data = postgres::inspect(server, hands.setup.major);
   if (!data) return data.error();
@@ -128,7 +130,7 @@ Outcome start(Hands& hands, bool without_hot_standby,
   if (auto written = postgres::write_upstream(server, upstream); !written) return written;
   // The supervisor writes standby.signal: afterwards nobody sees that a promotion removed it.
   if (auto noted = postgres::note_timelines_begun(server); !noted) return noted;
-  auto forget = histories_to_forget(server);
+  auto forget = histories_to_forget(server, end);
   if (!forget) return forget.error();
   supervisor::AskStart ask;
   ask.forget = std::move(forget).value();
@@ -164,6 +166,13 @@ Outcome start_as_standby(Hands& hands, bool without_hot_standby) {
 
 Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream) {
   return start(hands, false, upstream);
+}
+
+Outcome restart_without_what_was_passed_by(Hands& hands, const core::Position& end) {
+  const bool without_hot_standby = hands.situation().server.cold;
+  auto stopped = stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
+  if (!stopped) return stopped.error();
+  return start(hands, without_hot_standby, std::nullopt, postgres::WalEnd{end.timeline, end.lsn});
 }
 
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline) {

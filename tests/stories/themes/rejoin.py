@@ -96,6 +96,39 @@ def old_leader_returns_empty(cluster):
         cluster.wait_healthy(180)
 
 
+def _history_of(node, timeline):
+    return Path(node.data) / "pg_wal" / f"{timeline:08X}.history"
+
+
+@story(ci=True)
+def histories_that_the_wal_passed_by_go_before_an_answer(cluster):
+    """Both standbys have the history of a timeline that left theirs before the end of their WAL.
+    Recovery may follow it, and a promotion would name it as the parent: they are started without it
+    before they answer, and the next timeline comes from the one that they are on."""
+    with under_load(cluster) as load:
+        old, standbys, timeline = cluster.leader(), cluster.standbys(), cluster.status()["timeline"]
+        left = old.sql("select pg_current_wal_flush_lsn()", "postgres")[0]
+        load.wait_acks(20)
+        before = {node: node.postmaster() for node in standbys}
+        for node in standbys:
+            wait_until(f"WAL behind {left} on {node}", lambda node=node: node.sql(
+                f"select pg_last_wal_replay_lsn() > '{left}'::pg_lsn", "postgres") == ["t"], 30)
+            _history_of(node, timeline + 1).write_text(
+                (_history_of(node, timeline).read_text() if timeline > 1 else "")
+                + f"{timeline}\t{left}\tnobody's\n")
+        old.kill_all()
+        new = cluster.wait_leader(other_than=old)
+        load.wait_acks(20)
+        _, parent = _history_of(new, cluster.status()["timeline"]).read_text().split("\n")[-2:]
+        lines = _history_of(new, cluster.status()["timeline"]).read_text().splitlines()
+        expect(lines[-1].split("\t")[0] == str(timeline), f"the parents: {lines}")
+        for node in standbys:
+            expect(node.postmaster() != before[node], f"{node} still runs with that history")
+            expect("the WAL had passed by" in node.log_text(), f"{node} says nothing of it")
+        old.start()
+        cluster.wait_healthy()
+
+
 def _waiting_commits(leader):
     return int(leader.sql("select count(*) from pg_stat_activity where wait_event = 'SyncRep'",
                           "postgres")[0])
