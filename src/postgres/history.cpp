@@ -88,12 +88,11 @@ bool can_recover(const ControlFile& control, TimelineId target,
 }
 
 /// Whether the WAL that ends there is not on the way to the timeline. At a switch it is on both.
-bool passed_by(const std::optional<WalEnd>& end, TimelineId target,
-               const std::vector<HistoryStep>& history) {
-  if (!end || end->lsn.value == 0) return false;
-  const Lsn last{end->lsn.value - 1};
-  return timeline_in(target, history, last) != end->timeline &&
-         timeline_in(target, history, end->lsn) != end->timeline;
+bool passed_by(const WalEnd& end, TimelineId target, const std::vector<HistoryStep>& history) {
+  if (end.lsn.value == 0) return false;
+  const Lsn last{end.lsn.value - 1};
+  return timeline_in(target, history, last) != end.timeline &&
+         timeline_in(target, history, end.lsn) != end.timeline;
 }
 
 /// Nobody's child: it names no ancestors. What an attempt before has written stays.
@@ -197,18 +196,22 @@ Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const Con
   while (fs::exists(server.wal() / history_file_name(TimelineId{newest.value + 1}), failed)) {
     ++newest.value;
   }
-  std::vector<TimelineId> found;
+  TimelineId last = newest;  // the newest one that stays
   bool all_reserved = true;
-  for (; newest > own; --newest.value) {
-    if (!std::ranges::binary_search(*reserved, newest)) {
-      const auto history = read_history(server, newest);
-      if (!history) break;
-      if (can_recover(control, newest, *history) && !passed_by(end, newest, *history)) break;
-      all_reserved = false;
-    }
-    found.push_back(newest);
+  for (; last > own; --last.value) {
+    if (std::ranges::binary_search(*reserved, last)) continue;
+    const auto history = read_history(server, last);
+    if (!history || can_recover(control, last, *history)) break;
+    all_reserved = false;
   }
-  if (all_reserved) found.clear();
+  if (all_reserved) last = newest;
+  for (TimelineId id = end ? std::max(own, end->timeline) : last; ++id.value <= last.value;) {
+    if (std::ranges::binary_search(*reserved, id)) continue;
+    const auto history = read_history(server, id);
+    if (history && passed_by(*end, id, *history)) last.value = id.value - 1;
+  }
+  std::vector<TimelineId> found;
+  for (; newest > last; --newest.value) found.push_back(newest);
   return found;
 }
 

@@ -60,8 +60,10 @@ Outcome reserve_below_newest(const Server& server);
 /// can be followed, whose histories must go before: the upstream has them, and nothing of the WAL
 /// here is on them. None if only placeholders are in the way, which every start removes. What
 /// cannot be read ends the search, PostgreSQL says more about it.
-/// With `end`, where all WAL here ends, also those that the WAL passed by: recovery reads on beyond
-/// the place where they leave its timeline, and a promotion names the newest one as its parent.
+/// With `end`, where all WAL here ends, also those that the WAL passed by, and whatever is newer:
+/// recovery reads on beyond the place where they leave its timeline, and a promotion names the one
+/// that is followed as its parent. That need not be the newest: what comes later and is no child of
+/// it is not adopted (xlogrecovery.c rescanLatestTimeLine).
 Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control,
                                                  const std::optional<WalEnd>& end = {});
 

@@ -272,7 +272,8 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
   if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
   hands.postgres().disk.upstream = std::move(upstream);
   hands.postgres().disk.note_begun();
-  if (!hands.planted(Bug::keeps_what_is_no_child)) hands.postgres().disk.forget_what_is_no_child(passed_by);
+  if (!hands.planted(Bug::keeps_what_is_no_child))
+    hands.postgres().disk.forget_what_is_no_child(passed_by);
   if (auto started = hands.supervisor().start(); !started) co_return started;
   const std::uint64_t start_id = hands.supervisor().status().start_id;
   hands.learn([start_id, at = hands.now()](agent::Knowledge& k) {

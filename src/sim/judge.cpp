@@ -161,7 +161,7 @@ void Judge::acknowledged(Place node, std::uint64_t record, std::uint64_t end) {
            number(opened_by_.rbegin()->first.value));
 }
 
-// I10: an id names one history.
+// I10: an id names one history, that of the WAL before it.
 void Judge::promoted(Place node, const core::Fork& fork) {
   const std::string what =
       "promoted to timeline " + number(fork.timeline.value) + " at " + number(fork.at.value);
@@ -171,6 +171,13 @@ void Judge::promoted(Place node, const core::Fork& fork) {
   if (!fresh) {
     complain("I10: timeline " + number(fork.timeline.value) + " began on " +
              name_of(known->second.first) + " and on " + name_of(node));
+  }
+  const DataDirectory& disk = machines_[node]->postgres.disk;
+  const TimelineId own = disk.timeline_at(fork.at.value);
+  const auto named = disk.timeline_in(fork.timeline, std::max<std::uint64_t>(fork.at.value, 1) - 1);
+  if (named != own) {
+    complain("I10: timeline " + number(fork.timeline.value) + " on " + name_of(node) +
+             " does not name timeline " + number(own.value) + " as its parent, which it came from");
   }
 }
 

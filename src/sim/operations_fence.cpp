@@ -85,7 +85,7 @@ Task<Outcome> leave_what_was_passed_by(Hands& hands) {
   auto starting = start_as_standby(hands, std::nullopt, true);
   const Outcome started = co_await starting;
   if (!started) co_return started;
-  co_return Error(ErrorCode::conflict, "recovery followed a timeline that the WAL had passed by");
+  co_return Error(ErrorCode::cancelled, "recovery followed a timeline that the WAL had passed by");
 }
 
 Task<Result<core::Fenced>> read_offline(Hands& hands, Term term) {

@@ -92,11 +92,17 @@ TimelineId DataDirectory::last_child(bool of_all_wal) const {
   TimelineId last = newest;
   for (; last > own; --last.value) {
     if (histories.at(last).placeholder) continue;
-    const bool on_the_way = !of_all_wal || timeline_in(last, std::max<std::uint64_t>(end(), 1) - 1) == timeline_at(end());
-    if (can_recover(last) && on_the_way) break;
+    if (can_recover(last)) break;
     all_reserved = false;
   }
-  return all_reserved ? newest : last;
+  if (all_reserved) last = newest;
+  const TimelineId at_the_end = timeline_at(end());
+  const std::uint64_t last_record = std::max<std::uint64_t>(end(), 1) - 1;
+  for (TimelineId id = of_all_wal ? std::max(own, at_the_end) : last; ++id.value <= last.value;) {
+    if (histories.at(id).placeholder) continue;
+    if (timeline_in(id, last_record) != at_the_end) last.value = id.value - 1;
+  }
+  return last;
 }
 
 bool DataDirectory::has_passed_a_timeline_by() const {

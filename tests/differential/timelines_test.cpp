@@ -427,6 +427,19 @@ DIFFERENTIAL(WhatIsStreamedPastAForkThatIsKnownCountsAsThatOfTheFork) {
   story.see_histories(story.n2);
 }
 
+// A newer timeline that comes from the own one is no child of the one that is followed.
+DIFFERENTIAL(AForkThatWasPassedByIsFollowedAlsoIfANewerTimelineComes) {
+  stream_past_a_fork_that_is_known(story);
+  story.n1.kill_everything();
+  story.start(story.n1);
+  story.n1.reserve(TimelineId{4});
+  story.promote(story.n1);
+  story.until_refused(story.n2, "branch");
+  story.see(story.n2);
+  story.promote(story.n2);
+  story.see_histories(story.n2);
+}
+
 DIFFERENTIAL(WithoutTheHistoryOfAForkThatWasPassedByTheParentIsTheOwnTimeline) {
   stream_past_a_fork_that_is_known(story);
   story.n2.stop_immediately();

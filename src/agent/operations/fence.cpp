@@ -51,7 +51,7 @@ Outcome leave_what_was_passed_by(Hands& hands, const core::Position& end) {
   if (!*follows) return {};
   hands.progress("restarting: recovery follows a timeline that the WAL has passed by");
   if (auto restarted = restart_without_what_was_passed_by(hands, end); !restarted) return restarted;
-  return Error(ErrorCode::conflict, "recovery followed a timeline that the WAL had passed by",
+  return Error(ErrorCode::cancelled, "recovery followed a timeline that the WAL had passed by",
                "PostgreSQL was started anew without the history of that one.",
                "It is fenced once more.");
 }

@@ -96,8 +96,8 @@ void crash_point(const Hands& hands, const char* step) {
 
 namespace {
 
-/// The history files that a start cannot follow, or must not. A damaged control file is PostgreSQL's
-/// to complain about.
+/// The history files that a start cannot follow, or must not. A damaged control file is
+/// PostgreSQL's to complain about.
 Result<std::vector<std::string>> histories_to_forget(const postgres::Server& server,
                                                      const std::optional<postgres::WalEnd>& end) {
   std::vector<std::string> files;

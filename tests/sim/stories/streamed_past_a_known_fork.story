@@ -22,4 +22,4 @@ at 18.7493075 s kill -9 of a supervisor: n3
 at 19.12066775 s agents alone are cut: n3, n2 for 12.1975365 s
 at 19.16087475 s kill -9 of an agent: n1
 at 19.33701075 s starved of processor time: n2 for 2.7292675 s
-expect I12 broken
+expect I10 broken
