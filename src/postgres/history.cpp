@@ -205,10 +205,13 @@ Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const Con
     all_reserved = false;
   }
   if (all_reserved) last = newest;
-  for (TimelineId id = end ? std::max(own, end->timeline) : last; ++id.value <= last.value;) {
+  const TimelineId stays = end ? std::max(own, end->timeline) : last;
+  for (TimelineId id = stays; ++id.value <= last.value;) {
     if (std::ranges::binary_search(*reserved, id)) continue;
     const auto history = read_history(server, id);
-    if (history && passed_by(*end, id, *history)) last.value = id.value - 1;
+    if (!history || !passed_by(*end, id, *history)) continue;
+    last.value = id.value - 1;
+    while (last > stays && std::ranges::binary_search(*reserved, last)) --last.value;
   }
   std::vector<TimelineId> found;
   for (; newest > last; --newest.value) found.push_back(newest);

@@ -63,7 +63,8 @@ Outcome reserve_below_newest(const Server& server);
 /// With `end`, where all WAL here ends, also those that the WAL passed by, and whatever is newer:
 /// recovery reads on beyond the place where they leave its timeline, and a promotion names the one
 /// that is followed as its parent. That need not be the newest: what comes later and is no child of
-/// it is not adopted (xlogrecovery.c rescanLatestTimeLine).
+/// it is not adopted (xlogrecovery.c rescanLatestTimeLine). The placeholders below the lowest of
+/// them too: a start would seek WAL of the last one for ever.
 Result<std::vector<TimelineId>> what_is_no_child(const Server& server, const ControlFile& control,
                                                  const std::optional<WalEnd>& end = {});
 

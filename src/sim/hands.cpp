@@ -261,7 +261,7 @@ Task<Outcome> wait_until_it_answers(Hands& hands) {
 }  // namespace
 
 // Files first: resting names, a closed gate, no upstream. Then the supervisor's start verb.
-Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream, bool passed_by) {
+Task<Outcome> begin_start(Hands& hands, std::optional<ServiceFile> upstream, bool passed_by) {
   auto writing = hands.write_file();
   co_await writing;
   if (hands.postgres().disk.kind == DataDirectory::Kind::absent) {
@@ -272,9 +272,9 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
   if (!hands.planted(Bug::gate_stays_open)) hands.postgres().disk.gate_open = false;
   hands.postgres().disk.upstream = std::move(upstream);
   hands.postgres().disk.note_begun();
-  if (!hands.planted(Bug::keeps_what_is_no_child))
-    hands.postgres().disk.forget_what_is_no_child(passed_by);
-  if (auto started = hands.supervisor().start(); !started) co_return started;
+  std::vector<TimelineId> forget = hands.postgres().disk.what_is_no_child(passed_by);
+  if (hands.planted(Bug::keeps_what_is_no_child)) forget.clear();
+  if (auto started = hands.supervisor().start(forget); !started) co_return started;
   const std::uint64_t start_id = hands.supervisor().status().start_id;
   hands.learn([start_id, at = hands.now()](agent::Knowledge& k) {
     agent::forget_server_run(k);
@@ -289,8 +289,15 @@ Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream
     k.applied_names = core::names_nobody;
     k.server_changed_at = at;
   });
+  co_return Outcome{};
+}
+
+Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream) {
+  auto starting = begin_start(hands, std::move(upstream), false);
+  Outcome outcome = co_await starting;
+  if (!outcome) co_return outcome;
   auto waiting = wait_until_it_answers(hands);
-  auto outcome = co_await waiting;
+  outcome = co_await waiting;
   co_return outcome;
 }
 

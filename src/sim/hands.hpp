@@ -71,8 +71,10 @@ inline constexpr Millis sql_deadline{5000};
 Task<Outcome> carry_out(core::Intent intent, Hands& hands);
 
 // Steps that several operations share.
-Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream,
-                               bool passed_by = false);
+Task<Outcome> start_as_standby(Hands& hands, std::optional<ServiceFile> upstream);
+/// Its first half: what becomes of the server is for others to see. `passed_by`: without the
+/// histories of timelines that the WAL has passed by.
+Task<Outcome> begin_start(Hands& hands, std::optional<ServiceFile> upstream, bool passed_by);
 Task<Result<bool>> stop_and_learn(Hands& hands, supervisor::StopMode mode, Nanos deadline);
 Task<Outcome> checkpoint(Hands& hands, Nanos longest);
 Task<Outcome> make_promise(Hands& hands, Term term, Claim claim);

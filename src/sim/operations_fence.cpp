@@ -77,12 +77,13 @@ Task<Result<core::Fenced>> fence_running(Hands& hands, Term term) {
 /// Recovery follows a timeline that the WAL here passed by, and a promotion would name that one as
 /// the parent.
 Task<Outcome> leave_what_was_passed_by(Hands& hands) {
-  if (!hands.postgres().disk.has_passed_a_timeline_by()) co_return Outcome{};
+  if (hands.postgres().disk.what_is_no_child(true).empty()) co_return Outcome{};
   if (hands.planted(Bug::promotes_past_a_fork)) co_return Outcome{};
   auto stopping = stop_and_learn(hands, supervisor::StopMode::immediate, Nanos{0});
   const auto stopped = co_await stopping;
   if (!stopped) co_return stopped.error();
-  auto starting = start_as_standby(hands, std::nullopt, true);
+  // What was begun by hand meanwhile is for others to see.
+  auto starting = begin_start(hands, std::nullopt, hands.postgres().disk.signal);
   const Outcome started = co_await starting;
   if (!started) co_return started;
   co_return Error(ErrorCode::cancelled, "recovery followed a timeline that the WAL had passed by");

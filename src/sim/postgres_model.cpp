@@ -85,7 +85,7 @@ std::uint64_t DataDirectory::end_towards(TimelineId target) const {
   return static_cast<std::uint64_t>(std::find_if(from, wal.end(), is_apart) - wal.begin());
 }
 
-TimelineId DataDirectory::last_child(bool of_all_wal) const {
+std::vector<TimelineId> DataDirectory::what_is_no_child(bool of_all_wal) const {
   const TimelineId own = control_timeline();
   const TimelineId newest = newest_from(own);
   bool all_reserved = true;
@@ -98,20 +98,15 @@ TimelineId DataDirectory::last_child(bool of_all_wal) const {
   if (all_reserved) last = newest;
   const TimelineId at_the_end = timeline_at(end());
   const std::uint64_t last_record = std::max<std::uint64_t>(end(), 1) - 1;
-  for (TimelineId id = of_all_wal ? std::max(own, at_the_end) : last; ++id.value <= last.value;) {
-    if (histories.at(id).placeholder) continue;
-    if (timeline_in(id, last_record) != at_the_end) last.value = id.value - 1;
+  const TimelineId stays = of_all_wal ? std::max(own, at_the_end) : last;
+  for (TimelineId id = stays; ++id.value <= last.value;) {
+    if (histories.at(id).placeholder || timeline_in(id, last_record) == at_the_end) continue;
+    last.value = id.value - 1;
+    while (last > stays && histories.at(last).placeholder) --last.value;
   }
-  return last;
-}
-
-bool DataDirectory::has_passed_a_timeline_by() const {
-  return last_child(true) != newest_from(control_timeline());
-}
-
-void DataDirectory::forget_what_is_no_child(bool of_all_wal) {
-  const auto end_of_search = histories.upper_bound(newest_from(control_timeline()));
-  histories.erase(histories.upper_bound(last_child(of_all_wal)), end_of_search);
+  std::vector<TimelineId> found;
+  while (++last.value <= newest.value) found.push_back(last);
+  return found;
 }
 
 void DataDirectory::become_copy_of(const DataDirectory& other) {
@@ -193,8 +188,12 @@ Outcome PostgresModel::start(bool as_primary) {
   sync_defined_ = !loaded_.empty();
   ails.replay_paused = false;
   // "requested timeline N is not a child of this server's history", or, on the way to a
-  // placeholder, "could not locate a valid checkpoint record": at every start.
+  // placeholder, "could not locate a valid checkpoint record": at every start. One that has been in
+  // recovery before, or was shut down, seeks that checkpoint for ever (InitWalRecovery).
   const TimelineId target = disk.newest_from(disk.control_timeline());
+  const auto followed = disk.histories.find(target);
+  const bool reserved = followed != disk.histories.end() && followed->second.placeholder;
+  if (reserved && (disk.clean || !disk.led)) return {};
   const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;

@@ -107,11 +107,7 @@ struct DataDirectory {
   [[nodiscard]] std::uint64_t end_towards(TimelineId target) const;
   /// The newest ones while what is recovered is not on the way to them, which makes every start
   /// fail (postgres::what_is_no_child). `of_all_wal`: also those that the WAL here passed by.
-  void forget_what_is_no_child(bool of_all_wal);
-  /// The newest one that is none of these.
-  [[nodiscard]] TimelineId last_child(bool of_all_wal) const;
-  /// Whether any go.
-  [[nodiscard]] bool has_passed_a_timeline_by() const;
+  [[nodiscard]] std::vector<TimelineId> what_is_no_child(bool of_all_wal) const;
   /// What postgres/begun.hpp finds in these files; kept before each start.
   struct Begun {
     std::set<TimelineId> begun;

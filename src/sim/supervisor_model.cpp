@@ -34,13 +34,14 @@ void SupervisorModel::end() {
   waiting_for_stop_.clear();
 }
 
-Outcome SupervisorModel::start() {
+Outcome SupervisorModel::start(const std::vector<TimelineId>& forget) {
   if (state_ != supervisor::State::stopped || postgres_.anything_alive()) {
     return Error(ErrorCode::refused, "PostgreSQL is not stopped");
   }
   // Reserved history files above the newest real one make every start fail.
   if (!planted_.contains(Bug::placeholders_stay)) postgres_.disk.remove_leftover_placeholders();
   postgres_.disk.signal = true;
+  for (const TimelineId id : forget) postgres_.disk.histories.erase(id);
   if (auto started = postgres_.start(planted_.contains(Bug::start_as_primary)); !started) {
     return started;
   }

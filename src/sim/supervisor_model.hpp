@@ -26,7 +26,8 @@ class SupervisorModel {
   void begin(std::string run);
   void end();
 
-  Outcome start();
+  /// The histories in `forget` go behind the signal, as in the product.
+  Outcome start(const std::vector<TimelineId>& forget);
   void stop(supervisor::StopMode mode, Nanos deadline, std::function<void(bool)> done);
   void reload() { postgres_.reload(); }
   Outcome grant(const supervisor::AskGrant& asked);

@@ -21,7 +21,9 @@ class ModelServer : public Server {
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
   void lose_history(TimelineId timeline) override { disk().histories.erase(timeline); }
-  void forget_what_is_no_child() override { disk().forget_what_is_no_child(true); }
+  void forget_what_is_no_child(bool of_all_wal) override {
+    for (const TimelineId id : disk().what_is_no_child(of_all_wal)) disk().histories.erase(id);
+  }
   bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;

@@ -57,7 +57,7 @@ class RealServer : public Server {
   void reserve(TimelineId next) override;
   void take_histories(Server& from) override;
   void lose_history(TimelineId timeline) override;
-  void forget_what_is_no_child() override;
+  void forget_what_is_no_child(bool of_all_wal) override;
   bool rewind(Server& source) override;
   bool clone(Server& source) override;
   void start() override;
@@ -218,10 +218,11 @@ void RealServer::lose_history(TimelineId timeline) {
   EXPECT_TRUE(fs::remove(server_.wal() / postgres::history_file_name(timeline)));
 }
 
-void RealServer::forget_what_is_no_child() {
+void RealServer::forget_what_is_no_child(bool of_all_wal) {
   const auto control = postgres::read_control_file(server_, server_.data, soon()).value();
-  const auto end = postgres::end_of_stopped(server_, control, soon()).value();
-  const auto gone = postgres::what_is_no_child(server_, control, end);
+  const auto end = postgres::end_of_stopped(server_, control, soon());
+  const auto until = of_all_wal ? std::optional(end.value()) : std::nullopt;
+  const auto gone = postgres::what_is_no_child(server_, control, until);
   for (const TimelineId id : *gone) lose_history(id);
 }
 
@@ -466,8 +467,7 @@ std::optional<postgres::Observation> RealServer::observe() {
 
 std::uint64_t RealServer::end_when_stopped() {
   const auto control = postgres::read_control_file(server_, server_.data, soon()).value();
-  const auto end = postgres::end_of_stopped(server_, control, soon());
-  return end ? end->lsn.value : 0;
+  return postgres::end_of_stopped(server_, control, soon()).value().lsn.value;
 }
 
 struct RealWorld : World {

@@ -46,9 +46,9 @@ class Server {
   virtual void take_histories(Server& from) = 0;
   /// One history file of this stopped server is gone.
   virtual void lose_history(TimelineId timeline) = 0;
-  /// The history files of postgres::what_is_no_child, for all of its WAL, are removed from this
-  /// stopped server.
-  virtual void forget_what_is_no_child() = 0;
+  /// The history files of postgres::what_is_no_child are removed from this stopped server.
+  /// `of_all_wal`: also those that its WAL has passed by.
+  virtual void forget_what_is_no_child(bool of_all_wal) = 0;
   /// pg_rewind of this stopped server with a running one as its source; whether that worked.
   virtual bool rewind(Server& source) = 0;
   /// pg_basebackup of a running one in the place of this stopped one; whether that worked.

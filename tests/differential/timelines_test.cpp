@@ -51,6 +51,25 @@ DIFFERENTIAL(ALeftoverPlaceholderIsFatal) {
   story.start(story.n1);
 }
 
+// A standby seeks its last checkpoint on that timeline, and goes on seeking.
+DIFFERENTIAL(AStandbyWithALeftoverPlaceholderStartsForEver) {
+  story.lead(story.n1, "");
+  story.follow(story.n2, story.n1, "a");
+  story.follow(story.n3, story.n1, "b");
+  story.commit(story.n1);
+  story.mark("m1", story.n1);
+  story.until_replayed(story.n2, "m1");
+  story.n2.stop_immediately();
+  story.n2.reserve(TimelineId{4});
+  story.n2.start();
+  story.commit(story.n1);
+  story.mark("m2", story.n1);
+  story.until_replayed(story.n3, "m2");
+  story.n3.stop_immediately();
+  story.start(story.n3);
+  story.until_life(story.n2, "starting");
+}
+
 DIFFERENTIAL(EverybodyFollowsASwitchover) {
   story.lead(story.n1, "");
   story.follow(story.n2, story.n1, "a");
@@ -265,7 +284,7 @@ DIFFERENTIAL(AStandbyThatHasTheHistoryOfASiblingDoesNotStartBeforeItIsForgotten)
   story.n2.take_histories(story.n3);
   story.start(story.n2);
   story.see_histories(story.n2);
-  story.n2.forget_what_is_no_child();
+  story.n2.forget_what_is_no_child(false);
   story.see_histories(story.n2);
   story.start(story.n2);
   story.until_streaming(story.n1, "a");
@@ -273,7 +292,7 @@ DIFFERENTIAL(AStandbyThatHasTheHistoryOfASiblingDoesNotStartBeforeItIsForgotten)
   story.until_replayed(story.n2, "m3");
   story.see(story.n2);
   story.n2.kill_everything();
-  story.n2.forget_what_is_no_child();
+  story.n2.forget_what_is_no_child(false);
   story.see_histories(story.n2);
 }
 
@@ -410,6 +429,7 @@ void stream_past_a_fork_that_is_known(Story& story) {
   story.until_no_sender(story.n1, "b");
   story.commit(story.n1);
   story.mark("m2", story.n1);
+  story.n3.reserve(TimelineId{4});
   story.promote(story.n3);
   story.n2.write_upstream(Upstream{"n3", "a", "nowhere"});
   story.n2.reload();
@@ -432,7 +452,7 @@ DIFFERENTIAL(AForkThatWasPassedByIsFollowedAlsoIfANewerTimelineComes) {
   stream_past_a_fork_that_is_known(story);
   story.n1.kill_everything();
   story.start(story.n1);
-  story.n1.reserve(TimelineId{4});
+  story.n1.reserve(TimelineId{6});
   story.promote(story.n1);
   story.until_refused(story.n2, "branch");
   story.see(story.n2);
@@ -443,7 +463,7 @@ DIFFERENTIAL(AForkThatWasPassedByIsFollowedAlsoIfANewerTimelineComes) {
 DIFFERENTIAL(WithoutTheHistoryOfAForkThatWasPassedByTheParentIsTheOwnTimeline) {
   stream_past_a_fork_that_is_known(story);
   story.n2.stop_immediately();
-  story.n2.forget_what_is_no_child();
+  story.n2.forget_what_is_no_child(true);
   story.see_histories(story.n2);
   story.n2.write_upstream(std::nullopt);
   story.start(story.n2);

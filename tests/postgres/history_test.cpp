@@ -70,11 +70,11 @@ TEST_F(Histories, OnesThatAllOfTheWalPassedByGo) {
   EXPECT_EQ(with(3, 0x6000000), Ids{}) << "it got there";
   EXPECT_EQ(with(5, 0x6000000), Ids{}) << "the same place";
   EXPECT_EQ(with(5, 0x6000001), Ids{}) << "it went on to it";
-  EXPECT_EQ(with(3, 0x6000001), Ids{TimelineId{5}}) << "it went on without it";
+  EXPECT_EQ(with(3, 0x6000001), (Ids{TimelineId{5}, TimelineId{4}})) << "it went on without it";
   put("00000006.history", "1\t0/3000000\tx\n3\t0/6000200\tx\n");
-  EXPECT_EQ(with(3, 0x6000001), (Ids{TimelineId{6}, TimelineId{5}}))
+  EXPECT_EQ(with(3, 0x6000001), (Ids{TimelineId{6}, TimelineId{5}, TimelineId{4}}))
       << "5 may be followed, and then 6 was not adopted: it is no child of 5";
-  EXPECT_EQ(with(3, 0x6000201), (Ids{TimelineId{6}, TimelineId{5}}));
+  EXPECT_EQ(with(3, 0x6000201), (Ids{TimelineId{6}, TimelineId{5}, TimelineId{4}}));
   EXPECT_EQ(with(5, 0x6000201), Ids{TimelineId{6}});
   put("00000006.history", "1\t0/3000000\tx\n3\t0/6000000\tx\n5\t0/6000200\tx\n");
   EXPECT_EQ(with(5, 0x6000200), Ids{});

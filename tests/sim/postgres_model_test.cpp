@@ -247,6 +247,11 @@ TEST(PostgresModel, APromotionTakesTheNextTimelineAndPlaceholdersReserveIds) {
   servers.all[1]->disk.reserve(TimelineId{1}, TimelineId{4});
   PostgresModel& second = servers.started(1);
   servers.run(Millis{5000});
+  EXPECT_EQ(second.state(), PostgresModel::State::starting) << "it seeks its checkpoint for ever";
+  second.reap();
+  second.disk.led = true;  // it crashed as a primary
+  servers.started(1);
+  servers.run(Millis{5000});
   EXPECT_EQ(second.state(), PostgresModel::State::stopped) << "a leftover placeholder is fatal";
   second.disk.remove_leftover_placeholders();
   servers.started(1);

@@ -116,7 +116,8 @@ Outcome carry_out(const core::ClearRequest& intent, Hands& hands);
 /// waits until PostgreSQL answers or has ended.
 Outcome start_as_standby(Hands& hands, bool without_hot_standby);
 /// Stops the running standby and starts it without the histories of timelines that its WAL, which
-/// ends there, has passed by (postgres::what_is_no_child).
+/// ends there, has passed by (postgres::what_is_no_child). Waits for the postmaster alone: others
+/// may not need this server, and recovery takes its time.
 Outcome restart_without_what_was_passed_by(Hands& hands, const core::Position& end);
 /// The start for a rewound server, which is consistent only after it streamed from `upstream`.
 Outcome start_streaming(Hands& hands, const postgres::Upstream& upstream);

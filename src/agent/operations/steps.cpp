@@ -103,6 +103,7 @@ Result<std::vector<std::string>> histories_to_forget(const postgres::Server& ser
   std::vector<std::string> files;
   const auto control =
       postgres::read_control_file(server, server.data, boot_now() + Millis{10'000});
+  if (!control && end) return control.error();
   if (!control) return files;
   const auto timelines = postgres::what_is_no_child(server, *control, end);
   if (!timelines) return timelines.error();
@@ -114,9 +115,9 @@ Result<std::vector<std::string>> histories_to_forget(const postgres::Server& ser
   return files;
 }
 
-Outcome start(Hands& hands, bool without_hot_standby,
-              const std::optional<postgres::Upstream>& upstream,
-              const std::optional<postgres::WalEnd>& end = {}) {
+Outcome begin_start(Hands& hands, bool without_hot_standby,
+                    const std::optional<postgres::Upstream>& upstream,
+                    const std::optional<postgres::WalEnd>& end) {
   const auto& server = hands.server();
   auto data = postgres::inspect(server, hands.setup.major);
   if (!data) return data.error();
@@ -155,6 +156,13 @@ Outcome start(Hands& hands, bool without_hot_standby,
     k.applied_names = names;
     k.server_changed_at = boot_now();
   });
+  return {};
+}
+
+Outcome start(Hands& hands, bool without_hot_standby,
+              const std::optional<postgres::Upstream>& upstream) {
+  if (auto begun = begin_start(hands, without_hot_standby, upstream, std::nullopt); !begun)
+    return begun;
   return wait_until_it_answers(hands);
 }
 
@@ -172,7 +180,12 @@ Outcome restart_without_what_was_passed_by(Hands& hands, const core::Position& e
   const bool without_hot_standby = hands.situation().server.cold;
   auto stopped = stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
   if (!stopped) return stopped.error();
-  return start(hands, without_hot_standby, std::nullopt, postgres::WalEnd{end.timeline, end.lsn});
+  // Promoted by hand in the last moment: what was begun so is for others to see.
+  const auto promoted = postgres::signal_is_absent(hands.server());
+  if (!promoted) return promoted.error();
+  std::optional<postgres::WalEnd> known;
+  if (!*promoted) known = postgres::WalEnd{end.timeline, end.lsn};
+  return begin_start(hands, without_hot_standby, std::nullopt, known);
 }
 
 Result<bool> stop_server(Hands& hands, supervisor::StopMode mode, Millis deadline) {

@@ -113,7 +113,8 @@ def histories_that_the_wal_passed_by_go_before_an_answer(cluster):
         for node in standbys:
             wait_until(f"WAL behind {left} on {node}", lambda node=node: node.sql(
                 f"select pg_last_wal_replay_lsn() > '{left}'::pg_lsn", "postgres") == ["t"], 30)
-            _history_of(node, timeline + 1).write_text(
+            _history_of(node, timeline + 1).write_text("# evergres reserved\n")
+            _history_of(node, timeline + 2).write_text(
                 (_history_of(node, timeline).read_text() if timeline > 1 else "")
                 + f"{timeline}\t{left}\tnobody's\n")
         old.kill_all()
