@@ -41,6 +41,7 @@ fsync = off
 jit = off
 checkpoint_timeout = '1h'
 restart_after_crash = off
+dynamic_shared_memory_type = 'mmap'
 wal_retrieve_retry_interval = '100ms'
 wal_receiver_status_interval = '1s'
 wal_sender_timeout = '3s'
@@ -478,8 +479,7 @@ struct RealWorld : World {
   }
   ~RealWorld() override {
     servers.clear();
-    std::error_code ignored;
-    fs::remove_all(root, ignored);
+    remove_servers(root);
   }
   Server& at(std::size_t index) override { return *servers[index]; }
   void pass() override { std::this_thread::sleep_for(Millis{10}); }

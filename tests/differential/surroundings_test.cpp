@@ -5,8 +5,10 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <map>
 #include <mutex>
 
@@ -24,6 +26,20 @@ Instant soon() {
 fs::path& scratch() {
   static fs::path path;
   return path;
+}
+
+// postmaster.pid (miscinit.c): the seventh line has the key and the id of the segment.
+void remove_servers(const fs::path& root) {
+  std::error_code ignored;
+  for (const auto& server : fs::directory_iterator(root, ignored)) {
+    std::ifstream file(server.path() / "data" / "postmaster.pid");
+    std::string line;
+    for (int i = 0; i < 6; ++i) std::getline(file, line);
+    unsigned long key = 0;
+    int id = -1;
+    if (file >> key >> id) ::shmctl(id, IPC_RMID, nullptr);
+  }
+  fs::remove_all(root, ignored);
 }
 
 namespace {

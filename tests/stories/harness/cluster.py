@@ -464,6 +464,7 @@ class Cluster:
 
     def destroy(self):
         everything = lambda: processes.below(self.directory)
+        memory = processes.shared_memory(everything())
         processes.kill_at_once(everything)
         for node in self.nodes:
             if node.popen:
@@ -475,7 +476,18 @@ class Cluster:
         if self.keep:
             print(f"   kept: {self.directory}")
         else:
+            self._remove_shared_memory(memory)
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _remove_shared_memory(self, files):
+        """Who was killed left it to its next start, and a machine has room for 4096 segments."""
+        for node in self.nodes:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                _, segment = (node.data / "postmaster.pid").read_text().splitlines()[6].split()
+                subprocess.run(["ipcrm", "-m", segment], stderr=subprocess.DEVNULL, check=False)
+        for file in files:
+            with contextlib.suppress(OSError):
+                os.unlink(file)
 
     def explain(self, out=sys.stderr):
         """What a person needs after a failure: the status and the last lines of every log."""

@@ -1,6 +1,7 @@
 """Which processes belong to a node, read from /proc, and signals to them."""
 
 import os
+import re
 import signal
 
 
@@ -48,6 +49,18 @@ def below(directory):
     return {pid: process for pid, process in living().items()
             if pid != mine and ((process.cwd + "/").startswith(inside)
                                 or any(inside in word for word in process.argv))}
+
+
+def shared_memory(pids):
+    """The files of shared memory that these processes have mapped."""
+    names = set()
+    for pid in pids:
+        try:
+            text = _read(f"/proc/{pid}/maps").decode(errors="replace")
+        except OSError:
+            continue
+        names |= set(re.findall(r"/dev/shm/PostgreSQL\.\d+", text))
+    return names
 
 
 def send(pids, number):
