@@ -82,6 +82,7 @@ Task<Outcome> leave_what_was_passed_by(Hands& hands) {
   auto stopping = stop_and_learn(hands, supervisor::StopMode::immediate, Nanos{0});
   const auto stopped = co_await stopping;
   if (!stopped) co_return stopped.error();
+  hands.learn([](agent::Knowledge& k) { k.situation.attempts.erase(core::Fence::kind); });
   // What was begun by hand meanwhile is for others to see.
   auto starting = begin_start(hands, std::nullopt, hands.postgres().disk.signal);
   const Outcome started = co_await starting;

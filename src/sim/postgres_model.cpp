@@ -189,11 +189,13 @@ Outcome PostgresModel::start(bool as_primary) {
   ails.replay_paused = false;
   // "requested timeline N is not a child of this server's history", or, on the way to a
   // placeholder, "could not locate a valid checkpoint record": at every start. One that has been in
-  // recovery before, or was shut down, seeks that checkpoint for ever (InitWalRecovery).
+  // recovery since its last checkpoint, or was shut down, seeks it for ever (InitWalRecovery; the
+  // end of a promotion notes a least end of recovery).
   const TimelineId target = disk.newest_from(disk.control_timeline());
   const auto followed = disk.histories.find(target);
   const bool reserved = followed != disk.histories.end() && followed->second.placeholder;
-  if (reserved && (disk.clean || !disk.led)) return {};
+  const bool recovers = !disk.led || disk.timeline_at(disk.redo) != disk.timeline_at(disk.end());
+  if (reserved && (disk.clean || recovers)) return {};
   const bool refuses = !disk.can_recover(target) || ails.disk_full > 0;
   const Nanos recovery = Millis{30} + Millis{2} * std::int64_t(disk.end() - disk.redo);
   const bool primary = as_primary && disk.led;

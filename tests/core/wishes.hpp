@@ -56,6 +56,19 @@ inline void add_tags(std::vector<Case>& cases) {
                   s.record->request = Request{"r1", RequestKind::failover, std::nullopt, true, 0};
                 });
   };
+  const Situation restarted = with(World()
+                                       .electing_by("n3")
+                                       .request(RequestKind::failover, "n2", true)
+                                       .fenced("n2", 5000)
+                                       .silent("n1")
+                                       .as_seen_by("n3"),
+                                   [](Situation& s) {
+                                     s.claimed_at = ago(4);
+                                     s.server.state = ServerState::starting;
+                                   });
+  cases.push_back({"an accepted loss waits for our own server, which starts", restarted});
+  cases.push_back({"an accepted loss without our own server, which starts for too long",
+                   with(restarted, [](Situation& s) { s.claimed_at = ago(11); })});
   cases.push_back({"an accepted loss waits for the leader, which holds more",
                    accepted_with_the_leader_down(1.5)});
   cases.push_back(

@@ -80,6 +80,10 @@ TEST_F(Histories, OnesThatAllOfTheWalPassedByGo) {
   EXPECT_EQ(with(5, 0x6000200), Ids{});
   EXPECT_EQ(with(5, 0x6000201), Ids{TimelineId{6}});
   EXPECT_EQ(with(6, 0x6000201), Ids{}) << "what is below was gone through, or is dead";
+  put("00000006.history", "# evergres reserved\n");
+  put("00000007.history", "1\t0/3000000\tx\n3\t0/5000180\tx\n");
+  EXPECT_EQ(with(3, 0x5000200), (Ids{TimelineId{7}, TimelineId{6}})) << "5 is ahead, 7 is not";
+  fs::remove(node.server.wal() / "00000007.history");
   put("00000006.history", "what is this?\n");
   EXPECT_EQ(with(3, 0x6000000), Ids{}) << "PostgreSQL says more";
 }

@@ -180,6 +180,8 @@ Outcome restart_without_what_was_passed_by(Hands& hands, const core::Position& e
   const bool without_hot_standby = hands.situation().server.cold;
   auto stopped = stop_and_learn(hands, supervisor::StopMode::immediate, Millis{0});
   if (!stopped) return stopped.error();
+  // What failed before the start does not count against it (stop_a_server_that_cannot_be_fenced).
+  hands.learn([](Knowledge& k) { k.situation.attempts.erase(core::Fence::kind); });
   // Promoted by hand in the last moment: what was begun so is for others to see.
   const auto promoted = postgres::signal_is_absent(hands.server());
   if (!promoted) return promoted.error();

@@ -217,6 +217,12 @@ Judgement choose_the_leader(const Situation& s) {
   if (loss_accepted(record) && !elected.complete && !waited(s, Millis{3000})) {
     return Answer{StayPut{}, "the loss is accepted, but who holds more may still lead", {}};
   }
+  // So may our own server, which the fence itself may have started anew (decision 0059).
+  const bool starts = s.server.state == ServerState::starting;
+  if (!elected.complete && starts && !waited(s, Millis{10'000})) {
+    return Answer{
+        StayPut{}, "our own server starts, and may hold more than whoever could lead", {}};
+  }
   const auto late = still_to_answer(s);
   if (!late.empty() && !waited(s, Millis{1000})) {
     return Answer{StayPut{}, "enough nodes are fenced; waiting a moment for the others", late};

@@ -120,7 +120,6 @@ def histories_that_the_wal_passed_by_go_before_an_answer(cluster):
         old.kill_all()
         new = cluster.wait_leader(other_than=old)
         load.wait_acks(20)
-        _, parent = _history_of(new, cluster.status()["timeline"]).read_text().split("\n")[-2:]
         lines = _history_of(new, cluster.status()["timeline"]).read_text().splitlines()
         expect(lines[-1].split("\t")[0] == str(timeline), f"the parents: {lines}")
         for node in standbys:
